@@ -1,0 +1,11 @@
+# Google Benchmark programs, built where the library is installed.
+find_package(benchmark QUIET)
+file(GLOB SMOOTHCERT_BENCH_SOURCES CONFIGURE_DEPENDS bench/*_bench.cpp)
+if(benchmark_FOUND)
+  foreach(source ${SMOOTHCERT_BENCH_SOURCES})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_include_directories(${name} PRIVATE src)
+    target_link_libraries(${name} PRIVATE smoothcert smoothcert_options benchmark::benchmark fmt::fmt)
+  endforeach()
+endif()

@@ -1,0 +1,15 @@
+# Flags every target shares. Exact mode forbids contraction of a*b+c everywhere but where the code
+# says fmaf, so that CPU and GPU round alike.
+add_library(smoothcert_options INTERFACE)
+target_compile_features(smoothcert_options INTERFACE cxx_std_20)
+target_compile_options(smoothcert_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wall;-Wextra>)
+if(SMOOTHCERT_WERROR)
+  target_compile_options(smoothcert_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(SMOOTHCERT_SANITIZE)
+  target_compile_options(smoothcert_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=address,undefined;-fno-omit-frame-pointer;-fno-sanitize-recover=all>)
+  target_link_options(smoothcert_options INTERFACE
+    $<$<LINK_LANGUAGE:CXX>:-fsanitize=address,undefined>)
+endif()

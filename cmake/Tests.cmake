@@ -1,0 +1,27 @@
+# GoogleTest binaries: one for the library, one for kernels in the SIMT emulator.
+find_package(GTest REQUIRED)
+include(GoogleTest)
+file(GLOB SMOOTHCERT_TEST_SOURCES CONFIGURE_DEPENDS tests/*_test.cpp tests/*_support.cpp)
+if(SMOOTHCERT_TEST_SOURCES)
+  add_executable(smoothcert_tests ${SMOOTHCERT_TEST_SOURCES})
+  target_include_directories(smoothcert_tests PRIVATE tests src)
+  target_compile_definitions(smoothcert_tests PRIVATE
+    SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+  if(TARGET smoothcert_cli)
+    target_compile_definitions(smoothcert_tests PRIVATE
+      SMOOTHCERT_CLI="$<TARGET_FILE:smoothcert_cli>")
+    add_dependencies(smoothcert_tests smoothcert_cli)
+  endif()
+  target_link_libraries(smoothcert_tests PRIVATE smoothcert smoothcert_options GTest::gtest
+    GTest::gmock GTest::gtest_main Boost::headers fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB
+    SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)
+  gtest_discover_tests(smoothcert_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS cpu TIMEOUT 600)
+endif()
+file(GLOB SMOOTHCERT_SIMT_SOURCES CONFIGURE_DEPENDS tests/simt/*_test.cpp)
+if(SMOOTHCERT_SIMT_SOURCES)
+  add_executable(smoothcert_simt_tests ${SMOOTHCERT_SIMT_SOURCES})
+  target_include_directories(smoothcert_simt_tests PRIVATE tests tests/simt src cuda)
+  target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert smoothcert_options GTest::gtest
+    GTest::gmock GTest::gtest_main fmt::fmt Threads::Threads)
+  gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600)
+endif()

@@ -1,0 +1,10 @@
+# The command-line program.
+find_package(CLI11 REQUIRED)
+file(GLOB SMOOTHCERT_TOOL_SOURCES CONFIGURE_DEPENDS tools/*.cpp)
+if(SMOOTHCERT_TOOL_SOURCES)
+  add_executable(smoothcert_cli ${SMOOTHCERT_TOOL_SOURCES})
+  set_target_properties(smoothcert_cli PROPERTIES OUTPUT_NAME smoothcert)
+  target_include_directories(smoothcert_cli PRIVATE tools src)
+  target_link_libraries(smoothcert_cli PRIVATE smoothcert smoothcert_options CLI11::CLI11 fmt::fmt
+                        spdlog::spdlog nlohmann_json::nlohmann_json)
+endif()

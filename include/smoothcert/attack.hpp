@@ -1,0 +1,75 @@
+// Gradient attacks on the base classifier, in units of [0,1] pixels.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "smoothcert/dataset.hpp"
+
+namespace smoothcert {
+
+class BackendModel;
+
+enum class AttackKind {
+  fgm_l1,           ///< x + ε·g/‖g‖₁
+  fgm_l1_steepest,  ///< all of ε on the largest |g|, in the direction of its sign
+  fgm_l2,           ///< x + ε·g/‖g‖₂
+  fgm_linf,         ///< x + ε·sign(g)
+  pgd_l2,           ///< steps of step_size·g/‖g‖₂, projected on the ε-ball (Madry et al. 2018)
+  pgd_linf,
+};
+
+enum class LossKind {
+  cross_entropy,
+  margin,  ///< largest other logit − true logit (Carlini & Wagner 2017, f₆ without the hinge)
+};
+
+/// BatchNorm statistics: `eval` uses the running ones, `train` those of the batch (and updates the
+/// running ones).
+enum class ForwardMode { eval, train };
+
+struct AttackSpec {
+  AttackKind kind = AttackKind::fgm_l2;
+  LossKind loss = LossKind::cross_entropy;
+  double epsilon = 5.0;
+  int steps = 1;            ///< PGD only
+  double step_size = 0;     ///< PGD only; 0 = 2.5·ε/steps
+  bool random_start = false;
+  int restarts = 1;         ///< PGD only; the strongest restart counts
+  std::uint64_t seed = 0;   ///< of the random starts
+};
+
+/// The attack names of the CLI and their study defaults: "l1", "l1-steepest", "l2", "linf",
+/// "pgd-l2", "pgd-linf". Throws UsageError, suggesting the nearest.
+AttackSpec attack_from_name(const std::string& name);
+std::string attack_name(AttackKind kind);
+
+/// Accuracy under one attack. "Worse of the two losses" counts an image as broken when either the
+/// cross-entropy or the margin variant breaks it.
+struct AttackReport {
+  AttackSpec spec;
+  std::uint64_t images = 0;
+  std::uint64_t correct_cross_entropy = 0;  ///< the study's figure
+  std::uint64_t correct_margin = 0;
+  std::uint64_t correct_worst = 0;          ///< correct under both: the figure to quote
+  std::uint64_t zero_gradient = 0;          ///< images whose first cross-entropy gradient is all zero
+  double seconds = 0;
+};
+
+/// Attacks x (N × CHW floats in [0,1]) in evaluation mode and writes x' of the same shape.
+/// `image_ids` are the Philox image indices of random starts.
+void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const float> x,
+                  std::span<const std::uint8_t> labels, std::span<const std::uint32_t> image_ids,
+                  std::span<float> adversarial);
+
+/// Clean accuracy in [0,1] over `indices` of `data`.
+double clean_accuracy(BackendModel& model, const Dataset& data,
+                      std::span<const std::uint32_t> indices);
+
+AttackReport attack_accuracy(BackendModel& model, const AttackSpec& spec, const Dataset& data,
+                             std::span<const std::uint32_t> indices, std::stop_token stop = {});
+
+}  // namespace smoothcert

@@ -1,0 +1,109 @@
+// The seam: coarse calls that a backend may fuse as it likes. src/ knows nothing below it, the CPU
+// and CUDA backends know nothing above it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "smoothcert/attack.hpp"
+#include "smoothcert/device/philox.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/noise.hpp"
+#include "smoothcert/train.hpp"
+
+namespace smoothcert {
+
+enum class Mode {
+  exact,  ///< the plan's fixed fmaf order: equal votes on every backend (default)
+  fast,   ///< the backend's fastest arithmetic; another base classifier, recorded as such
+};
+
+/// Monte-Carlo samples [first, last) of one image: the unit that threads, GPUs, ranks, shards and
+/// resumes share. Pixels are CHW, 8-bit, and stay valid until the run has ended.
+struct VoteJob {
+  std::uint32_t image = 0;  ///< data-set index: Philox counter word 2
+  const std::uint8_t* pixels = nullptr;
+  Purpose purpose = Purpose::estimate;
+  std::uint64_t first = 0, last = 0;  ///< sample indices, < 2^32
+};
+
+/// counts.size() == classes; invalid = samples with a NaN logit. Σ counts + invalid == last − first.
+struct VoteResult {
+  std::size_t job = 0;  ///< index into the jobs handed over
+  std::vector<std::uint64_t> counts;
+  std::uint64_t invalid = 0;
+};
+
+/// A running count. Destroying it cancels and waits.
+class VoteRun {
+ public:
+  virtual ~VoteRun() = default;
+  virtual void wait() = 0;    ///< until all jobs are reported; rethrows the first failure
+  virtual void cancel() = 0;  ///< finished jobs stay reported, others are dropped whole
+  [[nodiscard]] virtual std::uint64_t samples_done() const = 0;  ///< for progress, any thread
+};
+
+struct VoteSettings {
+  NoiseSpec noise;
+  Mode mode = Mode::exact;
+};
+
+/// One network resident on one device. Not thread-safe; one caller at a time.
+class BackendModel {
+ public:
+  virtual ~BackendModel() = default;
+
+  [[nodiscard]] virtual const NetworkSpec& spec() const = 0;
+  virtual void upload(const Network& net) = 0;           ///< same spec
+  virtual void download(Network& net) const = 0;         ///< parameters and running statistics
+  virtual void upload(const OptimizerState& state) = 0;  ///< empty slots = fresh optimiser
+  virtual void download(OptimizerState& state) const = 0;
+
+  virtual EpochReport train_epoch(const EpochRequest& request) = 0;
+
+  /// Logits (N × classes) of N images (N × CHW floats in [0,1]) in evaluation mode, by the exact
+  /// plan.
+  virtual void forward(std::span<const float> images, std::span<float> logits) = 0;
+
+  /// gradient (N × CHW) = ∂loss/∂x per image (the sum, not the mean, over the batch), evaluation
+  /// mode. `logits` may be empty.
+  virtual void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
+                              LossKind loss, std::span<float> gradient,
+                              std::span<float> logits) = 0;
+
+  /// Starts counting and returns at once. `on_result` is called once per finished job, never
+  /// concurrently, from any thread and in any order.
+  virtual std::unique_ptr<VoteRun> count_votes(
+      const VoteSettings& settings, std::vector<VoteJob> jobs,
+      std::function<void(const VoteResult&)> on_result) = 0;
+
+  /// How votes are counted for these settings, for the record: "cpu exact avx512", "cuda fused fp16".
+  [[nodiscard]] virtual std::string describe_votes(const VoteSettings& settings) const = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  [[nodiscard]] virtual std::string name() const = 0;      ///< "cpu" or "cuda"
+  [[nodiscard]] virtual std::string describe() const = 0;  ///< device, ISA, threads, libraries
+  virtual std::unique_ptr<BackendModel> load(const Network& net) = 0;
+};
+
+/// threads = 0: all the process may use. Throws UsageError for more than 4096.
+std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
+
+/// "auto", "cpu" or "cuda". `note` receives the one line that says what auto chose and why.
+std::unique_ptr<Backend> make_backend(const std::string& device, int threads, std::string* note);
+
+/// Defined by the CUDA build, a stub otherwise. nullptr with the reason in `why` when it cannot run.
+std::unique_ptr<Backend> make_cuda_backend(std::string* why);
+
+/// Lines for `smoothcert info`: devices and library versions.
+std::vector<std::string> describe_cuda();
+
+}  // namespace smoothcert

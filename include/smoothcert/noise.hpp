@@ -1,0 +1,42 @@
+// Which noise a smoothed classifier adds, and the table the lattice law is drawn from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace smoothcert {
+
+enum class NoiseLaw {
+  lattice,   ///< rounded Gaussian on the 1/255 lattice: sound as executed (default)
+  gaussian,  ///< continuous Gaussian in float32: sound in real arithmetic only
+};
+
+/// Walker alias table of P(N=k) = Φ((k+½)/s) − Φ((k−½)/s), s = 255σ, with 64-bit integer weights
+/// that sum to exactly 2^64. See include/smoothcert/device/lattice_noise.hpp for how it is read.
+struct LatticeTable {
+  double sigma = 0;
+  int log2_columns = 0;             ///< L: 11, 12, 12 for σ = 0.25, 0.5, 1
+  int offset = 0;                   ///< value of column c is c − offset
+  std::vector<std::uint32_t> hot;   ///< 2^L words: (top 32−L threshold bits << L) | alias column
+  std::vector<std::uint32_t> cold;  ///< 2^L words: the low 32 threshold bits
+  double slack_per_pixel = 0;       ///< upper bound of the total-variation distance to the law
+  std::string sha256;               ///< of hot and cold, little-endian
+};
+
+/// Exact construction (Boost.Multiprecision, Vose with ascending-index queues). The slack an image
+/// of `pixels` pixels incurs is pixels · slack_per_pixel; throws UsageError when σ ≤ 0 or no table
+/// of at most 2^12 columns holds ±8·255σ with less than 1e-11 an image.
+std::shared_ptr<const LatticeTable> make_lattice_table(double sigma, std::size_t pixels);
+
+/// The smoothing distribution, with what is needed to draw it.
+struct NoiseSpec {
+  NoiseLaw law = NoiseLaw::lattice;
+  double sigma = 1.0;  ///< in units of [0,1] pixels
+  bool clamp = true;   ///< clamp noisy pixels to [0,1]
+  std::uint64_t seed = 0;
+  std::shared_ptr<const LatticeTable> table;  ///< set when law is lattice
+};
+
+}  // namespace smoothcert

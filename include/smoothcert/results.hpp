@@ -1,0 +1,78 @@
+// The results store: one SQLite file (WAL, synchronous=FULL) with everything needed to repeat a run
+// and to derive every radius again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "smoothcert/certify.hpp"
+
+namespace smoothcert {
+
+/// What identifies a run. Two runs with equal settings are the same run: it is resumed, not
+/// repeated. `backend` and times do not enter the identity in exact mode; in fast mode the kernel
+/// does (Mode::fast is another classifier on every device).
+struct RunSettings {
+  std::string model_hash, model_name;
+  std::string regime;  ///< from the training record, "" when unknown
+  std::string dataset_name, dataset_split, dataset_hash;
+  ImageShape shape;
+  int classes = 0;
+  CertifySettings certify;
+  std::string precision;        ///< "exact-f32", or the fast kernel's arithmetic
+  std::string arithmetic;       ///< version of noise and arithmetic; runs of different ones never mix
+  std::string program_version;
+  std::string backend;          ///< recorded, not part of the identity in exact mode
+  double training_sigma = 0;
+};
+
+struct RunInfo {
+  std::int64_t id = 0;
+  RunSettings settings;
+  std::string key;      ///< hash of the identity
+  std::string started;  ///< ISO 8601, UTC
+};
+
+class ResultsStore {
+ public:
+  enum class Access { read_only, read_write };
+  /// Creates the file where read_write and missing. Throws Error: unwritable, locked by another
+  /// process, not a store, from a newer version.
+  static std::unique_ptr<ResultsStore> open(const std::filesystem::path& file, Access access);
+  virtual ~ResultsStore() = default;
+
+  /// The run with this identity, created when new.
+  virtual RunInfo find_or_create_run(const RunSettings& settings) = 0;
+  virtual std::vector<RunInfo> runs() const = 0;
+
+  virtual void add_chunk(std::int64_t run, const ChunkCounts& chunk) = 0;
+  /// Stores the certificate and drops its chunks, in one transaction.
+  virtual void add_certificate(std::int64_t run, const Certificate& certificate) = 0;
+  virtual std::vector<ChunkCounts> chunks(std::int64_t run) const = 0;
+  virtual std::vector<Certificate> certificates(std::int64_t run) const = 0;  ///< by image index
+  virtual void flush() = 0;  ///< commits what is pending (writes are batched, at most 1 s apart)
+
+  /// Anything a report needs beside certificates: small JSON documents by key (training history,
+  /// attack tables), kept in the same file.
+  virtual void put_document(const std::string& key, const std::string& json) = 0;
+  virtual std::optional<std::string> document(const std::string& key) const = 0;
+  virtual std::vector<std::string> document_keys() const = 0;
+
+  /// Sorted text of everything but times: two stores are identical when these are.
+  virtual std::string canonical_dump() const = 0;
+};
+
+/// Certificates at another α from the stored counts; nothing is resampled.
+std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certificate>& stored,
+                                  double alpha);
+
+/// The field's TSV: `idx label predict radius correct time`. Radii in full precision, or three
+/// significant digits with `compat`, rounded down either way. Written atomically.
+void export_tsv(const std::vector<Certificate>& certificates, const std::filesystem::path& file,
+                bool compat);
+
+}  // namespace smoothcert
