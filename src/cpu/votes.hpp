@@ -1,0 +1,20 @@
+// Monte-Carlo votes on the CPU, one sample per SIMD lane.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cpu/thread_pool.hpp"
+#include "smoothcert/backend.hpp"
+#include "smoothcert/inference_plan.hpp"
+
+namespace smoothcert::cpu {
+
+/// Copies nothing: plan and pool must outlive the run. The pool is busy until the run has ended.
+std::unique_ptr<VoteRun> start_votes(const InferencePlan& plan, ThreadPool& pool,
+                                     const VoteSettings& settings, std::vector<VoteJob> jobs,
+                                     std::function<void(const VoteResult&)> on_result);
+
+}  // namespace smoothcert::cpu
