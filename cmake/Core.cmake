@@ -35,3 +35,8 @@ set_source_files_properties(${SMOOTHCERT_AVX2_SOURCES} PROPERTIES
   COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mbmi2;-DSMOOTHCERT_ISA=avx2")
 set_source_files_properties(${SMOOTHCERT_AVX512_SOURCES} PROPERTIES
   COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mbmi2;-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mprefer-vector-width=512;-DSMOOTHCERT_ISA=avx512")
+file(GLOB SMOOTHCERT_BASELINE_SOURCES CONFIGURE_DEPENDS src/cpu/*_baseline.cpp)
+set_source_files_properties(${SMOOTHCERT_BASELINE_SOURCES} PROPERTIES
+  COMPILE_OPTIONS "-O3;-Wno-psabi;-DSMOOTHCERT_ISA=baseline")
+# GCC 12's own AVX-512 headers trip -Wuninitialized.
+set_property(SOURCE ${SMOOTHCERT_AVX512_SOURCES} APPEND PROPERTY COMPILE_OPTIONS "-Wno-uninitialized")

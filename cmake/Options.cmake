@@ -3,7 +3,7 @@
 add_library(smoothcert_options INTERFACE)
 target_compile_features(smoothcert_options INTERFACE cxx_std_20)
 target_compile_options(smoothcert_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wall;-Wextra>)
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wall;-Wextra;-Wno-missing-field-initializers>)
 if(SMOOTHCERT_WERROR)
   target_compile_options(smoothcert_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()

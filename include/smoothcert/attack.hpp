@@ -18,7 +18,7 @@ enum class AttackKind {
   fgm_l1_steepest,  ///< all of ε on the largest |g|, in the direction of its sign
   fgm_l2,           ///< x + ε·g/‖g‖₂
   fgm_linf,         ///< x + ε·sign(g)
-  pgd_l2,           ///< steps of step_size·g/‖g‖₂, projected on the ε-ball (Madry et al. 2018)
+  pgd_l2,  ///< steps of step_size·g/‖g‖₂, projected on the ε-ball (Madry et al. 2018)
   pgd_linf,
 };
 
@@ -35,11 +35,11 @@ struct AttackSpec {
   AttackKind kind = AttackKind::fgm_l2;
   LossKind loss = LossKind::cross_entropy;
   double epsilon = 5.0;
-  int steps = 1;            ///< PGD only
-  double step_size = 0;     ///< PGD only; 0 = 2.5·ε/steps
+  int steps = 1;         ///< PGD only
+  double step_size = 0;  ///< PGD only; 0 = 2.5·ε/steps
   bool random_start = false;
-  int restarts = 1;         ///< PGD only; the strongest restart counts
-  std::uint64_t seed = 0;   ///< of the random starts
+  int restarts = 1;        ///< PGD only; the strongest restart counts
+  std::uint64_t seed = 0;  ///< of the random starts
 };
 
 /// The attack names of the CLI and their study defaults: "l1", "l1-steepest", "l2", "linf",
@@ -54,8 +54,8 @@ struct AttackReport {
   std::uint64_t images = 0;
   std::uint64_t correct_cross_entropy = 0;  ///< the study's figure
   std::uint64_t correct_margin = 0;
-  std::uint64_t correct_worst = 0;          ///< correct under both: the figure to quote
-  std::uint64_t zero_gradient = 0;          ///< images whose first cross-entropy gradient is all zero
+  std::uint64_t correct_worst = 0;  ///< correct under both: the figure to quote
+  std::uint64_t zero_gradient = 0;  ///< images whose first cross-entropy gradient is all zero
   double seconds = 0;
 };
 

@@ -32,7 +32,8 @@ struct VoteJob {
   std::uint64_t first = 0, last = 0;  ///< sample indices, < 2^32
 };
 
-/// counts.size() == classes; invalid = samples with a NaN logit. Σ counts + invalid == last − first.
+/// counts.size() == classes; invalid = samples with a NaN logit. Σ counts + invalid == last −
+/// first.
 struct VoteResult {
   std::size_t job = 0;  ///< index into the jobs handed over
   std::vector<std::uint64_t> counts;
@@ -82,7 +83,8 @@ class BackendModel {
       const VoteSettings& settings, std::vector<VoteJob> jobs,
       std::function<void(const VoteResult&)> on_result) = 0;
 
-  /// How votes are counted for these settings, for the record: "cpu exact avx512", "cuda fused fp16".
+  /// How votes are counted for these settings, for the record: "cpu exact avx512", "cuda fused
+  /// fp16".
   [[nodiscard]] virtual std::string describe_votes(const VoteSettings& settings) const = 0;
 };
 
@@ -100,7 +102,8 @@ std::unique_ptr<Backend> make_cpu_backend(int threads = 0);
 /// "auto", "cpu" or "cuda". `note` receives the one line that says what auto chose and why.
 std::unique_ptr<Backend> make_backend(const std::string& device, int threads, std::string* note);
 
-/// Defined by the CUDA build, a stub otherwise. nullptr with the reason in `why` when it cannot run.
+/// Defined by the CUDA build, a stub otherwise. nullptr with the reason in `why` when it cannot
+/// run.
 std::unique_ptr<Backend> make_cuda_backend(std::string* why);
 
 /// Lines for `smoothcert info`: devices and library versions.

@@ -16,8 +16,8 @@ namespace smoothcert {
 
 struct CertifySettings {
   double sigma = 1.0;
-  std::uint64_t n0 = 1000;   ///< selection samples
-  std::uint64_t n = 10000;   ///< estimation samples
+  std::uint64_t n0 = 1000;  ///< selection samples
+  std::uint64_t n = 10000;  ///< estimation samples
   double alpha = 0.05;
   std::uint64_t seed = 0;
   NoiseLaw noise = NoiseLaw::lattice;
@@ -36,14 +36,14 @@ struct StageCounts {
 };
 
 struct Certificate {
-  std::uint32_t image = 0;    ///< data-set index
+  std::uint32_t image = 0;  ///< data-set index
   std::uint8_t label = 0;
-  int selected = 0;           ///< class A
-  int prediction = -1;        ///< A, or −1: abstained
-  double radius = 0;          ///< certified L2 radius in [0,1] pixel units; 0 when abstained
+  int selected = 0;     ///< class A
+  int prediction = -1;  ///< A, or −1: abstained
+  double radius = 0;    ///< certified L2 radius in [0,1] pixel units; 0 when abstained
   double p_lower = 0;
   StageCounts selection, estimation;
-  double seconds = 0;         ///< batch wall time × the image's share of its samples
+  double seconds = 0;  ///< batch wall time × the image's share of its samples
   [[nodiscard]] bool correct() const { return prediction == static_cast<int>(label); }
 };
 
@@ -92,8 +92,10 @@ struct Prediction {
   double seconds = 0;
 };
 void predict(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,
-             const CertifySettings& settings, const std::function<void(const Prediction&)>& on_prediction,
-             const std::function<void(const CertifyProgress&)>& on_progress, std::stop_token stop = {});
+             const CertifySettings& settings,
+             const std::function<void(const Prediction&)>& on_prediction,
+             const std::function<void(const CertifyProgress&)>& on_progress,
+             std::stop_token stop = {});
 
 /// protocol.md's definitions over a set of certificates.
 struct Summary {

@@ -12,7 +12,17 @@
 
 namespace smoothcert {
 
-enum class LayerKind { conv2d, relu, batchnorm, maxpool, flatten, linear, normalize, add, global_avg_pool };
+enum class LayerKind {
+  conv2d,
+  relu,
+  batchnorm,
+  maxpool,
+  flatten,
+  linear,
+  normalize,
+  add,
+  global_avg_pool
+};
 
 /// Channels × height × width of one activation; a vector of m features is m × 1 × 1.
 using ActivationShape = ImageShape;
@@ -30,7 +40,7 @@ struct Layer {
   double eps = 1e-5;        ///< batchnorm
   double momentum = 0.1;    ///< batchnorm, PyTorch's convention: new = (1−m)·old + m·batch
   std::vector<float> mean, stddev;  ///< normalize: per channel, applied after the noise
-  ActivationShape out;      ///< filled by infer_shapes()
+  ActivationShape out;              ///< filled by infer_shapes()
 };
 
 /// Layers in topological order; the last one produces the logits.
@@ -49,10 +59,10 @@ struct Tensor {
 
 /// How the parameters came about; kept in the file's metadata.
 struct TrainingRecord {
-  std::string regime;   ///< "normal", "adversarial", "smoothing", or empty when unknown
-  std::string recipe;   ///< recipe name
-  double sigma = 0;     ///< smoothing noise, in units of [0,1]
-  double epsilon = 0;   ///< adversarial budget
+  std::string regime;  ///< "normal", "adversarial", "smoothing", or empty when unknown
+  std::string recipe;  ///< recipe name
+  double sigma = 0;    ///< smoothing noise, in units of [0,1]
+  double epsilon = 0;  ///< adversarial budget
   int epochs = 0;
   std::uint64_t seed = 0;
   std::string dataset;  ///< name and hash

@@ -23,10 +23,10 @@ struct RunSettings {
   ImageShape shape;
   int classes = 0;
   CertifySettings certify;
-  std::string precision;        ///< "exact-f32", or the fast kernel's arithmetic
-  std::string arithmetic;       ///< version of noise and arithmetic; runs of different ones never mix
+  std::string precision;   ///< "exact-f32", or the fast kernel's arithmetic
+  std::string arithmetic;  ///< version of noise and arithmetic; runs of different ones never mix
   std::string program_version;
-  std::string backend;          ///< recorded, not part of the identity in exact mode
+  std::string backend;  ///< recorded, not part of the identity in exact mode
   double training_sigma = 0;
 };
 

@@ -27,11 +27,14 @@ int top_class(std::span<const std::uint64_t> counts);
 /// (Hung & Fithian 2019), as PREDICT uses it.
 double binomial_test_two_sided(std::uint64_t k, std::uint64_t n);
 
-/// Smallest n for which k = n certifies a positive radius at α: ⌊log α / log ½⌋ + 1 (without slack).
+/// Smallest n for which k = n certifies a positive radius at α: ⌊log α / log ½⌋ + 1 (without
+/// slack).
 std::uint64_t min_samples_to_certify(double alpha);
 
 /// Exact Clopper–Pearson interval (two-sided, level 1 − α) for a share over images.
-struct Interval { double low = 0, high = 1; };
+struct Interval {
+  double low = 0, high = 1;
+};
 Interval share_interval(std::uint64_t k, std::uint64_t n, double alpha);
 
 /// Rounds towards zero to `digits` significant digits for printing; never larger than `value`.

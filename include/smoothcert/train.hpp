@@ -36,7 +36,7 @@ struct TrainRecipe {
   OptimizerSpec optimizer;
   std::vector<int> milestones;  ///< epochs after which the learning rate is multiplied by gamma
   double gamma = 0.1;
-  bool cosine = false;          ///< cosine decay to 0 over all steps instead of milestones
+  bool cosine = false;  ///< cosine decay to 0 over all steps instead of milestones
   /// adversarial: the mixed loss is clean_weight·CE(x) + (1 − clean_weight)·CE(x').
   AttackSpec attack;
   ForwardMode attack_mode = ForwardMode::train;
@@ -58,10 +58,10 @@ struct OptimizerState {
 };
 
 struct StepReport {
-  std::uint64_t step = 0;         ///< global, from 0
+  std::uint64_t step = 0;  ///< global, from 0
   std::uint64_t steps_in_epoch = 0;
-  float loss = 0;                 ///< mean over the batch of what was minimised
-  float accuracy = 0;             ///< of the batch, on the input that was trained on
+  float loss = 0;      ///< mean over the batch of what was minimised
+  float accuracy = 0;  ///< of the batch, on the input that was trained on
 };
 
 /// One epoch, complete in itself: everything the backend needs, by reference for the call.
@@ -70,11 +70,11 @@ struct EpochRequest {
   const TrainRecipe& recipe;
   std::span<const std::uint32_t> order;  ///< data-set indices in the order they are visited
   int epoch = 0;
-  double learning_rate = 0;              ///< of the first step (after milestones)
-  std::uint64_t total_steps = 0;         ///< of the whole training, for cosine decay
+  double learning_rate = 0;       ///< of the first step (after milestones)
+  std::uint64_t total_steps = 0;  ///< of the whole training, for cosine decay
   std::uint64_t seed = 0;
   std::function<void(const StepReport&)> on_step;  ///< may be empty; called in step order
-  std::stop_token stop;                  ///< Interrupted is thrown between steps
+  std::stop_token stop;                            ///< Interrupted is thrown between steps
 };
 
 struct EpochReport {
@@ -96,7 +96,8 @@ struct TrainOptions {
   std::vector<std::uint32_t> indices;  ///< training subset; empty = all
   std::function<void(int epoch, const StepReport&)> on_step;
   /// Called after each epoch with the state to keep for a resume.
-  std::function<void(int epoch, const Network&, const OptimizerState&, const TrainHistory&)> on_epoch;
+  std::function<void(int epoch, const Network&, const OptimizerState&, const TrainHistory&)>
+      on_epoch;
   std::stop_token stop;
 };
 

@@ -45,9 +45,8 @@ class CpuModel final : public BackendModel {
     cpu::input_gradient(net_, *pool_, images, labels, loss, gradient, logits);
   }
 
-  std::unique_ptr<VoteRun> count_votes(
-      const VoteSettings& settings, std::vector<VoteJob> jobs,
-      std::function<void(const VoteResult&)> on_result) override {
+  std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
+                                       std::function<void(const VoteResult&)> on_result) override {
     return cpu::start_votes(plan_, *pool_, settings, std::move(jobs), std::move(on_result));
   }
 
@@ -70,11 +69,11 @@ class CpuBackend final : public Backend {
   std::string name() const override { return "cpu"; }
   std::string describe() const override {
     const int threads = pool_->threads();
-    std::string text = "cpu, " + std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ");
+    std::string text =
+        "cpu, " + std::to_string(threads) + (threads == 1 ? " thread, " : " threads, ");
     const cpu::Isa isa = cpu::active_isa();
     text += cpu::isa_name(isa);
-    if (isa == cpu::Isa::baseline)
-      text += " (no fused multiply-add in hardware: right, but slow)";
+    if (isa == cpu::Isa::baseline) text += " (no fused multiply-add in hardware: right, but slow)";
     return text;
   }
   std::unique_ptr<BackendModel> load(const Network& net) override {

@@ -44,8 +44,7 @@ bool write_all(int fd, std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
-void write_file_atomically(const std::filesystem::path& file,
-                           std::span<const std::uint8_t> bytes) {
+void write_file_atomically(const std::filesystem::path& file, std::span<const std::uint8_t> bytes) {
   std::string temporary = file.string() + ".XXXXXX";
   Descriptor fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (fd.get() < 0)
@@ -62,8 +61,8 @@ void write_file_atomically(const std::filesystem::path& file,
 }
 
 void write_file_atomically(const std::filesystem::path& file, std::string_view text) {
-  write_file_atomically(
-      file, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+  write_file_atomically(file,
+                        std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
 std::vector<std::uint8_t> read_file(const std::filesystem::path& file, std::size_t limit) {

@@ -20,7 +20,9 @@ class Sha256 {
   void update(const void* bytes, std::size_t count);
   void update(std::string_view text) { update(text.data(), text.size()); }
   template <class T>
-  void update(std::span<const T> values) { update(values.data(), values.size_bytes()); }
+  void update(std::span<const T> values) {
+    update(values.data(), values.size_bytes());
+  }
   /// Ends the message; update() must not follow.
   std::string hex();
 

@@ -1,0 +1,236 @@
+// The JSON form of a network description (docs/network-format.md).
+#include <nlohmann/json.hpp>
+
+#include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct KindName {
+  LayerKind kind;
+  const char* name;
+};
+constexpr KindName kKinds[] = {
+    {LayerKind::conv2d, "conv2d"},
+    {LayerKind::relu, "relu"},
+    {LayerKind::batchnorm, "batchnorm"},
+    {LayerKind::maxpool, "maxpool"},
+    {LayerKind::flatten, "flatten"},
+    {LayerKind::linear, "linear"},
+    {LayerKind::normalize, "normalize"},
+    {LayerKind::add, "add"},
+    {LayerKind::global_avg_pool, "global_avg_pool"},
+};
+
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  for (const auto& k : kKinds) names.emplace_back(k.name);
+  return names;
+}
+
+/// Reads one JSON object, field by field; a field nobody asked for is an error, so that a misspelt
+/// "paddng" cannot silently mean 0.
+class Fields {
+ public:
+  Fields(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) throw UsageError(where_ + ": expected an object {…}");
+  }
+
+  [[nodiscard]] bool has(const char* key) {
+    known_.emplace_back(key);
+    return object_.contains(key);
+  }
+  template <class T>
+  T required(const char* key) {
+    if (!has(key)) throw UsageError(where_ + ": '" + key + "' is missing");
+    return value<T>(key);
+  }
+  template <class T>
+  T optional(const char* key, T fallback) {
+    return has(key) ? value<T>(key) : fallback;
+  }
+  void finish() const {
+    for (const auto& [key, unused] : object_.items())
+      if (std::find(known_.begin(), known_.end(), key) == known_.end())
+        throw UsageError(where_ + ": " + unknown_name_message("field", key, known_));
+  }
+
+ private:
+  template <class T>
+  T value(const char* key) const {
+    const Json& json = object_.at(key);
+    bool right = false;
+    if constexpr (std::is_same_v<T, bool>)
+      right = json.is_boolean();
+    else if constexpr (std::is_same_v<T, int>)
+      right = json.is_number_integer() && json.get<double>() >= -2147483648.0 &&
+              json.get<double>() <= 2147483647.0;
+    else if constexpr (std::is_floating_point_v<T>)
+      right = json.is_number();
+    else if constexpr (std::is_same_v<T, std::string>)
+      right = json.is_string();
+    else
+      right = json.is_array();
+    try {
+      if (right) return json.get<T>();
+    } catch (const nlohmann::json::exception&) {
+      // falls through: an array of the wrong things
+    }
+    throw UsageError(where_ + ": '" + key +
+                     "' has a value of the wrong type: " + json.dump().substr(0, 60));
+  }
+
+  const Json& object_;
+  std::string where_;
+  std::vector<std::string> known_;
+};
+
+int input_index(const NetworkSpec& spec, const std::string& name, const std::string& where) {
+  if (name == "input") return -1;
+  std::vector<std::string> names{"input"};
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    if (spec.layers[i].name == name) return static_cast<int>(i);
+    if (!spec.layers[i].name.empty()) names.push_back(spec.layers[i].name);
+  }
+  throw UsageError(where + ": " + unknown_name_message("input", name, names));
+}
+
+Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& where) {
+  Fields fields(json, where);
+  const auto op = fields.required<std::string>("op");
+  Layer layer;
+  bool found = false;
+  for (const auto& k : kKinds)
+    if (op == k.name) {
+      layer.kind = k.kind;
+      found = true;
+    }
+  if (!found) throw UsageError(where + ": " + unknown_name_message("op", op, kind_names()));
+  layer.name = fields.optional<std::string>("name", "");
+  switch (layer.kind) {
+    case LayerKind::conv2d:
+      layer.out_channels = fields.required<int>("out_channels");
+      layer.kernel = fields.required<int>("kernel");
+      layer.stride = fields.optional<int>("stride", 1);
+      layer.padding = fields.optional<int>("padding", 0);
+      layer.bias = fields.optional<bool>("bias", true);
+      break;
+    case LayerKind::linear:
+      layer.out_channels = fields.required<int>("out_features");
+      layer.bias = fields.optional<bool>("bias", true);
+      break;
+    case LayerKind::maxpool:
+      layer.kernel = fields.required<int>("kernel");
+      layer.stride = fields.optional<int>("stride", layer.kernel);
+      layer.padding = fields.optional<int>("padding", 0);
+      break;
+    case LayerKind::batchnorm:
+      layer.eps = fields.optional<double>("eps", 1e-5);
+      layer.momentum = fields.optional<double>("momentum", 0.1);
+      break;
+    case LayerKind::normalize:
+      layer.mean = fields.required<std::vector<float>>("mean");
+      layer.stddev = fields.required<std::vector<float>>("std");
+      break;
+    default:
+      break;
+  }
+  if (fields.has("inputs"))
+    for (const auto& name : fields.required<std::vector<std::string>>("inputs"))
+      layer.inputs.push_back(input_index(spec, name, where));
+  else
+    layer.inputs = {static_cast<int>(spec.layers.size()) - 1};
+  fields.finish();
+  return layer;
+}
+
+}  // namespace
+
+NetworkSpec parse_network_spec(const std::string& text, const std::string& where) {
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const nlohmann::json::exception& e) {
+    throw UsageError(where + ": not valid JSON: " + e.what());
+  }
+  Fields fields(json, where);
+  NetworkSpec spec;
+  spec.name = fields.required<std::string>("name");
+  const auto input = fields.required<std::vector<int>>("input");
+  if (input.size() != 3) throw UsageError(where + ": 'input' must be [channels, height, width]");
+  spec.input = {input[0], input[1], input[2]};
+  spec.classes = fields.required<int>("classes");
+  const auto layers = fields.required<std::vector<Json>>("layers");
+  fields.finish();
+  if (layers.size() > 4096) throw UsageError(where + ": more than 4096 layers");
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    spec.layers.push_back(parse_layer(layers[i], spec, where + ", layer " + std::to_string(i + 1)));
+  infer_shapes(spec);
+  return spec;
+}
+
+std::string network_spec_json(const NetworkSpec& spec) {
+  Json json;
+  json["name"] = spec.name;
+  json["input"] = {spec.input.channels, spec.input.height, spec.input.width};
+  json["classes"] = spec.classes;
+  json["layers"] = Json::array();
+  // A layer that another names as its input needs a name; nameless ones get one where it matters.
+  const auto name_of = [&](int index) {
+    if (index < 0) return std::string("input");
+    const std::string& name = spec.layers[static_cast<std::size_t>(index)].name;
+    return name.empty() ? "layer" + std::to_string(index + 1) : name;
+  };
+  std::vector<bool> referenced(spec.layers.size(), false);
+  for (std::size_t i = 0; i < spec.layers.size(); ++i)
+    if (spec.layers[i].inputs != std::vector<int>{static_cast<int>(i) - 1})
+      for (const int input : spec.layers[i].inputs)
+        if (input >= 0) referenced[static_cast<std::size_t>(input)] = true;
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    const Layer& layer = spec.layers[i];
+    Json out;
+    for (const auto& k : kKinds)
+      if (k.kind == layer.kind) out["op"] = k.name;
+    if (!layer.name.empty() || referenced[i]) out["name"] = name_of(static_cast<int>(i));
+    switch (layer.kind) {
+      case LayerKind::conv2d:
+        out["out_channels"] = layer.out_channels;
+        out["kernel"] = layer.kernel;
+        out["stride"] = layer.stride;
+        out["padding"] = layer.padding;
+        out["bias"] = layer.bias;
+        break;
+      case LayerKind::linear:
+        out["out_features"] = layer.out_channels;
+        out["bias"] = layer.bias;
+        break;
+      case LayerKind::maxpool:
+        out["kernel"] = layer.kernel;
+        out["stride"] = layer.stride;
+        out["padding"] = layer.padding;
+        break;
+      case LayerKind::batchnorm:
+        out["eps"] = layer.eps;
+        out["momentum"] = layer.momentum;
+        break;
+      case LayerKind::normalize:
+        out["mean"] = layer.mean;
+        out["std"] = layer.stddev;
+        break;
+      default:
+        break;
+    }
+    if (layer.inputs != std::vector<int>{static_cast<int>(i) - 1}) {
+      out["inputs"] = Json::array();
+      for (const int input : layer.inputs) out["inputs"].push_back(name_of(input));
+    }
+    json["layers"].push_back(std::move(out));
+  }
+  return json.dump();
+}
+
+}  // namespace smoothcert
