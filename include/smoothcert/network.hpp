@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -110,5 +110,7 @@ std::string model_hash(const Network& net);
 /// safetensors, the description and the record in its metadata. Saving is atomic (rename).
 void save_network(const Network& net, const std::filesystem::path& file);
 Network load_network(const std::filesystem::path& file);
+/// The same from bytes already read; `where` names them in errors.
+Network network_from_safetensors(std::span<const std::uint8_t> bytes, const std::string& where);
 
 }  // namespace smoothcert

@@ -1,0 +1,80 @@
+// A network as one safetensors file: tensors under PyTorch's names, everything else as metadata.
+#include <nlohmann/json.hpp>
+
+#include "safetensors.hpp"
+#include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
+#include "util/atomic_file.hpp"
+
+namespace smoothcert {
+namespace {
+
+constexpr const char* kFormat = "smoothcert-network-1";
+
+std::string record_json(const TrainingRecord& r) {
+  return nlohmann::ordered_json{
+      {"regime", r.regime},   {"recipe", r.recipe}, {"sigma", r.sigma},
+      {"epsilon", r.epsilon}, {"epochs", r.epochs}, {"seed", r.seed},
+      {"dataset", r.dataset}, {"commit", r.commit}, {"backend", r.backend}}
+      .dump();
+}
+
+TrainingRecord parse_record(const std::string& text, const std::string& where) {
+  TrainingRecord r;
+  try {
+    const auto json = nlohmann::json::parse(text);
+    r.regime = json.value("regime", "");
+    r.recipe = json.value("recipe", "");
+    r.sigma = json.value("sigma", 0.0);
+    r.epsilon = json.value("epsilon", 0.0);
+    r.epochs = json.value("epochs", 0);
+    r.seed = json.value("seed", std::uint64_t{0});
+    r.dataset = json.value("dataset", "");
+    r.commit = json.value("commit", "");
+    r.backend = json.value("backend", "");
+  } catch (const nlohmann::json::exception&) {
+    throw Error(where + ": the training record in its metadata is damaged");
+  }
+  return r;
+}
+
+}  // namespace
+
+void save_network(const Network& net, const std::filesystem::path& file) {
+  validate(net, file.string());
+  SafetensorsFile out;
+  out.tensors = net.tensors;
+  out.metadata = {{"format", kFormat},
+                  {"network", network_spec_json(net.spec)},
+                  {"input_range", "[0,1]"},
+                  {"clamp", net.clamp ? "true" : "false"},
+                  {"training", record_json(net.record)}};
+  write_file_atomically(file, format_safetensors(out));
+}
+
+Network network_from_safetensors(std::span<const std::uint8_t> bytes, const std::string& where) {
+  SafetensorsFile in = parse_safetensors(bytes, where);
+  const auto description = in.metadata.find("network");
+  if (description == in.metadata.end())
+    throw Error(where +
+                ": its metadata has no network description; say which network it is "
+                "(--network NAME or a description file)");
+  Network net;
+  try {
+    net.spec = parse_network_spec(description->second, where + ", metadata 'network'");
+  } catch (const UsageError& e) {
+    throw Error(e.what());  // the file is damaged; nobody mistyped anything
+  }
+  net.tensors = std::move(in.tensors);
+  net.clamp = in.metadata["clamp"] != "false";
+  if (const auto training = in.metadata.find("training"); training != in.metadata.end())
+    net.record = parse_record(training->second, where);
+  validate(net, where);
+  return net;
+}
+
+Network load_network(const std::filesystem::path& file) {
+  return network_from_safetensors(read_file(file), file.string());
+}
+
+}  // namespace smoothcert
