@@ -17,7 +17,7 @@ static_assert(std::endian::native == std::endian::little, "tensor bytes are copi
 
 using Json = nlohmann::json;
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the limit of the reference implementation
-constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 32;
+constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 31;  // squared, it still fits 64 bits
 
 struct Entry {
   std::string name, dtype;
