@@ -13,9 +13,11 @@ namespace smoothcert {
 ///  - conv2d, linear: start from the bias (0 without one), then fmaf(weight, input, acc) over
 ///    (c, ky, kx) in that order; taps in the zero padding are skipped;
 ///  - affine (folded batchnorm, normalize): fmaf(x, scale[c], shift[c]);
-///  - relu: x > 0 ? x : 0, with NaN kept NaN; maxpool: compare-and-select in (ky, kx) order,
+///  - relu: x < 0 ? 0 : x (NaN stays NaN); maxpool: compare-and-select in (ky, kx) order from −∞,
 ///    NaN propagates;
-///  - add: a + b; global_avg_pool: sum in row-major order times 1/(h·w) as float.
+///  - add: a + b; global_avg_pool: sum from 0 in row-major order times 1/(h·w) as float.
+/// The sign of a zero is not specified: no vote depends on it. A vote is the lowest index of the
+/// largest logit; any NaN logit makes the sample invalid.
 enum class StepKind { conv2d, linear, affine, relu, maxpool, flatten, add, global_avg_pool };
 
 struct PlanStep {
