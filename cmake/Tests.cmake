@@ -17,11 +17,22 @@ if(SMOOTHCERT_TEST_SOURCES)
     SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)
   gtest_discover_tests(smoothcert_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS cpu TIMEOUT 600)
 endif()
-file(GLOB SMOOTHCERT_SIMT_SOURCES CONFIGURE_DEPENDS tests/simt/*_test.cpp)
-if(SMOOTHCERT_SIMT_SOURCES)
+# Kernels in the SIMT emulator. The tests, and with them the kernels, are compiled with
+# ThreadSanitizer's instrumentation but not linked with its runtime: tests/simt/tsan_hooks.cpp takes
+# its place and checks the emulated threads for races. Not together with AddressSanitizer.
+file(GLOB SMOOTHCERT_SIMT_TESTS CONFIGURE_DEPENDS tests/simt/*_test.cpp)
+file(GLOB SMOOTHCERT_SIMT_SOURCES CONFIGURE_DEPENDS tests/simt/*.cpp)
+if(SMOOTHCERT_SIMT_TESTS)
   add_executable(smoothcert_simt_tests ${SMOOTHCERT_SIMT_SOURCES})
   target_include_directories(smoothcert_simt_tests PRIVATE tests tests/simt src cuda)
   target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert smoothcert_options GTest::gtest
     GTest::gmock GTest::gtest_main fmt::fmt Threads::Threads)
+  target_compile_definitions(smoothcert_simt_tests PRIVATE
+    SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+  if(NOT SMOOTHCERT_SANITIZE)
+    target_compile_definitions(smoothcert_simt_tests PRIVATE SMOOTHCERT_SIMT_RACECHECK)
+    set_source_files_properties(${SMOOTHCERT_SIMT_TESTS} PROPERTIES
+      COMPILE_OPTIONS "-fsanitize=thread;-g1")
+  endif()
   gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600)
 endif()
