@@ -1,0 +1,54 @@
+// What people look at: the report of a comparison or a sweep as one self-contained HTML file, its
+// figures as SVG and PNG, its tables for papers.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "smoothcert/study.hpp"
+
+namespace smoothcert {
+
+/// The report as one HTML document: styles, charts and images inline; nothing is fetched. Parts the
+/// study does not have are left out; a study without certificates still gives a report.
+std::string report_html(const StudyResult& study);
+
+enum class TableFormat { markdown, latex };
+
+/// "markdown" or "latex". Throws UsageError, suggesting the nearest.
+TableFormat table_format_from_name(const std::string& name);
+
+/// The accuracy table and the comparison table, for a paper.
+std::string report_tables(const StudyResult& study, TableFormat format);
+
+struct ReportFiles {
+  std::filesystem::path html;
+  std::vector<std::filesystem::path> figures;
+  std::string note;  ///< one line when something could not be made (charts as PNG), else empty
+};
+
+/// Writes report.html and figures/*.svg, *.png into `folder`, each atomically. Throws Error naming
+/// the file that could not be written.
+ReportFiles write_report(const StudyResult& study, const std::filesystem::path& folder);
+
+/// One run of a sweep, or a peer's imported result file.
+struct SweepRun {
+  std::string name;         ///< as shown, unique
+  std::string source;       ///< the store or file it came from
+  bool imported = false;    ///< from a TSV: settings and counts are unknown
+  RunSettings settings;     ///< of our own runs; of an imported one only what the user stated
+  std::vector<Certificate> certificates;
+};
+
+struct SweepResult {
+  std::string title;
+  std::string command;  ///< that makes this report again
+  std::vector<SweepRun> runs;
+};
+
+std::string sweep_report_html(const SweepResult& sweep);
+std::string sweep_tables(const SweepResult& sweep, TableFormat format);
+ReportFiles write_sweep_report(const SweepResult& sweep, const std::filesystem::path& folder);
+
+}  // namespace smoothcert
