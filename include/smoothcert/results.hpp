@@ -30,6 +30,10 @@ struct RunSettings {
   double training_sigma = 0;
 };
 
+/// The identity as text ("model=… dataset=… sigma=…"), and its SHA-256: RunInfo::key.
+std::string run_identity(const RunSettings& settings);
+std::string run_key(const RunSettings& settings);
+
 struct RunInfo {
   std::int64_t id = 0;
   RunSettings settings;
@@ -37,11 +41,13 @@ struct RunInfo {
   std::string started;  ///< ISO 8601, UTC
 };
 
+/// Safe to call from several threads, and several processes may write to one file: each keeps the
+/// write lock for one short transaction at a time, and equal results are stored once.
 class ResultsStore {
  public:
   enum class Access { read_only, read_write };
   /// Creates the file where read_write and missing. Throws Error: unwritable, locked by another
-  /// process, not a store, from a newer version.
+  /// process, not a store, damaged, from a newer version.
   static std::unique_ptr<ResultsStore> open(const std::filesystem::path& file, Access access);
   virtual ~ResultsStore() = default;
 
@@ -49,12 +55,18 @@ class ResultsStore {
   virtual RunInfo find_or_create_run(const RunSettings& settings) = 0;
   virtual std::vector<RunInfo> runs() const = 0;
 
+  /// Throws Error where the chunk's counts do not add up to its samples. A chunk that overlaps a
+  /// stored one, or whose image is finished, is not needed and not kept.
   virtual void add_chunk(std::int64_t run, const ChunkCounts& chunk) = 0;
-  /// Stores the certificate and drops its chunks, in one transaction.
+  /// Stores the certificate and drops its chunks, in one transaction. Throws Error where its counts
+  /// do not add up to n0 and n, or (here or from a later call) where the store holds the image with
+  /// other counts.
   virtual void add_certificate(std::int64_t run, const Certificate& certificate) = 0;
   virtual std::vector<ChunkCounts> chunks(std::int64_t run) const = 0;
   virtual std::vector<Certificate> certificates(std::int64_t run) const = 0;  ///< by image index
-  virtual void flush() = 0;  ///< commits what is pending (writes are batched, at most 1 s apart)
+  /// Commits what is pending. Writes are committed in batches within a second of being added, by a
+  /// thread of the store; a failure there (full disk) is thrown by the next call.
+  virtual void flush() = 0;
 
   /// Anything a report needs beside certificates: small JSON documents by key (training history,
   /// attack tables), kept in the same file.
@@ -62,7 +74,8 @@ class ResultsStore {
   virtual std::optional<std::string> document(const std::string& key) const = 0;
   virtual std::vector<std::string> document_keys() const = 0;
 
-  /// Sorted text of everything but times: two stores are identical when these are.
+  /// Sorted text of everything but times, devices and program versions: two stores are identical
+  /// when these are (docs/results-store.md).
   virtual std::string canonical_dump() const = 0;
 };
 

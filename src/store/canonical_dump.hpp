@@ -1,0 +1,14 @@
+// The text by which two stores are compared.
+#pragma once
+
+#include <string>
+
+#include "store/sqlite.hpp"
+
+namespace smoothcert::store {
+
+/// Runs by identity, certificates by image, chunks by sample range, documents by key, without
+/// times, devices and program versions.
+std::string canonical_dump(Database& db);
+
+}  // namespace smoothcert::store

@@ -1,0 +1,27 @@
+// Text forms of what the store keeps: counts, enumerations, and the identity of a run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "smoothcert/results.hpp"
+
+namespace smoothcert::store {
+
+std::string counts_text(const std::vector<std::uint64_t>& counts);  ///< "[3,0,997]"
+/// Throws Error naming `where` when the text is not such a list.
+std::vector<std::uint64_t> parse_counts(std::string_view text, const std::string& where);
+
+std::string noise_name(NoiseLaw law);  ///< "lattice", "gaussian"
+std::string mode_name(Mode mode);      ///< "exact", "fast"
+NoiseLaw parse_noise(std::string_view name, const std::string& where);
+Mode parse_mode(std::string_view name, const std::string& where);
+
+std::string exact_text(double value);  ///< shortest text that reads back as the same bits
+
+std::string certificate_text(const Certificate& certificate);  ///< everything but the time
+std::string chunk_text(const ChunkCounts& chunk);
+
+}  // namespace smoothcert::store

@@ -1,0 +1,84 @@
+// Thin RAII over the SQLite C API: connection, prepared statement, transaction. Errors become one
+// line that names the file and says what to do.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "smoothcert/error.hpp"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace smoothcert::store {
+
+class Database;
+
+/// A prepared statement. Parameters and columns count from 0.
+class Statement {
+ public:
+  Statement(Database& db, std::string_view sql);
+  ~Statement();
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  Statement& bind(int index, std::int64_t value);
+  Statement& bind(int index, double value);  ///< NaN is refused: SQLite would store NULL
+  Statement& bind(int index, std::string_view value);
+
+  bool step();  ///< true while a row is available
+  void run();   ///< step to the end and reset
+
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] double real(int column) const;
+  [[nodiscard]] std::string text(int column) const;
+  void reset();
+
+ private:
+  Database& db_;
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+class Database {
+ public:
+  enum class Access { read_only, read_write };
+  /// Opens or (read_write) creates the file; nothing is read yet.
+  Database(const std::filesystem::path& file, Access access);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  void execute(const std::string& sql);
+  [[nodiscard]] std::int64_t query_integer(const std::string& sql);
+  [[nodiscard]] std::string query_text(const std::string& sql);
+  [[nodiscard]] std::int64_t last_insert_id() const;
+  void busy_timeout(int milliseconds);
+
+  /// Throws Error for a SQLite result code, in our words.
+  [[noreturn]] void fail(int code, std::string_view doing) const;
+  [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+  [[nodiscard]] sqlite3* handle() const { return db_; }
+
+ private:
+  std::filesystem::path file_;
+  sqlite3* db_ = nullptr;
+};
+
+/// BEGIN IMMEDIATE … COMMIT; rolled back when destroyed before commit().
+class Transaction {
+ public:
+  explicit Transaction(Database& db);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& db_;
+  bool open_ = true;
+};
+
+}  // namespace smoothcert::store

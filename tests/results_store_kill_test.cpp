@@ -1,0 +1,81 @@
+// SIGKILL at a random moment, a hundred times: the store stays valid, and the one that is finished
+// after all is identical to one that was never interrupted.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "smoothcert/results.hpp"
+#include "store_support.hpp"
+
+namespace smoothcert {
+namespace {
+
+using test::sample_certificate;
+using test::sample_chunk;
+using test::sample_settings;
+using Access = ResultsStore::Access;
+
+constexpr std::uint32_t kImages = 2000;
+
+// Continues from what the store holds, as certification does, and ends when all images are in.
+void write_rest(const std::filesystem::path& file, std::chrono::microseconds pause) {
+  auto store = ResultsStore::open(file, Access::read_write);
+  const auto run = store->find_or_create_run(sample_settings()).id;
+  std::set<std::uint32_t> done;
+  for (const Certificate& c : store->certificates(run)) done.insert(c.image);
+  for (std::uint32_t i = 0; i < kImages; ++i) {
+    if (done.contains(i)) continue;
+    store->add_chunk(run, sample_chunk(i, 0, 500));
+    store->add_chunk(run, sample_chunk(i, 500, 1000));
+    if (i % 3 == 0) store->flush();
+    store->add_certificate(run, sample_certificate(i));
+    if (i % 2 == 0) store->flush();
+    std::this_thread::sleep_for(pause);
+  }
+  store->flush();
+}
+
+TEST(ResultsStoreKill, AHundredKillsLeaveAValidStoreAndAnIdenticalResult) {
+  test::TemporaryFolder folder;
+  const auto file = folder.path("killed.db");
+  std::mt19937 random(20261124);
+  std::size_t held = 0;
+  int interrupted = 0;
+  for (int kill_number = 0; kill_number < 100; ++kill_number) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      write_rest(file, std::chrono::microseconds(200));
+      _exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60000));
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    interrupted += WIFSIGNALED(status) ? 1 : 0;
+    if (!std::filesystem::exists(file)) continue;  // killed before its first write
+    auto store = ResultsStore::open(file, Access::read_write);
+    const auto run = store->find_or_create_run(sample_settings()).id;
+    const auto certificates = store->certificates(run);
+    EXPECT_GE(certificates.size(), held);  // nothing committed is ever lost
+    held = certificates.size();
+  }
+  EXPECT_GT(interrupted, 30);
+  EXPECT_GT(held, 0u);
+  write_rest(file, {});
+  write_rest(folder.path("whole.db"), {});
+  const auto killed = ResultsStore::open(file, Access::read_only);
+  const auto whole = ResultsStore::open(folder.path("whole.db"), Access::read_only);
+  EXPECT_EQ(killed->canonical_dump(), whole->canonical_dump());
+  EXPECT_EQ(killed->certificates(1).size(), kImages);
+  EXPECT_TRUE(killed->chunks(1).empty());
+}
+
+}  // namespace
+}  // namespace smoothcert
