@@ -1,3 +1,6 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <ctime>
@@ -5,9 +8,6 @@
 #include <thread>
 #include <utility>
 #include <variant>
-
-#include <fmt/chrono.h>
-#include <fmt/format.h>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/results.hpp"
@@ -28,7 +28,9 @@ constexpr auto kCommitInterval = std::chrono::milliseconds(900);
 constexpr std::size_t kBatchLimit = 20000;
 constexpr int kBusyMilliseconds = 5000;
 
-std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string utc_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
 
 class SqliteStore final : public ResultsStore {
  public:
@@ -173,8 +175,8 @@ class SqliteStore final : public ResultsStore {
     Transaction transaction(db_);
     store::RowWriter writer(db_);
     for (const Pending& row : pending_) {
-      const std::string problem = std::visit(
-          [&](const auto& value) { return writer.write(row.run, value); }, row.row);
+      const std::string problem =
+          std::visit([&](const auto& value) { return writer.write(row.run, value); }, row.row);
       if (conflict.empty()) conflict = problem;
     }
     transaction.commit();
@@ -208,8 +210,7 @@ class SqliteStore final : public ResultsStore {
 
 }  // namespace
 
-std::unique_ptr<ResultsStore> ResultsStore::open(const std::filesystem::path& file,
-                                                 Access access) {
+std::unique_ptr<ResultsStore> ResultsStore::open(const std::filesystem::path& file, Access access) {
   std::error_code ignored;
   if (access == Access::read_only && !std::filesystem::exists(file, ignored)) {
     throw Error("there is no results store '" + file.string() + "'");

@@ -15,8 +15,8 @@ namespace {
 using nlohmann::json;
 
 bool names_a_time(std::string_view name) {
-  constexpr std::array kTimes = {"seconds", "started", "finished", "time", "date", "backend",
-                                 "program_version"};
+  constexpr std::array kTimes = {"seconds", "started", "finished",       "time",
+                                 "date",    "backend", "program_version"};
   return std::ranges::find(kTimes, name) != kTimes.end() || name.ends_with("_seconds") ||
          name.ends_with("_per_second");
 }

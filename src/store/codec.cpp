@@ -16,7 +16,9 @@ std::string counts_text(const std::vector<std::uint64_t>& counts) {
 }
 
 std::vector<std::uint64_t> parse_counts(std::string_view text, const std::string& where) {
-  const auto bad = [&] { return Error(where + ": '" + std::string(text) + "' is no list of counts"); };
+  const auto bad = [&] {
+    return Error(where + ": '" + std::string(text) + "' is no list of counts");
+  };
   if (text.size() < 2 || text.front() != '[' || text.back() != ']') throw bad();
   std::vector<std::uint64_t> counts;
   const char* at = text.data() + 1;
@@ -53,11 +55,12 @@ std::string exact_text(double value) {
 }
 
 std::string certificate_text(const Certificate& c) {
-  return fmt::format("image={} label={} selected={} prediction={} radius={} p_lower={} "
-                     "selection={}+{} estimation={}+{}",
-                     c.image, c.label, c.selected, c.prediction, exact_text(c.radius),
-                     exact_text(c.p_lower), counts_text(c.selection.counts), c.selection.invalid,
-                     counts_text(c.estimation.counts), c.estimation.invalid);
+  return fmt::format(
+      "image={} label={} selected={} prediction={} radius={} p_lower={} "
+      "selection={}+{} estimation={}+{}",
+      c.image, c.label, c.selected, c.prediction, exact_text(c.radius), exact_text(c.p_lower),
+      counts_text(c.selection.counts), c.selection.invalid, counts_text(c.estimation.counts),
+      c.estimation.invalid);
 }
 
 std::string chunk_text(const ChunkCounts& c) {

@@ -77,17 +77,18 @@ void open_schema(Database& db, Database::Access access) {
   }
   const std::int64_t version = db.query_integer("PRAGMA user_version");
   if (version > kSchemaVersion) {
-    throw Error(fmt::format("results store '{}' has schema version {} (made by '{}'), this is "
-                            "smoothcert {} and knows version {}; use a newer smoothcert",
-                            file, version,
-                            db.query_text("SELECT value FROM meta WHERE name='created_by'"),
-                            kVersion, kSchemaVersion));
+    throw Error(
+        fmt::format("results store '{}' has schema version {} (made by '{}'), this is "
+                    "smoothcert {} and knows version {}; use a newer smoothcert",
+                    file, version, db.query_text("SELECT value FROM meta WHERE name='created_by'"),
+                    kVersion, kSchemaVersion));
   }
   const std::string damage = db.query_text("PRAGMA quick_check(1)");
   if (damage != "ok") {
-    throw Error(fmt::format("results store '{}' is damaged ({}); restore a copy, or move it away "
-                            "and start a new one",
-                            file, damage.substr(damage.rfind('\n') + 1)));
+    throw Error(
+        fmt::format("results store '{}' is damaged ({}); restore a copy, or move it away "
+                    "and start a new one",
+                    file, damage.substr(damage.rfind('\n') + 1)));
   }
 }
 

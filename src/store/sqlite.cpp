@@ -2,7 +2,10 @@
 
 #include <sqlite3.h>
 
+#include <array>
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <system_error>
 
 namespace smoothcert::store {
@@ -32,9 +35,41 @@ bool is_empty_or_absent(const std::filesystem::path& file) {
   return ignored || size == 0;
 }
 
+std::filesystem::path wal_of(std::filesystem::path file) { return file += "-wal"; }
+
 }  // namespace
 
+// The database header: https://www.sqlite.org/fileformat2.html#the_database_header
+void check_whole(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored) || is_empty_or_absent(file) ||
+      !is_empty_or_absent(wal_of(file))) {
+    return;
+  }
+  std::array<unsigned char, 100> header{};
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return;  // opening it through SQLite says why
+  in.read(reinterpret_cast<char*>(header.data()), header.size());
+  if (in.gcount() < 16 || std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
+    throw Error("'" + file.string() + "' is not a results store (not a SQLite file)");
+  }
+  const auto word = [&](std::size_t at) {
+    return std::uint64_t{header[at]} << 24 | std::uint64_t{header[at + 1]} << 16 |
+           std::uint64_t{header[at + 2]} << 8 | header[at + 3];
+  };
+  const std::uint64_t raw_page = word(16) >> 16;
+  const std::uint64_t expected = (raw_page == 1 ? 65536 : raw_page) * word(28);
+  const bool count_is_valid = word(24) == word(92);
+  const std::uint64_t found = std::filesystem::file_size(file, ignored);
+  if (in.gcount() < 100 || (count_is_valid && found < expected)) {
+    throw Error("results store '" + file.string() + "' is damaged: it ends after " +
+                std::to_string(found) + " of " + std::to_string(expected) +
+                " bytes; restore a copy, or move it away and start a new one");
+  }
+}
+
 Database::Database(const std::filesystem::path& file, Access access) : file_(file) {
+  check_whole(file);
   int flags = SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX;
   std::string name = "file:" + uri_escaped(std::filesystem::absolute(file).string());
   if (access == Access::read_write) {
@@ -46,9 +81,7 @@ Database::Database(const std::filesystem::path& file, Access access) : file_(fil
   if (code == SQLITE_OK && access == Access::read_only) {
     // A cleanly closed store in a folder that may not be written: WAL's side files cannot be made,
     // and are not needed when there is nothing in them.
-    auto wal = file;
-    wal += "-wal";
-    if (is_empty_or_absent(wal) &&
+    if (is_empty_or_absent(wal_of(file)) &&
         sqlite3_exec(db_, "SELECT count(*) FROM sqlite_master", nullptr, nullptr, nullptr) ==
             SQLITE_CANTOPEN) {
       sqlite3_close_v2(db_);
@@ -84,8 +117,9 @@ void Database::fail(int code, std::string_view doing) const {
       throw Error(name + " is damaged (" + detail +
                   "); restore a copy, or move it away and start a new one");
     case SQLITE_FULL:
-      throw Error(name + ": the disk is full; free some space and run the same command again, what "
-                         "was committed is kept");
+      throw Error(name +
+                  ": the disk is full; free some space and run the same command again, what "
+                  "was committed is kept");
     case SQLITE_IOERR:
       throw Error(name + ": input/output error while " + std::string(doing) + " (" + detail +
                   "); check the disk and its free space, then run the same command again");

@@ -42,6 +42,10 @@ class Statement {
   sqlite3_stmt* statement_ = nullptr;
 };
 
+/// What SQLite itself may overlook: a file shorter than its header says, while no write-ahead log
+/// could make up for it. Throws Error.
+void check_whole(const std::filesystem::path& file);
+
 class Database {
  public:
   enum class Access { read_only, read_write };

@@ -182,9 +182,10 @@ std::string RowWriter::write(std::int64_t run, const Certificate& c) {
   if (found) {
     const std::string offered = certificate_text(c);
     if (stored == offered) return "";
-    return fmt::format("run {} already holds image {} with another result (stored: {}; new: {}); "
-                       "the stored one was kept",
-                       run, c.image, stored, offered);
+    return fmt::format(
+        "run {} already holds image {} with another result (stored: {}; new: {}); "
+        "the stored one was kept",
+        run, c.image, stored, offered);
   }
   Statement& row = insert_certificate_;
   row.bind(0, run).bind(1, image).bind(2, std::int64_t{c.label}).bind(3, std::int64_t{c.selected});
@@ -210,9 +211,10 @@ std::string RowWriter::write(std::int64_t run, const ChunkCounts& c) {
       as_unsigned(find_overlap_.integer(1)) == c.last &&
       (find_overlap_.text(2) != counts_text(c.counts.counts) ||
        as_unsigned(find_overlap_.integer(3)) != c.counts.invalid)) {
-    problem = fmt::format("run {} already holds samples {}..{} of image {} with other counts; the "
-                          "stored ones were kept",
-                          run, c.first, c.last, c.image);
+    problem = fmt::format(
+        "run {} already holds samples {}..{} of image {} with other counts; the "
+        "stored ones were kept",
+        run, c.first, c.last, c.image);
   }
   find_overlap_.reset();
   if (overlaps) return problem;
