@@ -43,6 +43,7 @@ struct StudyModel {
   double clean_accuracy = -1;         ///< in [0,1], over StudyResult::attacked_images; −1 = unknown
   std::vector<AttackReport> attacks;  ///< in table order, each over the same images
   RunSettings run;                        ///< settings of the certification
+  std::string run_key;                    ///< RunInfo::key of it in the store
   std::vector<Certificate> certificates;  ///< by image index, the same images for every model
   Summary summary;                        ///< of `certificates`
   double certify_seconds = 0;             ///< wall time, all sessions together
