@@ -1,0 +1,27 @@
+// Included by exactly one translation unit per instruction set: defines its table.
+#pragma once
+
+#if !defined(__AVX2__)
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors wider than the registers never cross a call
+#endif
+
+#include "cpu/lane_conv.hpp"
+#include "cpu/lane_layers.hpp"
+#include "cpu/lane_noise.hpp"
+
+#define SMOOTHCERT_JOIN_(a, b) a##b
+#define SMOOTHCERT_JOIN(a, b) SMOOTHCERT_JOIN_(a, b)
+
+namespace smoothcert::cpu {
+
+const LaneKernels SMOOTHCERT_JOIN(lane_kernels_, SMOOTHCERT_ISA) = {
+#if defined(__AVX512F__)
+    Isa::avx512,
+#elif defined(__AVX2__)
+    Isa::avx2,
+#else
+    Isa::baseline,
+#endif
+    kLanes,      lattice_noise, nullptr, conv, maxpool, relu, affine, add, global_avg_pool, vote};
+
+}  // namespace smoothcert::cpu

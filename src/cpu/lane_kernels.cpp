@@ -1,0 +1,17 @@
+#include "cpu/lane_kernels.hpp"
+
+namespace smoothcert::cpu {
+
+const LaneKernels& active_lane_kernels() {
+  switch (active_isa()) {
+    case Isa::avx512:
+      return lane_kernels_avx512;
+    case Isa::avx2:
+      return lane_kernels_avx2;
+    case Isa::baseline:
+      break;
+  }
+  return lane_kernels_baseline;
+}
+
+}  // namespace smoothcert::cpu

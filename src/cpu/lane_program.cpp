@@ -1,0 +1,292 @@
+#include "cpu/lane_program.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <utility>
+
+namespace smoothcert::cpu {
+namespace {
+
+/// Largest magnitude any value of the plan can take, rounding included; +∞ or NaN when there is no
+/// such bound in float's range.
+double activation_bound(const InferencePlan& plan, double input_bound) {
+  std::vector<double> bound(plan.steps.size() + 1);
+  bound[0] = input_bound;
+  double worst = input_bound;
+  const float* params = plan.params.data();
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const PlanStep& step = plan.steps[i];
+    const double in = bound[static_cast<std::size_t>(step.in + 1)];
+    double out = in, terms = 1;
+    if (step.kind == StepKind::conv2d || step.kind == StepKind::linear) {
+      const auto outputs = static_cast<std::size_t>(step.out_shape.channels);
+      const std::size_t taps =
+          step.kind == StepKind::linear
+              ? step.in_shape.size()
+              : static_cast<std::size_t>(step.in_shape.channels) * step.kernel * step.kernel;
+      terms = static_cast<double>(taps) + 1;
+      out = 0;
+      for (std::size_t o = 0; o < outputs; ++o) {
+        double sum = std::fabs(params[step.bias + o]);
+        for (std::size_t t = 0; t < taps; ++t)
+          sum += std::fabs(double{params[step.weight + o * taps + t]}) * in;
+        if (!(sum <= out)) out = sum;  // keeps NaN
+      }
+    } else if (step.kind == StepKind::affine) {
+      out = 0;
+      for (int c = 0; c < step.in_shape.channels; ++c) {
+        const double sum = std::fabs(double{params[step.weight + c]}) * in +
+                           std::fabs(double{params[step.bias + c]});
+        if (!(sum <= out)) out = sum;
+      }
+    } else if (step.kind == StepKind::add) {
+      out = in + bound[static_cast<std::size_t>(step.in2 + 1)];
+    } else if (step.kind == StepKind::global_avg_pool) {
+      terms = static_cast<double>(step.in_shape.height) * step.in_shape.width + 1;
+      out = in * terms;  // the sum before it is divided
+    }
+    // Each of `terms` roundings grows the magnitude by at most 2^-24 relative (plus 2^-149).
+    out = out * std::exp(terms * 0x1p-23) + 1e-30;
+    bound[i + 1] = out;
+    if (!(out <= worst)) worst = out;
+    if (std::isnan(out)) return std::numeric_limits<double>::infinity();
+  }
+  return worst;
+}
+
+bool is_pool2(const PlanStep& step) {
+  return step.kind == StepKind::maxpool && step.kernel == 2 && step.stride == 2 &&
+         step.padding == 0;
+}
+
+}  // namespace
+
+LaneProgram::LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound)
+    : kernels_(kernels), classes_(plan.classes), input_size_(plan.input.size()) {
+  lower(plan, activation_bound(plan, input_bound) < 1e38);
+  place_values();
+}
+
+const float* LaneProgram::keep(std::vector<float> values) {
+  kept_.push_back(std::make_unique<std::vector<float>>(std::move(values)));
+  return kept_.back()->data();
+}
+
+/// Weights OIHW → [block][c][ky][kx][channel of the block]. Where the post-ops before a pooling
+/// turn larger into smaller for a channel (a negative BatchNorm scale), its weights and bias are
+/// negated: the convolution then yields exactly the negative, whose maximum is minus the minimum,
+/// and `sign` turns it back.
+void LaneProgram::pack(ConvStep& conv, const float* weight, const float* bias, bool flip_negative) {
+  const auto outputs = static_cast<std::size_t>(conv.out_channels);
+  const std::size_t taps = static_cast<std::size_t>(conv.in_channels) *
+                           static_cast<std::size_t>(conv.kernel) *
+                           static_cast<std::size_t>(conv.kernel);
+  std::vector<float> sign(outputs, 1.0f);
+  if (flip_negative)
+    for (int i = 0; i < conv.post_ops; ++i)
+      for (std::size_t o = 0; o < outputs; ++o)
+        if (conv.post[i].scale != nullptr && conv.post[i].scale[o] < 0) sign[o] = -sign[o];
+  conv.blocks = (conv.out_channels + kMaxOutBlock - 1) / kMaxOutBlock;
+  const std::size_t even = outputs / static_cast<std::size_t>(conv.blocks);
+  const std::size_t larger = outputs % static_cast<std::size_t>(conv.blocks);
+  std::vector<float> packed, packed_bias;
+  packed.reserve(taps * outputs);
+  std::size_t first = 0;
+  for (std::size_t b = 0; b < static_cast<std::size_t>(conv.blocks); ++b) {
+    const std::size_t size = even + (b < larger ? 1 : 0);
+    for (std::size_t t = 0; t < taps; ++t)
+      for (std::size_t o = first; o < first + size; ++o)
+        packed.push_back(weight[o * taps + t] * sign[o]);
+    first += size;
+  }
+  for (std::size_t o = 0; o < outputs; ++o) packed_bias.push_back(bias[o] * sign[o]);
+  conv.weights = keep(std::move(packed));
+  conv.bias = keep(std::move(packed_bias));
+  if (std::find(sign.begin(), sign.end(), -1.0f) != sign.end()) conv.sign = keep(std::move(sign));
+}
+
+void LaneProgram::lower(const InferencePlan& plan, bool finite) {
+  const auto lanes = static_cast<std::size_t>(kernels_.lanes);
+  const float* params = plan.params.data();
+  const std::size_t count = plan.steps.size();
+
+  // How often a plan value is read; the last one, the logits, is read by the vote.
+  std::vector<int> uses(count, 0);
+  for (const PlanStep& step : plan.steps) {
+    if (step.in >= 0) ++uses[static_cast<std::size_t>(step.in)];
+    if (step.kind == StepKind::add && step.in2 >= 0) ++uses[static_cast<std::size_t>(step.in2)];
+  }
+  ++uses[count - 1];
+
+  values_.push_back({input_size_ * lanes, 0, false, -1, -1});
+  std::vector<int> value_of(count, -1);  // plan value → program value
+  const auto value = [&](int v) { return v < 0 ? 0 : value_of[static_cast<std::size_t>(v)]; };
+
+  for (std::size_t i = 0; i < count;) {
+    const PlanStep& step = plan.steps[i];
+    if (step.kind == StepKind::flatten) {  // the same memory
+      value_of[i++] = value(step.in);
+      continue;
+    }
+    LaneStep lane;
+    lane.kind = step.kind;
+    lane.in = value(step.in);
+    lane.in2 = value(step.in2);
+    lane.channels = static_cast<std::size_t>(step.in_shape.channels);
+    lane.area = static_cast<std::size_t>(step.in_shape.height) *
+                static_cast<std::size_t>(step.in_shape.width);
+    lane.scale = params + step.weight;
+    lane.shift = params + step.bias;
+    lane.pool = {
+        step.in_shape.channels, step.in_shape.height, step.in_shape.width, step.out_shape.height,
+        step.out_shape.width,   step.kernel,          step.stride,         step.padding};
+    std::size_t end = i + 1;
+    if (step.kind == StepKind::conv2d || step.kind == StepKind::linear) {
+      ConvStep& conv = lane.conv;
+      const bool linear = step.kind == StepKind::linear;
+      lane.across_groups = linear;
+      conv.in_channels = linear ? static_cast<int>(step.in_shape.size()) : step.in_shape.channels;
+      conv.in_height = linear ? 1 : step.in_shape.height;
+      conv.in_width = linear ? 1 : step.in_shape.width;
+      conv.kernel = linear ? 1 : step.kernel;
+      conv.stride = linear ? 1 : step.stride;
+      conv.padding = linear ? 0 : step.padding;
+      conv.out_channels = step.out_shape.channels;
+      // What follows and reads nothing else joins in, while it is still in a register.
+      for (; end < count; ++end) {
+        const PlanStep& next = plan.steps[end];
+        if (next.in != static_cast<int>(end - 1) || uses[end - 1] != 1) break;
+        if (next.kind == StepKind::relu || next.kind == StepKind::affine) {
+          if (conv.post_ops == kMaxPostOps) break;
+          conv.post[conv.post_ops++] = next.kind == StepKind::relu
+                                           ? PostOp{}
+                                           : PostOp{params + next.weight, params + next.bias};
+        } else if (is_pool2(next) && finite && !linear && !conv.pool) {
+          // Post-ops so far are monotone in each channel: the pooling may as well come first.
+          conv.pool = pools_fused_ = true;
+          pack(conv, params + step.weight, params + step.bias, true);
+        } else {
+          break;
+        }
+      }
+      const ActivationShape& out = plan.steps[end - 1].out_shape;
+      conv.out_height = linear ? 1 : out.height;
+      conv.out_width = linear ? 1 : out.width;
+      if (!conv.pool) pack(conv, params + step.weight, params + step.bias, false);
+      const auto area = static_cast<std::size_t>(out.height) * static_cast<std::size_t>(out.width);
+      conv.in_x = lanes;
+      conv.in_y = static_cast<std::size_t>(conv.in_width) * lanes;
+      conv.in_c = static_cast<std::size_t>(conv.in_height) * conv.in_y;
+      conv.out_x = lanes;
+      conv.out_y = static_cast<std::size_t>(out.width) * lanes;
+      conv.out_c = area * lanes;
+      if (linear) {  // columns are groups
+        conv.in_x = step.in_shape.size() * lanes;
+        conv.out_x = out.size() * lanes;
+        conv.out_c = lanes;
+      }
+      multiply_adds_ += step.out_shape.size() * static_cast<std::uint64_t>(conv.in_channels) *
+                        static_cast<std::uint64_t>(conv.kernel * conv.kernel);
+    }
+    const int index = static_cast<int>(steps_.size());
+    lane.out = static_cast<int>(values_.size());
+    values_.push_back({plan.steps[end - 1].out_shape.size() * lanes, 0, false, index, index});
+    for (std::size_t j = i; j < end; ++j) value_of[j] = lane.out;
+    values_[static_cast<std::size_t>(lane.in)].last = index;
+    if (step.kind == StepKind::add) values_[static_cast<std::size_t>(lane.in2)].last = index;
+    steps_.push_back(lane);
+    i = end;
+  }
+  logits_ = value_of[count - 1];
+}
+
+void LaneProgram::place_values() {
+  // Steps before the first linear layer run group by group, so that their activations stay in the
+  // cache; what crosses over exists once per group.
+  group_steps_ = 0;
+  while (group_steps_ < steps_.size() && !steps_[group_steps_].across_groups) ++group_steps_;
+  const int split = static_cast<int>(group_steps_);
+  values_[static_cast<std::size_t>(logits_)].last = static_cast<int>(steps_.size());
+  for (Value& v : values_) v.all_groups = v.first >= split || v.last >= split;
+
+  // First fit: a value may reuse the room of those read for the last time before it is written. A
+  // value that exists for all groups lives from the first group's fill to the last group's read.
+  const auto begin = [&](const Value& v) { return v.all_groups && v.first < split ? -1 : v.first; };
+  const auto overlap = [&](const Value& a, const Value& b) {
+    return begin(a) <= b.last && begin(b) <= a.last;
+  };
+  std::vector<const Value*> placed;
+  for (Value& v : values_) {
+    const auto extent = [](const Value& x) {
+      return (x.size * (x.all_groups ? kGroups : 1) + 15) / 16 * 16;
+    };
+    std::sort(placed.begin(), placed.end(),
+              [](const Value* a, const Value* b) { return a->offset < b->offset; });
+    std::size_t offset = 0;
+    for (const Value* other : placed)
+      if (overlap(*other, v) && other->offset < offset + extent(v) &&
+          offset < other->offset + extent(*other))
+        offset = other->offset + extent(*other);
+    v.offset = offset;
+    arena_floats_ = std::max(arena_floats_, offset + extent(v));
+    placed.push_back(&v);
+  }
+}
+
+LaneArena::LaneArena(const LaneProgram& program) : program_(program) {
+  const std::size_t bytes = (program.arena_floats_ * sizeof(float) + 63) / 64 * 64;
+  memory_.reset(static_cast<float*>(std::aligned_alloc(64, std::max<std::size_t>(bytes, 64))));
+  if (!memory_) throw std::bad_alloc();
+}
+
+void LaneArena::Free::operator()(float* p) const { std::free(p); }
+
+float* LaneArena::at(int value, int group) {
+  const LaneProgram::Value& v = program_.values_[static_cast<std::size_t>(value)];
+  return memory_.get() + v.offset +
+         (v.all_groups ? v.size * static_cast<std::size_t>(group) : std::size_t{0});
+}
+
+void LaneArena::execute(const LaneStep& step, int group) {
+  const LaneKernels& k = program_.kernels_;
+  const float* in = at(step.in, group);
+  float* out = at(step.out, group);
+  switch (step.kind) {
+    case StepKind::conv2d:
+      k.conv(step.conv, step.conv.out_width, in, out);
+      break;
+    case StepKind::linear:
+    case StepKind::flatten:
+      break;  // linear layers run in finish(); a flatten is no step
+    case StepKind::affine:
+      k.affine(step.channels, step.area, step.scale, step.shift, in, out);
+      break;
+    case StepKind::relu:
+      k.relu(step.channels * step.area, in, out);
+      break;
+    case StepKind::maxpool:
+      k.maxpool(step.pool, in, out);
+      break;
+    case StepKind::add:
+      k.add(step.channels * step.area, in, at(step.in2, group), out);
+      break;
+    case StepKind::global_avg_pool:
+      k.global_avg_pool(step.channels, step.area, 1.0f / static_cast<float>(step.area), in, out);
+      break;
+  }
+}
+
+void LaneArena::finish(int groups) {
+  for (std::size_t i = program_.group_steps_; i < program_.steps_.size(); ++i) {
+    const LaneStep& step = program_.steps_[i];
+    if (step.across_groups)
+      program_.kernels_.conv(step.conv, groups, at(step.in, 0), at(step.out, 0));
+    else
+      for (int group = 0; group < groups; ++group) execute(step, group);
+  }
+}
+
+}  // namespace smoothcert::cpu

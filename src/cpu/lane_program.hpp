@@ -1,0 +1,102 @@
+// An inference plan made ready for the lane kernels: layers fused where that changes no bit,
+// weights packed in the order they are read, activations placed in one arena per thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cpu/lane_kernels.hpp"
+#include "smoothcert/inference_plan.hpp"
+
+namespace smoothcert::cpu {
+
+/// One kernel call (per lane group unless `across_groups`). Values are activation numbers of
+/// LaneProgram::values.
+struct LaneStep {
+  StepKind kind{};
+  bool across_groups = false;  ///< linear: one call for all groups of the batch
+  int in = 0, in2 = 0, out = 0;
+  ConvStep conv;  ///< conv2d and linear
+  PoolStep pool;
+  std::size_t channels = 0, area = 0;  ///< of the input
+  const float* scale = nullptr;        ///< affine
+  const float* shift = nullptr;
+};
+
+class LaneProgram {
+ public:
+  /// `input_bound`: the network input never exceeds it in magnitude. Where that proves that nothing
+  /// can overflow (so no NaN can arise), pooling is fused into the convolution before it.
+  /// Keeps pointers into `plan`.
+  LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound);
+
+  [[nodiscard]] const LaneKernels& kernels() const { return kernels_; }
+  [[nodiscard]] int classes() const { return classes_; }
+  [[nodiscard]] int batch() const { return kGroups * kernels_.lanes; }
+  [[nodiscard]] std::size_t input_size() const { return input_size_; }
+  [[nodiscard]] bool pools_fused() const { return pools_fused_; }
+
+  /// Multiply-adds per input.
+  [[nodiscard]] std::uint64_t multiply_adds() const { return multiply_adds_; }
+
+ private:
+  friend class LaneArena;
+  struct Value {
+    std::size_t size = 0;     ///< floats of one group
+    std::size_t offset = 0;   ///< in the arena
+    bool all_groups = false;  ///< kGroups copies exist at once
+    int first = 0, last = 0;  ///< steps that write it first and read it last
+  };
+
+  void lower(const InferencePlan& plan, bool finite);
+  void place_values();
+  void pack(ConvStep& conv, const float* weight, const float* bias, bool flip_negative);
+  const float* keep(std::vector<float> values);
+
+  const LaneKernels& kernels_;
+  int classes_ = 0;
+  std::size_t input_size_ = 0, arena_floats_ = 0;
+  std::uint64_t multiply_adds_ = 0;
+  bool pools_fused_ = false;
+  std::size_t group_steps_ = 0;  ///< leading steps that run group by group
+  int logits_ = 0;
+  std::vector<LaneStep> steps_;
+  std::vector<Value> values_;  ///< [0] is the image
+  std::vector<std::unique_ptr<std::vector<float>>> kept_;
+};
+
+/// One thread's activations.
+class LaneArena {
+ public:
+  explicit LaneArena(const LaneProgram& program);
+
+  /// Where the input of a group goes, [pixel][lane], before run(). Groups must be filled and run
+  /// through `fill`, since early activations of different groups share memory.
+  /// fill(group, input) is called once per group in [0, groups).
+  template <class Fill>
+  void run(int groups, const Fill& fill) {
+    for (int group = 0; group < groups; ++group) {
+      fill(group, at(0, group));
+      for (std::size_t i = 0; i < program_.group_steps_; ++i) execute(program_.steps_[i], group);
+    }
+    finish(groups);
+  }
+
+  /// Logits of one group, [class][lane].
+  [[nodiscard]] const float* logits(int group) { return at(program_.logits_, group); }
+
+ private:
+  float* at(int value, int group);
+  void execute(const LaneStep& step, int group);
+  void finish(int groups);
+
+  struct Free {
+    void operator()(float* p) const;
+  };
+  const LaneProgram& program_;
+  std::unique_ptr<float[], Free> memory_;
+};
+
+}  // namespace smoothcert::cpu
