@@ -7,6 +7,7 @@
 
 #include "store/codec.hpp"
 #include "store/tables.hpp"
+#include "util/decimal.hpp"
 
 namespace smoothcert::store {
 
@@ -48,7 +49,7 @@ std::string canonical_dump(Database& db) {
   for (const RunInfo& run : runs) {
     const RunSettings& s = run.settings;
     out += "run " + run_identity(s) + " name=" + s.model_name + " regime=" + s.regime +
-           " training_sigma=" + exact_text(s.training_sigma) + " data=" + s.dataset_name + "/" +
+           " training_sigma=" + shortest_text(s.training_sigma) + " data=" + s.dataset_name + "/" +
            s.dataset_split + "\n";
     for (const Certificate& c : read_certificates(db, run.id)) out += certificate_text(c) + "\n";
     for (const ChunkCounts& c : read_chunks(db, run.id)) out += "chunk " + chunk_text(c) + "\n";

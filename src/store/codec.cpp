@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "smoothcert/error.hpp"
+#include "util/decimal.hpp"
 #include "util/sha256.hpp"
 
 namespace smoothcert {
@@ -48,17 +49,11 @@ Mode parse_mode(std::string_view name, const std::string& where) {
   throw Error(where + ": unknown mode '" + std::string(name) + "'");
 }
 
-std::string exact_text(double value) {
-  char buffer[32];
-  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return {buffer, result.ptr};
-}
-
 std::string certificate_text(const Certificate& c) {
   return fmt::format(
       "image={} label={} selected={} prediction={} radius={} p_lower={} "
       "selection={}+{} estimation={}+{}",
-      c.image, c.label, c.selected, c.prediction, exact_text(c.radius), exact_text(c.p_lower),
+      c.image, c.label, c.selected, c.prediction, shortest_text(c.radius), shortest_text(c.p_lower),
       counts_text(c.selection.counts), c.selection.invalid, counts_text(c.estimation.counts),
       c.estimation.invalid);
 }
@@ -78,7 +73,7 @@ std::string run_identity(const RunSettings& s) {
       "model={} dataset={} shape={}x{}x{} classes={} sigma={} n0={} n={} alpha={} seed={} noise={} "
       "clamp={} mode={} precision={} arithmetic={}",
       s.model_hash, s.dataset_hash, s.shape.channels, s.shape.height, s.shape.width, s.classes,
-      exact_text(c.sigma), c.n0, c.n, exact_text(c.alpha), c.seed, noise_name(c.noise),
+      shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha), c.seed, noise_name(c.noise),
       c.clamp ? 1 : 0, mode_name(c.mode), s.precision, s.arithmetic);
   if (c.mode == Mode::fast) text += " backend=" + s.backend;
   return text;

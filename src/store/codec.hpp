@@ -19,8 +19,6 @@ std::string mode_name(Mode mode);      ///< "exact", "fast"
 NoiseLaw parse_noise(std::string_view name, const std::string& where);
 Mode parse_mode(std::string_view name, const std::string& where);
 
-std::string exact_text(double value);  ///< shortest text that reads back as the same bits
-
 std::string certificate_text(const Certificate& certificate);  ///< everything but the time
 std::string chunk_text(const ChunkCounts& chunk);
 

@@ -1,0 +1,37 @@
+// Results as the field's tab-separated files, for other people's scripts and from them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "smoothcert/certify.hpp"
+
+namespace smoothcert {
+
+/// Header and lines of `idx label predict radius correct time`, in data-set order; see export_tsv()
+/// in results.hpp for the file.
+std::string certificates_tsv(std::vector<Certificate> certificates, bool compat);
+
+/// `idx label predict correct time`.
+std::string predictions_tsv(std::vector<Prediction> predictions);
+/// Written atomically.
+void export_predictions_tsv(const std::vector<Prediction>& predictions,
+                            const std::filesystem::path& file);
+
+/// "H:MM:SS.ffffff"
+std::string duration_text(double seconds);
+
+/// Somebody's results as far as their file tells: certificates without counts.
+struct ImportedResults {
+  std::string name;    ///< the file's name without its folder
+  std::string origin;  ///< the path it came from
+  std::vector<Certificate> certificates;
+};
+
+/// Reads the field's certification file. Throws Error naming the file and the line: wrong header,
+/// missing or malformed field, an index twice, `correct` that contradicts label and predict,
+/// abstention with a radius.
+ImportedResults import_tsv(const std::filesystem::path& file);
+
+}  // namespace smoothcert

@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "smoothcert/result_files.hpp"
+#include "smoothcert/results.hpp"
+#include "util/atomic_file.hpp"
+#include "util/decimal.hpp"
+
+namespace smoothcert {
+
+namespace {
+
+constexpr int kCompatDigits = 3;  // what the field's scripts print with "{:.3}", but rounded down
+
+std::string radius_text(double radius, bool compat) {
+  std::string text = compat ? truncated_text(radius, kCompatDigits) : shortest_text(radius);
+  // As Python prints floats: pandas then reads the column as float even when every radius is whole.
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+  const auto us = static_cast<std::int64_t>(std::llround(std::max(seconds, 0.0) * 1e6));
+  return fmt::format("{}:{:02}:{:02}.{:06}", us / 3'600'000'000, us / 60'000'000 % 60,
+                     us / 1'000'000 % 60, us % 1'000'000);
+}
+
+std::string certificates_tsv(std::vector<Certificate> certificates, bool compat) {
+  std::ranges::sort(certificates, {}, &Certificate::image);
+  std::string out = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n";
+  for (const Certificate& c : certificates) {
+    const bool abstained = c.prediction < 0;
+    out += fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", c.image, c.label, abstained ? -1 : c.prediction,
+                       abstained ? "0.0" : radius_text(c.radius, compat), c.correct() ? 1 : 0,
+                       duration_text(c.seconds));
+  }
+  return out;
+}
+
+std::string predictions_tsv(std::vector<Prediction> predictions) {
+  std::ranges::sort(predictions, {}, &Prediction::image);
+  std::string out = "idx\tlabel\tpredict\tcorrect\ttime\n";
+  for (const Prediction& p : predictions) {
+    out += fmt::format("{}\t{}\t{}\t{}\t{}\n", p.image, p.label, p.prediction,
+                       p.prediction == static_cast<int>(p.label) ? 1 : 0, duration_text(p.seconds));
+  }
+  return out;
+}
+
+void export_tsv(const std::vector<Certificate>& certificates, const std::filesystem::path& file,
+                bool compat) {
+  write_file_atomically(file, certificates_tsv(certificates, compat));
+}
+
+void export_predictions_tsv(const std::vector<Prediction>& predictions,
+                            const std::filesystem::path& file) {
+  write_file_atomically(file, predictions_tsv(predictions));
+}
+
+}  // namespace smoothcert
