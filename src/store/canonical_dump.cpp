@@ -33,14 +33,14 @@ void strip_times(json& value) {
   }
 }
 
-std::string document_text(const std::string& text) {
+}  // namespace
+
+std::string canonical_document(const std::string& text) {
   json value = json::parse(text, nullptr, false);
   if (value.is_discarded()) return text;
   strip_times(value);
   return value.dump();
 }
-
-}  // namespace
 
 std::string canonical_dump(Database& db) {
   std::vector<RunInfo> runs = read_runs(db);
@@ -55,7 +55,7 @@ std::string canonical_dump(Database& db) {
     for (const ChunkCounts& c : read_chunks(db, run.id)) out += "chunk " + chunk_text(c) + "\n";
   }
   for (const std::string& key : read_document_keys(db)) {
-    out += "document " + key + " " + document_text(read_document(db, key).value_or("")) + "\n";
+    out += "document " + key + " " + canonical_document(read_document(db, key).value_or("")) + "\n";
   }
   return out;
 }

@@ -11,4 +11,7 @@ namespace smoothcert::store {
 /// times, devices and program versions.
 std::string canonical_dump(Database& db);
 
+/// A JSON document without times, devices and program versions; other text as it is.
+std::string canonical_document(const std::string& text);
+
 }  // namespace smoothcert::store

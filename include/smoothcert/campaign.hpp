@@ -1,0 +1,82 @@
+// Certification that survives: model + data + settings + store. What the store holds is not drawn
+// again; what is drawn is stored as it comes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "smoothcert/backend.hpp"
+#include "smoothcert/certify.hpp"
+#include "smoothcert/dataset.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/results.hpp"
+
+namespace smoothcert {
+
+/// What identifies the run of `network` on `data` with these settings, on this backend.
+RunSettings make_run_settings(const Network& network, const std::string& model_name,
+                              const BackendModel& model, const Dataset& data,
+                              const CertifySettings& settings);
+
+struct CertificationRequest {
+  const Network& network;  ///< what `model` was loaded with
+  std::string model_name;
+  const Dataset& data;
+  CertifySettings settings;
+  std::vector<std::uint32_t> indices;  ///< what this call certifies
+  /// Of which `indices` are a shard; merge_stores() calls the rest gaps. Empty: `indices`.
+  std::vector<std::uint32_t> all_indices;
+};
+
+struct CertificationResult {
+  RunInfo run;
+  std::vector<Certificate> certificates;  ///< of `indices`, by image index
+  std::uint64_t resumed_images = 0;       ///< found finished in the store
+  std::uint64_t resumed_samples = 0;      ///< of unfinished images, found in the store
+  std::uint64_t derived_images = 0;       ///< from the counts of a run that differs in α only
+  std::uint64_t certified_images = 0;     ///< drawn by this call
+  /// "resumed 40 of 200 images and 30,000 samples of others; 10 derived from the counts of another
+  /// alpha", or "" where nothing was found.
+  [[nodiscard]] std::string resumed_line() const;
+};
+
+/// Runs certify() for what is missing. Callbacks see new certificates only; progress counts the
+/// resumed images as done. On Interrupted, or a failure to store, everything finished so far has
+/// been committed where that was possible.
+CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
+                                       const CertificationRequest& request,
+                                       const CertifyCallbacks& callbacks = {},
+                                       std::stop_token stop = {});
+
+/// Every run of `store` again at another α, from the counts it holds. Runs that are at that α
+/// already are left alone. Returns the number of certificates added.
+std::uint64_t recompute_into_store(ResultsStore& store, double alpha);
+
+/// Part `part` of `parts` (1 … parts) of the images: every parts-th one. "2/4" as text. Throws
+/// UsageError.
+struct Shard {
+  std::uint32_t part = 1, parts = 1;
+};
+Shard parse_shard(const std::string& text);
+std::vector<std::uint32_t> shard_indices(std::span<const std::uint32_t> indices, Shard shard);
+
+/// The images that the runs of this store are meant to hold, by run key; empty when not recorded.
+std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key);
+
+struct MergeReport {
+  std::uint64_t runs = 0, certificates = 0, duplicates = 0;
+  std::uint64_t missing_images = 0;  ///< only where gaps were allowed
+};
+
+/// Writes a new store `out` with everything in `inputs`. Throws Error, and leaves no file, where
+/// `out` exists, two inputs hold an image or a document with different values, or runs of another
+/// arithmetic; and, unless `allow_gaps`, where images are missing or inputs hold different runs
+/// (naming the setting that differs).
+MergeReport merge_stores(const std::filesystem::path& out,
+                         std::span<const std::filesystem::path> inputs, bool allow_gaps);
+
+}  // namespace smoothcert
