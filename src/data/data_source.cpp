@@ -1,0 +1,143 @@
+#include "smoothcert/data_source.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "data/folder.hpp"
+#include "smoothcert/error.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+bool is_known(const std::string& name) {
+  const auto names = data_set_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// One resolution: tries places in order and keeps the note.
+class Search {
+ public:
+  explicit Search(DataRequest request) : request_(std::move(request)) {}
+
+  DataPair run() {
+    read_name();
+    if (!request_.dir.empty()) return finish(from_given_folder(), request_.dir);
+    if (const char* folder = environment("SMOOTHCERT_DATA")) {
+      if (auto pair = try_folder(folder, "$SMOOTHCERT_DATA"))
+        return finish(std::move(*pair), folder);
+    } else {
+      missing_.push_back("$SMOOTHCERT_DATA is not set");
+    }
+    const fs::path cache = default_cache_dir();
+    if (auto pair = try_folder(cache, "the cache")) return finish(std::move(*pair), cache);
+    throw Error(fmt::format("no data set '{}': {}; pass a folder that holds {}", name_,
+                            fmt::join(missing_, "; "), files_looked_for(name_, request_)));
+  }
+
+ private:
+  /// A name that is no data set may be a folder.
+  void read_name() {
+    if (!request_.name.empty() && !is_known(request_.name)) {
+      std::error_code ignored;
+      if (!request_.dir.empty() || !fs::is_directory(request_.name, ignored)) {
+        throw UsageError(unknown_name_message("data set", request_.name, data_set_names()) +
+                         "; a folder of that name does not exist either");
+      }
+      request_.dir = std::exchange(request_.name, "");
+    }
+    name_ = request_.name;
+    if (name_.empty() && request_.dir.empty()) name_ = "mnist";
+  }
+
+  DataPair from_given_folder() {
+    std::error_code ignored;
+    if (!fs::is_directory(request_.dir, ignored)) {
+      throw Error(fmt::format("no data in {}: there is no such folder; pass one that holds {}",
+                              request_.dir.string(), files_looked_for(name_, request_)));
+    }
+    auto pair = read_data_folder(request_.dir, name_, request_);
+    if (!pair) {
+      throw Error(fmt::format("no data in {}: expected {}", request_.dir.string(),
+                              files_looked_for(name_, request_)));
+    }
+    return std::move(*pair);
+  }
+
+  std::optional<DataPair> try_folder(const fs::path& folder, const std::string& what) {
+    auto pair = read_data_folder(folder, name_, request_);
+    if (!pair) {
+      missing_.push_back(fmt::format("{} ({}) has no {}", what, folder.string(), name_));
+      say(missing_.back());
+    }
+    return pair;
+  }
+
+  void say(const std::string& line) {
+    if (!note_.empty()) note_ += '\n';
+    note_ += line;
+    if (request_.say) request_.say(line);
+  }
+
+  DataPair finish(DataPair pair, const fs::path& folder) {
+    // Only a name or a folder's own name says what the images are.
+    std::string name = name_;
+    if (name.empty())
+      name = folder.filename().empty() ? folder.parent_path().filename().string()
+                                       : folder.filename().string();
+    if (request_.need_train && request_.need_test &&
+        (pair.train.shape != pair.test.shape || pair.train.classes != pair.test.classes)) {
+      throw Error(
+          fmt::format("{}: training images of {}×{}×{}, test images of {}×{}×{}; both must "
+                      "be alike",
+                      pair.train.origin, pair.train.shape.channels, pair.train.shape.height,
+                      pair.train.shape.width, pair.test.shape.channels, pair.test.shape.height,
+                      pair.test.shape.width));
+    }
+    pair.train.name = pair.test.name = name;
+    const Dataset& some = request_.need_test ? pair.test : pair.train;
+    std::string counts;
+    if (request_.need_train) counts += fmt::format("{} training", pair.train.size());
+    if (request_.need_train && request_.need_test) counts += " and ";
+    if (request_.need_test) counts += fmt::format("{} test", pair.test.size());
+    say(fmt::format("data: {} from {}: {} images of {}×{}×{}, {} classes", name, some.origin,
+                    counts, some.shape.channels, some.shape.height, some.shape.width,
+                    some.classes));
+    pair.note = note_;
+    return pair;
+  }
+
+  DataRequest request_;
+  std::string name_, note_;
+  std::vector<std::string> missing_;
+};
+
+}  // namespace
+
+std::vector<std::string> data_set_names() { return {"mnist", "fashion-mnist"}; }
+
+fs::path default_cache_dir() {
+  if (const char* cache = environment("XDG_CACHE_HOME")) return fs::path(cache) / "smoothcert";
+  if (const char* home = environment("HOME")) return fs::path(home) / ".cache" / "smoothcert";
+  throw Error("no folder for the cache: neither $XDG_CACHE_HOME nor $HOME is set");
+}
+
+DataPair load_data(const DataRequest& request) {
+  if (!request.need_train && !request.need_test)
+    throw UsageError("load_data: neither split is asked for");
+  return Search(request).run();
+}
+
+}  // namespace smoothcert
