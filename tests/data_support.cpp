@@ -11,17 +11,6 @@ namespace smoothcert::test {
 
 namespace fs = std::filesystem;
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "smoothcert-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 ScopedEnvironment::ScopedEnvironment(std::string name, std::optional<std::string> value)
     : name_(std::move(name)) {
   if (const char* before = std::getenv(name_.c_str())) before_ = before;

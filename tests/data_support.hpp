@@ -9,22 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "store_support.hpp"
+
 namespace smoothcert::test {
 
 using Bytes = std::vector<std::uint8_t>;
-
-/// A folder that is removed at the end of the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Sets an environment variable (or unsets it) until the end of the scope.
 class ScopedEnvironment {
