@@ -28,10 +28,11 @@ if(SMOOTHCERT_SIMT_TESTS)
   target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert smoothcert_options GTest::gtest
     GTest::gmock GTest::gtest_main fmt::fmt Threads::Threads)
   target_compile_definitions(smoothcert_simt_tests PRIVATE
-    SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+    SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}" SMOOTHCERT_SIMT_EMULATOR)
   if(NOT SMOOTHCERT_SANITIZE)
     target_compile_definitions(smoothcert_simt_tests PRIVATE SMOOTHCERT_SIMT_RACECHECK)
-    set_source_files_properties(${SMOOTHCERT_SIMT_TESTS} PROPERTIES
+    file(GLOB SMOOTHCERT_SIMT_LAUNCHES CONFIGURE_DEPENDS tests/simt/emulated_*.cpp)
+    set_source_files_properties(${SMOOTHCERT_SIMT_TESTS} ${SMOOTHCERT_SIMT_LAUNCHES} PROPERTIES
       COMPILE_OPTIONS "-fsanitize=thread;-g1")
   endif()
   gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600)

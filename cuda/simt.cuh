@@ -4,11 +4,9 @@
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
+#include "abi.hpp"
 
-// Kernels live in an inline namespace of their own: nvcc's host stub of a kernel and its emulated
-// twin would otherwise be one symbol in a test program that links both.
-#define SMOOTHCERT_KERNEL_ABI gpu
+#if defined(__CUDACC__)
 
 /// A static shared array: SMOOTHCERT_SHARED(float, tile, 32 * 33);
 #define SMOOTHCERT_SHARED(type, name, ...) __shared__ type name[__VA_ARGS__]
@@ -22,7 +20,6 @@
 
 #include "cuda_builtins.hpp"
 
-#define SMOOTHCERT_KERNEL_ABI emulated
 #define SMOOTHCERT_SHARED(type, name, ...) \
   type(&name)[__VA_ARGS__] = simt::detail::shared_array<type[__VA_ARGS__]>({__FILE__, __LINE__})
 #define SMOOTHCERT_DYNAMIC_SHARED(type, name) \

@@ -1,0 +1,146 @@
+// The CUDA backend behind the seam.
+#include <memory>
+#include <utility>
+
+#include "context.hpp"
+#include "exact_pass.hpp"
+#include "smoothcert/backend.hpp"
+#include "smoothcert/error.hpp"
+#include "vote_device.hpp"
+
+namespace smoothcert {
+namespace gpu {
+namespace {
+
+class CudaModel final : public BackendModel {
+ public:
+  CudaModel(Network net, std::vector<int> devices)
+      : net_(std::move(net)), devices_(std::move(devices)) {
+    lower();
+  }
+
+  const NetworkSpec& spec() const override { return net_.spec; }
+
+  void upload(const Network& net) override {
+    validate(net, "network");
+    net_.tensors = net.tensors;
+    lower();
+  }
+  void download(Network& net) const override { net.tensors = net_.tensors; }
+  void upload(const OptimizerState& state) override { optimizer_ = state; }
+  void download(OptimizerState& state) const override { state = optimizer_; }
+
+  EpochReport train_epoch(const EpochRequest&) override {
+    throw Error("--device cuda: training is not available in this build");
+  }
+
+  void forward(std::span<const float> images, std::span<float> logits) override {
+    const DevicePlan& plan = *plans_.front();
+    const std::size_t size = plan.plan.input.size();
+    const auto classes = static_cast<std::size_t>(plan.plan.classes);
+    const std::size_t count = images.size() / size;
+    if (images.size() != count * size || logits.size() != count * classes) {
+      throw UsageError("forward: " + std::to_string(images.size()) + " input and " +
+                       std::to_string(logits.size()) + " output values do not fit the network");
+    }
+    const DeviceScope scope(plan.device);
+    const OwnedStream stream = make_stream();
+    constexpr std::size_t kBatch = 4096;
+    const std::size_t pitch = value_pitch(static_cast<std::uint32_t>(std::min(count, kBatch)));
+    const DeviceBuffer<float> staging(pitch * std::max(size, classes));
+    const DeviceBuffer<float> values(plan.layout.total * pitch);
+    for (std::size_t first = 0; first < count; first += kBatch) {
+      const auto n = static_cast<std::uint32_t>(std::min(kBatch, count - first));
+      copy_to_device(staging.data(), images.data() + first * size, n * size, stream.get());
+      transpose(stream.get(), staging.data(), values.data() + pitch * plan.layout.image, n,
+                static_cast<std::uint32_t>(size), size, pitch);
+      const float* out = run_plan(stream.get(), plan.plan, plan.layout, plan.params.data(),
+                                  values.data(), n, pitch);
+      transpose(stream.get(), out, staging.data(), static_cast<std::uint32_t>(classes), n, pitch,
+                classes);
+      copy_to_host(logits.data() + first * classes, staging.data(), n * classes, stream.get());
+      SMOOTHCERT_CUDA(cudaStreamSynchronize(stream.get()));
+    }
+  }
+
+  void input_gradient(std::span<const float>, std::span<const std::uint8_t>, LossKind,
+                      std::span<float>, std::span<float>) override {
+    throw Error("--device cuda: input gradients are not available in this build");
+  }
+
+  std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
+                                       std::function<void(const VoteResult&)> on_result) override {
+    if (settings.noise.law == NoiseLaw::lattice && !settings.noise.table) {
+      throw UsageError("votes: lattice noise needs its table (make_lattice_table)");
+    }
+    auto scheduler =
+        std::make_unique<VoteScheduler>(std::move(jobs), net_.spec.classes, std::move(on_result));
+    std::vector<std::unique_ptr<VoteDevice>> devices;
+    std::uint32_t batch = 1u << 15;
+    for (const auto& plan : plans_) {
+      devices.push_back(make_exact_vote_device(plan, settings));
+      batch = std::min(batch, default_vote_batch(*plan));
+    }
+    return start_vote_run(std::move(scheduler), std::move(devices), batch, 256, {});
+  }
+
+  std::string describe_votes(const VoteSettings&) const override {
+    return "cuda exact direct kernels";
+  }
+
+ private:
+  void lower() {
+    const InferencePlan plan = make_inference_plan(net_);
+    plans_.clear();
+    for (const int device : devices_) plans_.push_back(make_device_plan(device, plan));
+  }
+
+  Network net_;
+  std::vector<int> devices_;
+  std::vector<std::shared_ptr<const DevicePlan>> plans_;
+  OptimizerState optimizer_;
+};
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend() {
+    int count = 0;
+    SMOOTHCERT_CUDA(cudaGetDeviceCount(&count));
+    for (int d = 0; d < count; ++d) devices_.push_back(d);
+  }
+  std::string name() const override { return "cuda"; }
+  std::string describe() const override {
+    std::string text = "cuda, " + describe_device(devices_.front());
+    if (devices_.size() > 1) text += ", " + std::to_string(devices_.size()) + " GPUs";
+    return text;
+  }
+  std::unique_ptr<BackendModel> load(const Network& net) override {
+    validate(net, "network");
+    return std::make_unique<CudaModel>(net, devices_);
+  }
+
+ private:
+  std::vector<int> devices_;
+};
+
+}  // namespace
+}  // namespace gpu
+
+std::unique_ptr<Backend> make_cuda_backend(std::string* why) {
+  if (!gpu::cuda_usable(why)) return nullptr;
+  return std::make_unique<gpu::CudaBackend>();
+}
+
+std::vector<std::string> describe_cuda() {
+  std::vector<std::string> lines;
+  std::string why;
+  if (!gpu::cuda_usable(&why)) return {"CUDA: " + why};
+  int count = 0;
+  SMOOTHCERT_CUDA(cudaGetDeviceCount(&count));
+  for (int d = 0; d < count; ++d) {
+    lines.push_back("CUDA device " + std::to_string(d) + ": " + gpu::describe_device(d));
+  }
+  return lines;
+}
+
+}  // namespace smoothcert

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "smoothcert/error.hpp"
+
+namespace smoothcert::gpu {
+
+/// The device has no memory left for what was asked; a smaller batch may fit.
+class OutOfDeviceMemory : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace smoothcert::gpu

@@ -1,0 +1,108 @@
+#include "gpu/vote_worker.hpp"
+
+#include <optional>
+#include <thread>
+#include <utility>
+
+namespace smoothcert::gpu {
+namespace {
+
+void prepare_halving(VoteDevice& device, std::uint32_t samples, std::uint32_t least,
+                     std::uint32_t& granted, const std::function<void(const std::string&)>& note) {
+  for (;;) {
+    try {
+      device.prepare(samples);
+      granted = samples;
+      return;
+    } catch (const OutOfDeviceMemory& error) {
+      if (samples / 2 < least) throw;
+      if (note) {
+        note(std::string(error.what()) + ": batch halved to " + std::to_string(samples / 2) +
+             " samples");
+      }
+      samples /= 2;
+    }
+  }
+}
+
+void work(VoteScheduler& scheduler, VoteDevice& device, std::uint32_t samples,
+          std::vector<std::optional<VoteBatch>>& in_flight) {
+  std::size_t lane = 0, busy = 0;
+  while (!scheduler.stopped()) {
+    if (in_flight[lane]) {
+      scheduler.complete(*in_flight[lane], device.collect(lane));
+      in_flight[lane].reset();
+      --busy;
+    }
+    if (auto batch = scheduler.next(samples, device.max_segments())) {
+      in_flight[lane] = std::move(batch);
+      ++busy;
+      device.submit(lane, *in_flight[lane]);
+    } else if (busy == 0 && !scheduler.wait_for_work()) {
+      return;
+    }
+    lane = (lane + 1) % in_flight.size();
+  }
+}
+
+class DeviceVoteRun final : public VoteRun {
+ public:
+  DeviceVoteRun(std::unique_ptr<VoteScheduler> scheduler,
+                std::vector<std::unique_ptr<VoteDevice>> devices, std::uint32_t samples,
+                std::uint32_t least, std::function<void(const std::string&)> note)
+      : scheduler_(std::move(scheduler)), devices_(std::move(devices)), note_(std::move(note)) {
+    for (auto& device : devices_) {
+      threads_.emplace_back([this, d = device.get(), samples, least] {
+        run_vote_worker(*scheduler_, *d, samples, least, note_);
+      });
+    }
+  }
+  ~DeviceVoteRun() override {
+    scheduler_->cancel();
+    for (auto& thread : threads_) thread.join();
+  }
+  DeviceVoteRun(const DeviceVoteRun&) = delete;
+  DeviceVoteRun& operator=(const DeviceVoteRun&) = delete;
+
+  void wait() override { scheduler_->wait(); }
+  void cancel() override { scheduler_->cancel(); }
+  std::uint64_t samples_done() const override { return scheduler_->samples_done(); }
+
+ private:
+  std::unique_ptr<VoteScheduler> scheduler_;
+  std::vector<std::unique_ptr<VoteDevice>> devices_;
+  std::function<void(const std::string&)> note_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+void run_vote_worker(VoteScheduler& scheduler, VoteDevice& device, std::uint32_t samples,
+                     std::uint32_t least, const std::function<void(const std::string&)>& note) {
+  std::vector<std::optional<VoteBatch>> in_flight;
+  try {
+    std::uint32_t granted = 0;
+    prepare_halving(device, samples, least, granted, note);
+    in_flight.resize(device.lanes());
+    work(scheduler, device, granted, in_flight);
+    // A stopped run may have left batches behind: let the device finish before its memory goes.
+    for (std::size_t lane = 0; lane < in_flight.size(); ++lane) {
+      if (in_flight[lane]) device.collect(lane);
+    }
+  } catch (...) {
+    for (const auto& batch : in_flight) {
+      if (batch) scheduler.give_back(*batch);
+    }
+    scheduler.fail(std::current_exception());
+  }
+}
+
+std::unique_ptr<VoteRun> start_vote_run(std::unique_ptr<VoteScheduler> scheduler,
+                                        std::vector<std::unique_ptr<VoteDevice>> devices,
+                                        std::uint32_t samples, std::uint32_t least,
+                                        std::function<void(const std::string&)> note) {
+  return std::make_unique<DeviceVoteRun>(std::move(scheduler), std::move(devices), samples, least,
+                                         std::move(note));
+}
+
+}  // namespace smoothcert::gpu
