@@ -1,10 +1,12 @@
 #include "cpu_engine_support.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <ostream>
 #include <random>
 
+#include "smoothcert/device/normal.hpp"
 #include "smoothcert/device/philox.hpp"
 
 namespace smoothcert::cpu {
@@ -156,6 +158,19 @@ NoiseSpec test_noise(bool clamp) {
 
 std::vector<float> reference_input(const InferencePlan& plan, const NoiseSpec& noise,
                                    const VoteJob& job, std::uint64_t sample) {
+  if (noise.law == NoiseLaw::gaussian) {
+    std::vector<float> input(plan.input.size());
+    for (std::size_t p = 0; p < input.size(); ++p) {
+      const float z =
+          device::normal_at(noise.seed, static_cast<std::uint32_t>(job.purpose), job.image,
+                            static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(p));
+      const float x = static_cast<float>(job.pixels[p]) * (1.0f / 255.0f);
+      float noisy = std::fma(static_cast<float>(noise.sigma), z, x);
+      if (noise.clamp) noisy = std::min(1.0f, std::max(0.0f, noisy));
+      input[p] = noisy;
+    }
+    return input;
+  }
   const LatticeTable& table = *noise.table;
   const std::uint64_t columns = std::uint64_t{1} << table.log2_columns;
   std::vector<float> input(plan.input.size());
@@ -180,18 +195,29 @@ std::vector<float> reference_input(const InferencePlan& plan, const NoiseSpec& n
   return input;
 }
 
-Counts reference_votes(const InferencePlan& plan, const NoiseSpec& noise, const VoteJob& job) {
+std::vector<int> reference_sample_votes(const InferencePlan& plan, const NoiseSpec& noise,
+                                        const VoteJob& job) {
+  std::vector<int> votes;
+  for (std::uint64_t sample = job.first; sample < job.last; ++sample)
+    votes.push_back(
+        reference_vote(reference_forward(plan, reference_input(plan, noise, job, sample))));
+  return votes;
+}
+
+Counts count_of(std::span<const int> votes, int classes) {
   Counts counts;
-  counts.counts.resize(static_cast<std::size_t>(plan.classes));
-  for (std::uint64_t sample = job.first; sample < job.last; ++sample) {
-    const int vote =
-        reference_vote(reference_forward(plan, reference_input(plan, noise, job, sample)));
+  counts.counts.resize(static_cast<std::size_t>(classes));
+  for (const int vote : votes) {
     if (vote < 0)
       ++counts.invalid;
     else
       ++counts.counts[static_cast<std::size_t>(vote)];
   }
   return counts;
+}
+
+Counts reference_votes(const InferencePlan& plan, const NoiseSpec& noise, const VoteJob& job) {
+  return count_of(reference_sample_votes(plan, noise, job), plan.classes);
 }
 
 std::vector<Counts> run_votes(const InferencePlan& plan, const NoiseSpec& noise,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ NoiseSpec test_noise(bool clamp);
 /// Written from decisions.md and the definition of the table, sharing nothing with the engine.
 std::vector<float> reference_input(const InferencePlan& plan, const NoiseSpec& noise,
                                    const VoteJob& job, std::uint64_t sample);
+/// One vote per sample, −1 where invalid.
+std::vector<int> reference_sample_votes(const InferencePlan& plan, const NoiseSpec& noise,
+                                        const VoteJob& job);
+Counts count_of(std::span<const int> votes, int classes);
 Counts reference_votes(const InferencePlan& plan, const NoiseSpec& noise, const VoteJob& job);
 
 /// The engine's counts, by job.

@@ -54,7 +54,8 @@ TEST_P(ForwardOnIsa, EqualsTheReferenceBitForBit) {
   for (const NetworkSpec& spec : engine_networks()) {
     SCOPED_TRACE(spec.name);
     const InferencePlan plan = make_inference_plan(lively_network(spec, 5));
-    for (const std::size_t count : {1, 17})
+    const bool slow = spec.name == "lenet" || spec.name == "cifar-cnn";
+    for (const std::size_t count : {1, slow ? 2 : 17})
       expect_reference(plan, random_images(count * plan.input.size(), 3));
   }
 }

@@ -22,6 +22,7 @@ const LaneKernels SMOOTHCERT_JOIN(lane_kernels_, SMOOTHCERT_ISA) = {
 #else
     Isa::baseline,
 #endif
-    kLanes,      lattice_noise, nullptr, conv, maxpool, relu, affine, add, global_avg_pool, vote};
+    kLanes,      lattice_noise, gaussian_noise,  conv, maxpool, relu,
+    affine,      add,           global_avg_pool, vote};
 
 }  // namespace smoothcert::cpu

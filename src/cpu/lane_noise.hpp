@@ -13,7 +13,10 @@
 #pragma once
 
 #include "cpu/lane_kernels.hpp"
+#include "cpu/lane_math.hpp"
 #include "cpu/lanes.hpp"
+#include "smoothcert/device/lattice_noise.hpp"
+#include "smoothcert/device/normal.hpp"
 #include "smoothcert/device/philox.hpp"
 
 namespace smoothcert::cpu {
@@ -132,9 +135,10 @@ class LanePhilox {
   HalfStart even_, odd_;
 };
 
-/// 255x + noise → network input.
-SMOOTHCERT_HD Lanes lattice_input(IntLanes value, bool clamp) {
-  if (clamp) {
+/// Lanes of device::lattice_pixel and device::lattice_input.
+template <bool kClamp>
+SMOOTHCERT_HD Lanes lattice_input(IntLanes value) {
+  if (kClamp) {
     const IntLanes zero{}, top = broadcast(std::int32_t{255});
     value = value < zero ? zero : value;
     value = value > top ? top : value;
@@ -142,22 +146,15 @@ SMOOTHCERT_HD Lanes lattice_input(IntLanes value, bool clamp) {
   return to_float(value) * broadcast(1.0f / 255.0f);
 }
 
-/// The lanes whose threshold comparison came out equal (about one draw in a million): a second
-/// word decides. Repairs one stored pixel.
-__attribute__((noinline)) void refine_lattice(const NoiseStep& s, std::size_t pixel,
-                                              const std::uint32_t* words, float* out) {
-  const int shift = 32 - s.log2_columns;
+/// Some lane's threshold comparison came out equal (about one draw in a million) and takes a second
+/// word: the whole pixel again, by the scalar leaf.
+__attribute__((noinline)) void redraw_pixel(const NoiseStep& s, std::size_t pixel, float* out) {
+  const device::LatticeView table{s.hot, s.cold, s.log2_columns, s.offset};
   for (int l = 0; l < kLanes; ++l) {
-    const std::uint32_t column = words[l] >> shift, fraction = words[l] & ((1u << shift) - 1);
-    if (fraction != s.hot[column] >> s.log2_columns) continue;
-    const device::PhiloxWords second = device::philox_at(
-        s.seed, s.purpose | kRefineTag, s.image, s.first_sample + static_cast<std::uint32_t>(l),
-        static_cast<std::uint32_t>(pixel / 4));
-    const std::uint32_t alias = s.hot[column] & ((1u << s.log2_columns) - 1);
-    const std::uint32_t chosen = second.v[pixel % 4] < s.cold[column] ? column : alias;
-    std::int32_t value = s.pixels[pixel] + static_cast<std::int32_t>(chosen) - s.offset;
-    if (s.clamp) value = value < 0 ? 0 : value > 255 ? 255 : value;
-    out[l] = static_cast<float>(value) * (1.0f / 255.0f);
+    const int noise = device::lattice_noise_at(table, s.seed, s.purpose, s.image,
+                                               s.first_sample + static_cast<std::uint32_t>(l),
+                                               static_cast<std::uint32_t>(pixel));
+    out[l] = device::lattice_input(device::lattice_pixel(s.pixels[pixel], noise, s.clamp));
   }
 }
 
@@ -181,15 +178,11 @@ void draw_lattice(const NoiseStep& s, float* out) {
           fraction < threshold ? (IntLanes)column : (IntLanes)(entry & alias_mask);
       equal |= fraction == threshold;
       const IntLanes value = chosen + broadcast(s.pixels[pixel + i] - s.offset);
-      store(out + (pixel + i) * kLanes, lattice_input(value, kClamp));
+      store(out + (pixel + i) * kLanes, lattice_input<kClamp>(value));
     }
-    if (__builtin_expect(any(equal), 0)) {
-      for (std::size_t i = 0; i < in_group; ++i) {
-        alignas(64) std::uint32_t word[kLanes];
-        *reinterpret_cast<UintLanes*>(word) = words[i];
-        refine_lattice(s, pixel + i, word, out + (pixel + i) * kLanes);
-      }
-    }
+    if (__builtin_expect(any(equal), 0))
+      for (std::size_t i = 0; i < in_group; ++i)
+        redraw_pixel(s, pixel + i, out + (pixel + i) * kLanes);
   }
 }
 
@@ -198,6 +191,24 @@ void lattice_noise(const NoiseStep& s, float* out) {
     draw_lattice<true>(s, out);
   else
     draw_lattice<false>(s, out);
+}
+
+void gaussian_noise(const NoiseStep& s, float* out) {
+  const LanePhilox philox(s, s.purpose);
+  for (std::size_t pixel = 0; pixel < s.count; pixel += 4) {
+    UintLanes words[4];
+    philox.draw(static_cast<std::uint32_t>(pixel / 4), words);
+    const std::size_t in_group = s.count - pixel < 4 ? s.count - pixel : 4;
+    for (std::size_t i = 0; i < in_group; i += 2) {
+      const auto pair = device::normal_pair<LaneMath>(words[i], words[i + 1]);
+      const Lanes z[2] = {pair.first, pair.second};
+      for (std::size_t j = i; j < i + 2 && j < in_group; ++j) {
+        const Lanes x = broadcast(device::lattice_input(s.pixels[pixel + j]));
+        store(out + (pixel + j) * kLanes,
+              device::gaussian_pixel<LaneMath>(x, s.sigma, z[j - i], s.clamp));
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ double input_bound(const NoiseSpec& noise) {
   if (noise.clamp) return 1;
   if (noise.law == NoiseLaw::lattice)
     return (255.0 + static_cast<double>(noise.table->hot.size())) / 255.0;
-  // Box–Muller from 32-bit words stays below √(−2·ln 2^−33) < 7.
+  // See device/normal.hpp: |z| < 6.8.
   return 1 + 8 * noise.sigma;
 }
 
@@ -26,8 +26,6 @@ void check(const VoteSettings& settings, const std::vector<VoteJob>& jobs) {
   const NoiseSpec& noise = settings.noise;
   if (noise.law == NoiseLaw::lattice && !noise.table)
     throw UsageError("votes: lattice noise needs its table (make_lattice_table)");
-  if (noise.law == NoiseLaw::gaussian && active_lane_kernels().gaussian_noise == nullptr)
-    throw Error("votes: continuous noise is not implemented on the CPU yet");
   for (const VoteJob& job : jobs) {
     if (job.pixels == nullptr) throw UsageError("votes: a job has no pixels");
     if (job.first > job.last || job.last > (std::uint64_t{1} << 32))
