@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace smoothcert {
 
@@ -37,6 +38,12 @@ struct Interval {
 };
 Interval share_interval(std::uint64_t k, std::uint64_t n, double alpha);
 
-/// Rounds towards zero to `digits` significant digits for printing; never larger than `value`.
-/// Full precision: the shortest text that reads back as `value`.
+/// Shortest decimal text that reads back as exactly `value` (a finite radius ≥ 0): never larger.
+/// Always with a point or an exponent: "0.0", "1.5", "2.5e-07".
+std::string format_radius(double value);
+
+/// Three significant digits, rounded down: what the field's scripts print with {:.3}, except that
+/// theirs can round up past what was certified. Reads back ≤ `value`.
+std::string format_radius_compat(double value);
+
 }  // namespace smoothcert

@@ -1,0 +1,11 @@
+# Charts as PNG files beside the SVG ones: optional.
+find_package(PkgConfig QUIET)
+if(PKG_CONFIG_FOUND)
+  pkg_check_modules(RSVG QUIET IMPORTED_TARGET librsvg-2.0>=2.52 cairo)
+endif()
+if(RSVG_FOUND)
+  target_link_libraries(smoothcert PRIVATE $<BUILD_INTERFACE:PkgConfig::RSVG>)
+  set_property(SOURCE src/report/rasterise.cpp APPEND PROPERTY COMPILE_DEFINITIONS SMOOTHCERT_RSVG)
+else()
+  message(STATUS "smoothcert: charts as SVG only (librsvg2-dev was not found)")
+endif()

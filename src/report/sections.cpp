@@ -1,0 +1,127 @@
+#include "report/sections.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/escape.hpp"
+#include "report/figures.hpp"
+#include "report/findings.hpp"
+#include "report/study_tables.hpp"
+#include "util/format_number.hpp"
+
+namespace smoothcert::report {
+namespace {
+
+bool has_certificates(const StudyResult& study) {
+  return std::any_of(study.models.begin(), study.models.end(),
+                     [](const StudyModel& m) { return !m.certificates.empty(); });
+}
+
+bool has_history(const StudyResult& study) {
+  return std::any_of(study.models.begin(), study.models.end(),
+                     [](const StudyModel& m) { return !m.history.step_loss.empty(); });
+}
+
+/// "Stand-in data. The rest" → the first sentence in bold.
+std::string banner(const std::string& text) {
+  const std::size_t stop = text.find(". ");
+  if (stop == std::string::npos || stop > 60)
+    return fmt::format("<p class=\"banner\" role=\"note\">{}</p>\n", xml(text));
+  return fmt::format("<p class=\"banner\" role=\"note\"><b>{}</b>{}</p>\n", xml(text.substr(0, stop + 1)),
+                     xml(text.substr(stop + 1)));
+}
+
+}  // namespace
+
+void title_section(Page& page, const StudyResult& study) {
+  page.raw(fmt::format("<header><h1>{}</h1>\n", xml(study.title)));
+  std::string byline = study.started;
+  for (const std::string& part : {study.dataset_name, study.device,
+                                  study.program_version.empty() ? "" : "smoothcert " + study.program_version})
+    if (!part.empty()) byline += (byline.empty() ? "" : " · ") + part;
+  page.raw(fmt::format("<p class=\"byline\">{}</p></header>\n", xml(byline)));
+  for (const std::string& text : warnings(study)) page.raw(banner(text));
+  page.raw("<section class=\"abstract\" aria-label=\"Abstract\"><p>");
+  bool first = true;
+  for (const std::string& sentence : findings(study)) {
+    page.raw((first ? "" : " ") + xml(sentence));
+    first = false;
+  }
+  page.raw("</p></section>\n<nav aria-label=\"Sections\">");
+  const auto link = [&](bool there, const char* id, const char* text) {
+    if (there) page.raw(fmt::format("<a href=\"#{}\">{}</a>", id, text));
+  };
+  link(has_certificates(study), "certificates", "Certificates");
+  link(!study.demonstrations.empty(), "noise", "One image under noise");
+  link(has_certificates(study), "answers", "Answers on noise");
+  link(!study.showcase.empty() || study.attacked_images > 0, "attacks", "Attacks");
+  link(has_history(study), "training", "Training");
+  link(true, "settings", "Settings");
+  page.raw("</nav>\n");
+}
+
+void certification_section(Page& page, const StudyResult& study) {
+  if (!has_certificates(study)) return;
+  page.heading("What was certified", "certificates");
+  page.table(comparison_table(study));
+  page.figure(certified_accuracy_chart(study),
+              fmt::format("Certified accuracy against radius: the share of all {} images that are answered "
+                          "correctly with a certified radius of at least r. Bands are pointwise 95 % "
+                          "Clopper–Pearson intervals over images. {}",
+                          format_count(study.certified_images), alpha_caveat(study.certify.alpha)));
+}
+
+void answers_section(Page& page, const StudyResult& study) {
+  if (!has_certificates(study)) return;
+  page.heading("Which class a model answers on noise", "answers");
+  page.paragraph(
+      "A radius grows with the share of noisy copies that get one answer, whether or not the answer is "
+      "right. A model that gives the same class to nearly every noisy image therefore certifies large "
+      "radii, and is right only on the images that happen to be of that class.");
+  std::vector<Chart> charts;
+  for (const StudyModel& m : study.models) {
+    if (m.certificates.empty()) continue;
+    page.paragraph(noise_answer_sentence(m, study.classes));
+    charts.push_back(noise_answers_chart(m, study.classes));
+  }
+  for (const StudyModel& m : study.models)
+    if (!m.certificates.empty()) charts.push_back(certified_by_class_chart(m, study.classes));
+  page.figure_grid(charts, {320, 230},
+                   fmt::format("First the share in % of each class among all answers on noisy test images "
+                               "(every estimation sample of the certification), then the images certified, "
+                               "right or wrong, by predicted class. The most frequent answer is "
+                               "highlighted. {}",
+                               alpha_caveat(study.certify.alpha)));
+}
+
+void training_section(Page& page, const StudyResult& study) {
+  if (!has_history(study)) return;
+  page.heading("Training", "training");
+  std::vector<Chart> charts;
+  std::string windows;
+  for (std::size_t i = 0; i < study.models.size(); ++i) {
+    if (study.models[i].history.step_loss.empty()) continue;
+    charts.push_back(loss_chart(study, i));
+    windows += fmt::format("{}{} for {}", windows.empty() ? "" : ", ",
+                           smoothing_window(study.models[i].history.step_loss.size()),
+                           study.models[i].name);
+  }
+  for (std::size_t i = 0; i < study.models.size(); ++i)
+    if (!study.models[i].history.step_accuracy.empty())
+      charts.push_back(training_accuracy_chart(study, i));
+  page.figure_grid(charts, {320, 220},
+                   fmt::format("Loss and accuracy of each batch on the input that was trained on: attacked "
+                               "for adversarial training, noisy for smoothing. Pale: each step; strong: "
+                               "centred mean over steps ({}).",
+                               windows));
+}
+
+void settings_section(Page& page, const StudyResult& study) {
+  page.heading("Settings", "settings");
+  page.raw("<div class=\"settings stack\">");
+  page.table(settings_table(study));
+  page.raw("</div>");
+}
+
+}  // namespace smoothcert::report

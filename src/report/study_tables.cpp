@@ -1,0 +1,211 @@
+#include "report/study_tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "util/format_number.hpp"
+
+namespace smoothcert::report {
+namespace {
+
+constexpr double kZ95 = 1.959963984540054;
+
+double share(std::uint64_t k, std::uint64_t n) {
+  return n == 0 ? -1.0 : static_cast<double>(k) / static_cast<double>(n);
+}
+
+bool same_attack(const AttackSpec& a, const AttackSpec& b) {
+  return a.kind == b.kind && a.epsilon == b.epsilon && a.steps == b.steps &&
+         a.step_size == b.step_size && a.random_start == b.random_start && a.restarts == b.restarts;
+}
+
+/// The attacks of all models, each once, in the first model's order.
+std::vector<AttackSpec> attack_columns(const StudyResult& study) {
+  std::vector<AttackSpec> specs;
+  for (const StudyModel& m : study.models)
+    for (const AttackReport& a : m.attacks)
+      if (std::none_of(specs.begin(), specs.end(),
+                       [&](const AttackSpec& s) { return same_attack(s, a.spec); }))
+        specs.push_back(a.spec);
+  return specs;
+}
+
+const AttackReport* find_attack(const StudyModel& model, const AttackSpec& spec) {
+  for (const AttackReport& a : model.attacks)
+    if (same_attack(a.spec, spec)) return &a;
+  return nullptr;
+}
+
+double published_accuracy(const PublishedFigures& published, const AttackSpec& spec) {
+  if (spec.kind == AttackKind::fgm_l2 && spec.epsilon == 5.0) return published.l2_accuracy;
+  if (spec.kind == AttackKind::fgm_linf && spec.epsilon == 0.3) return published.linf_accuracy;
+  return -1;
+}
+
+}  // namespace
+
+std::string alpha_caveat(double alpha) {
+  if (!(alpha > 0 && alpha < 1)) return {};
+  const double one_in = 1 / alpha;
+  const std::string many =
+      std::fabs(one_in - 20) < 1e-9 ? "twenty"
+      : std::fabs(one_in - 10) < 1e-9 ? "ten"
+      : std::fabs(one_in - std::round(one_in)) < 1e-6 * one_in
+          ? format_count(static_cast<std::uint64_t>(std::llround(one_in)))
+          : format_fixed(one_in, 1);
+  return fmt::format(
+      "At α = {} up to one certificate in {} may be false: each one holds with probability at "
+      "least {} %.",
+      format_shortest(alpha), many, format_shortest(std::round((1 - alpha) * 1e8) / 1e6));
+}
+
+std::string attack_label(const AttackSpec& spec) {
+  std::string label;
+  switch (spec.kind) {
+    case AttackKind::fgm_l1: label = "L1"; break;
+    case AttackKind::fgm_l1_steepest: label = "L1 steepest"; break;
+    case AttackKind::fgm_l2: label = "L2"; break;
+    case AttackKind::fgm_linf: label = "L∞"; break;
+    case AttackKind::pgd_l2: label = "PGD L2"; break;
+    case AttackKind::pgd_linf: label = "PGD L∞"; break;
+  }
+  label += ", ε = " + format_shortest(spec.epsilon);
+  if (spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf)
+    label += fmt::format(", {} steps", spec.steps);
+  return label;
+}
+
+Table comparison_table(const StudyResult& study) {
+  Table table;
+  table.caption = fmt::format(
+      "Certification of {} test images (σ = {}, n₀ = {}, n = {}, α = {}). ± is a 95 % interval over "
+      "images.",
+      format_count(study.certified_images), format_shortest(study.certify.sigma),
+      format_count(study.certify.n0), format_count(study.certify.n),
+      format_shortest(study.certify.alpha));
+  table.label = "comparison";
+  table.columns = {{"model", false},        {"correct & certified"}, {"of all, %"},
+                   {"wrong"},               {"abstained"},           {"avg_radius_certified"},
+                   {"avg_radius_correct"},  {"acr"}};
+  for (const StudyModel& m : study.models) {
+    const Summary& s = m.summary;
+    if (s.images == 0) continue;
+    const bool any_certified = s.wrong + s.correct_certified > 0;
+    table.rows.push_back(
+        {m.name, format_count(s.correct_certified),
+         format_percent(share(s.correct_certified, s.images), 2), format_count(s.wrong),
+         format_count(s.abstained), any_certified ? format_down(s.avg_radius_certified, 4) : "–",
+         s.correct_certified > 0 ? format_down(s.avg_radius_correct, 4) : "–",
+         format_down(s.acr, 4) + " ± " + format_fixed(kZ95 * s.acr_standard_error, 4)});
+  }
+  for (const StudyModel& m : study.models) {
+    const PublishedFigures* published = published_figures(m.name);
+    if (published == nullptr || published->correct_certified < 0) continue;
+    table.quiet_rows.push_back(table.rows.size());
+    table.rows.push_back({m.name + ", published study", format_fixed(published->correct_certified, 0),
+                          format_percent(published->correct_certified / 10000, 2), "–", "–",
+                          published->avg_radius_certified < 0
+                              ? "–"
+                              : format_fixed(published->avg_radius_certified, 4),
+                          "–", "–"});
+  }
+  table.note = alpha_caveat(study.certify.alpha) +
+               " avg_radius_certified: mean radius over all images that did not abstain, wrong ones "
+               "included (the study's average). avg_radius_correct: over correct and certified images. "
+               "acr: sum of the radii of correct images over all images (the literature's average "
+               "certified radius). Published rows are the study's, on all 10,000 MNIST test images.";
+  return table;
+}
+
+Table accuracy_table(const StudyResult& study) {
+  Table table;
+  table.caption = fmt::format("Accuracy in % on {} test images, clean and under attack.",
+                              format_count(study.attacked_images));
+  table.label = "accuracy";
+  const std::vector<AttackSpec> attacks = attack_columns(study);
+  table.columns = {{"model", false}, {"figure", false}, {"clean"}};
+  for (const AttackSpec& spec : attacks) table.columns.push_back({attack_label(spec)});
+  for (const StudyModel& m : study.models) {
+    std::vector<std::string> worst = {m.name, "worse of both losses", format_percent(m.clean_accuracy, 2)};
+    std::vector<std::string> cross_entropy = {m.name, "cross-entropy (the study's)",
+                                              format_percent(m.clean_accuracy, 2)};
+    std::vector<std::string> zero = {m.name, "images with zero gradient", ""};
+    for (const AttackSpec& spec : attacks) {
+      const AttackReport* a = find_attack(m, spec);
+      worst.push_back(a ? format_percent(share(a->correct_worst, a->images), 2) : "–");
+      cross_entropy.push_back(a ? format_percent(share(a->correct_cross_entropy, a->images), 2) : "–");
+      zero.push_back(a ? format_count(a->zero_gradient) : "–");
+    }
+    table.rows.push_back(std::move(cross_entropy));
+    table.rows.push_back(std::move(worst));
+    table.rows.push_back(std::move(zero));
+    const PublishedFigures* published = published_figures(m.name);
+    if (published == nullptr) continue;
+    std::vector<std::string> row = {m.name, "published study", format_percent(published->clean_accuracy, 2)};
+    bool any = published->clean_accuracy >= 0;
+    for (const AttackSpec& spec : attacks) {
+      const double accuracy = published_accuracy(*published, spec);
+      any = any || accuracy >= 0;
+      row.push_back(format_percent(accuracy, 2));
+    }
+    if (!any) continue;
+    table.quiet_rows.push_back(table.rows.size());
+    table.rows.push_back(std::move(row));
+  }
+  table.note =
+      "An image counts as correct in the second line only if neither the cross-entropy nor the "
+      "margin loss breaks it: that is the figure to quote. Where the gradient is exactly zero an "
+      "attack on the cross-entropy has nothing to follow.";
+  return table;
+}
+
+Table settings_table(const StudyResult& study) {
+  Table table;
+  table.caption = "Everything needed to repeat this.";
+  table.label = "settings";
+  table.columns = {{"setting", false}, {"value", false}};
+  const auto add = [&](std::string name, std::string value) {
+    if (!value.empty()) table.rows.push_back({std::move(name), std::move(value)});
+  };
+  const CertifySettings& c = study.certify;
+  add("command", study.command);
+  add("program", "smoothcert " + study.program_version);
+  add("noise and arithmetic", study.arithmetic);
+  add("device", study.device);
+  add("started", study.started);
+  add("data set", study.dataset_name);
+  add("data origin", study.dataset_origin);
+  add("training images", fmt::format("{}, SHA-256 {}", format_count(study.train_images), study.train_hash));
+  add("test images", fmt::format("{}, SHA-256 {}", format_count(study.test_images), study.test_hash));
+  add("certified images", format_count(study.certified_images) +
+                              (study.subset_note.empty() ? "" : "; " + study.subset_note));
+  add("σ", format_shortest(c.sigma));
+  add("n₀ (selection)", format_count(c.n0));
+  add("n (estimation)", format_count(c.n));
+  add("α", format_shortest(c.alpha));
+  add("seed of certification", fmt::format("{}", c.seed));
+  add("seed of training", fmt::format("{}", study.train_seed));
+  add("noise law", c.noise == NoiseLaw::lattice
+                       ? "rounded Gaussian on the 1/255 lattice (sound as executed)"
+                       : "continuous Gaussian (sound in real arithmetic only)");
+  add("clamp", c.clamp ? "noisy pixels clamped to [0, 1]" : "none");
+  add("mode", c.mode == Mode::exact ? "exact" : "fast");
+  for (const StudyModel& m : study.models) {
+    add("model " + m.name,
+        fmt::format("{}, {} parameters; recipe {}, {} epoch{}, seed {}; SHA-256 {}", m.network,
+                    format_count(m.parameters), m.record.recipe, m.record.epochs,
+                    m.record.epochs == 1 ? "" : "s", m.record.seed, m.hash));
+    add("votes of " + m.name, m.run.precision.empty() && m.run.backend.empty()
+                                  ? ""
+                                  : m.run.precision + (m.run.backend.empty() ? "" : ", " + m.run.backend));
+  }
+  add("time", fmt::format("training {}, attacks {}, certification {}",
+                          format_duration(study.seconds_training),
+                          format_duration(study.seconds_attacks),
+                          format_duration(study.seconds_certify)));
+  return table;
+}
+
+}  // namespace smoothcert::report

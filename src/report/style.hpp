@@ -1,0 +1,10 @@
+// The report's style sheet.
+#pragma once
+
+#include <string>
+
+namespace smoothcert::report {
+
+std::string page_css();
+
+}  // namespace smoothcert::report
