@@ -3,7 +3,7 @@
 add_library(smoothcert_options INTERFACE)
 target_compile_features(smoothcert_options INTERFACE cxx_std_20)
 target_compile_options(smoothcert_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wall;-Wextra;-Wno-missing-field-initializers>)
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wall;-Wextra;-Wno-missing-field-initializers;$<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>>)
 if(SMOOTHCERT_WERROR)
   target_compile_options(smoothcert_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
