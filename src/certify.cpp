@@ -6,6 +6,7 @@
 #include <cmath>
 #include <deque>
 #include <map>
+#include <sstream>
 #include <utility>
 
 #include "smoothcert/error.hpp"
@@ -62,6 +63,17 @@ struct Pending {
 
 std::size_t stage_index(Purpose purpose) { return purpose == Purpose::select ? 0 : 1; }
 
+/// A stored chunk must be of a stage of CERTIFY and hold one vote for each of its samples: a wrong
+/// count would become a wrong certificate.
+void check_chunk(const ChunkCounts& chunk, std::size_t classes) {
+  const bool of_certify = chunk.stage == Purpose::select || chunk.stage == Purpose::estimate;
+  if (!of_certify || chunk.first >= chunk.last || chunk.counts.counts.size() != classes ||
+      votes_in(chunk.counts.counts, chunk.counts.invalid) != chunk.last - chunk.first)
+    throw Error("stored partial counts of image " + std::to_string(chunk.image) +
+                " are damaged (samples " + std::to_string(chunk.first) + " to " +
+                std::to_string(chunk.last) + "); they cannot be continued");
+}
+
 class Certification {
  public:
   Certification(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,
@@ -77,7 +89,10 @@ class Certification {
         slack_(votes_.noise.table
                    ? votes_.noise.table->slack_per_pixel * static_cast<double>(data.shape.size())
                    : 0.0) {
-    for (const ChunkCounts& chunk : done) done_[chunk.image].push_back(&chunk);
+    for (const ChunkCounts& chunk : done) {
+      check_chunk(chunk, static_cast<std::size_t>(model.spec().classes));
+      done_[chunk.image].push_back(&chunk);
+    }
     progress_.images_total = indices.size();
     progress_.samples_total = indices.size() * (settings.n0 + settings.n);
     for (const std::uint32_t image : indices)
@@ -241,8 +256,9 @@ class Certification {
 
 void validate(const CertifySettings& settings) {
   const auto number = [](double value) {
-    std::string text = std::to_string(value);
-    return text;
+    std::ostringstream text;
+    text << value;
+    return text.str();
   };
   if (!(settings.sigma > 0) || !std::isfinite(settings.sigma))
     throw UsageError("sigma is " + number(settings.sigma) +
@@ -268,11 +284,13 @@ Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCount
   Certificate certificate;
   certificate.image = image;
   certificate.label = label;
+  if (selection.counts.empty() || selection.counts.size() != estimation.counts.size())
+    throw Error("image " + std::to_string(image) +
+                ": the two stages' counts are not over the same classes");
   certificate.selected = top_class(selection.counts);
   // A sample without a valid answer counts as "not A": it stays in n.
-  std::uint64_t n = estimation.invalid;
-  for (const std::uint64_t count : estimation.counts) n += count;
-  const std::uint64_t k = estimation.counts.at(static_cast<std::size_t>(certificate.selected));
+  const std::uint64_t n = votes_in(estimation.counts, estimation.invalid);
+  const std::uint64_t k = estimation.counts[static_cast<std::size_t>(certificate.selected)];
   const LowerBound bound = clopper_pearson_lower(k, n, alpha, slack);
   certificate.p_lower = bound.p_lower;
   if (bound.q < 0.5) {

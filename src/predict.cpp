@@ -15,14 +15,15 @@ Prediction make_prediction(std::uint32_t image, std::uint8_t label, const VoteRe
                            const CertifySettings& settings, double slack) {
   Prediction prediction{.image = image, .label = label, .counts = {votes.counts, votes.invalid}};
   const int top = top_class(votes.counts);
-  std::uint64_t runner_up = 0;
+  // A sample without a valid answer is an answer of its own that never wins: it may be the rival.
+  std::uint64_t runner_up = votes.invalid;
   for (std::size_t c = 0; c < votes.counts.size(); ++c)
     if (static_cast<int>(c) != top) runner_up = std::max(runner_up, votes.counts[c]);
   const std::uint64_t first = votes.counts[static_cast<std::size_t>(top)];
   if (first + runner_up > 0) prediction.p_value = binomial_test_two_sided(first, first + runner_up);
   // n draws of the noise as executed differ from n ideal ones by at most n·δ in total variation.
   const double p_value = prediction.p_value + static_cast<double>(settings.n) * slack;
-  if (p_value <= settings.alpha) prediction.prediction = top;
+  if (first > runner_up && p_value <= settings.alpha) prediction.prediction = top;
   return prediction;
 }
 

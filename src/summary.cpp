@@ -51,7 +51,7 @@ std::vector<std::uint32_t> spaced_indices(std::size_t total, std::size_t start, 
                                           std::size_t max) {
   if (skip == 0) throw UsageError("skip is 0; take every 1st, 2nd, … image");
   std::vector<std::uint32_t> indices;
-  for (std::size_t i = start; i < total && indices.size() < max; i += skip)
+  for (std::size_t i = start; i < total && indices.size() < max; i += std::min(skip, total - i))
     indices.push_back(static_cast<std::uint32_t>(i));
   return indices;
 }

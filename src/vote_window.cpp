@@ -4,6 +4,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <numeric>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -19,12 +21,33 @@ constexpr auto kTick = std::chrono::milliseconds(200);
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+/// A vote lost or counted twice must not become a certificate.
+void check_results(const WindowOutcome& outcome, const std::vector<VoteJob>& jobs,
+                   std::size_t classes) {
+  std::vector<bool> seen(jobs.size(), false);
+  for (const VoteResult& result : outcome.finished) {
+    if (result.job >= jobs.size() || seen[result.job])
+      throw Error("the backend reported a job twice or one it was not given; please report this");
+    seen[result.job] = true;
+    const VoteJob& job = jobs[result.job];
+    if (result.counts.size() != classes ||
+        votes_in(result.counts, result.invalid) != job.last - job.first)
+      throw Error("the backend's votes for image " + std::to_string(job.image) +
+                  " do not add up to the number of samples; please report this");
+  }
+}
 }  // namespace
+
+std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid) {
+  return std::accumulate(counts.begin(), counts.end(), invalid);
+}
 
 WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
                            const std::vector<VoteJob>& jobs,
                            const std::function<void(std::uint64_t)>& watch, std::stop_token stop) {
   WindowOutcome outcome;
+  if (jobs.empty()) return outcome;
   const auto start = Clock::now();
   const auto run = model.count_votes(settings, jobs, [&](const VoteResult& result) {
     outcome.finished.push_back(result);  // serialised by the backend
@@ -61,6 +84,7 @@ WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
   ticker.join();
   if (failure) std::rethrow_exception(failure);
   if (watch_error) std::rethrow_exception(watch_error);
+  check_results(outcome, jobs, static_cast<std::size_t>(model.spec().classes));
   outcome.seconds = seconds_since(start);
   outcome.interrupted = outcome.finished.size() < jobs.size();
   if (outcome.interrupted && !stop.stop_requested())
@@ -90,10 +114,14 @@ void check_inputs(const BackendModel& model, const Dataset& data,
     throw UsageError("data set '" + data.name + "' has " + std::to_string(data.classes) +
                      " classes, network '" + model.spec().name + "' answers only " +
                      std::to_string(model.spec().classes));
-  for (const std::uint32_t index : indices)
+  std::vector<bool> seen(data.size(), false);
+  for (const std::uint32_t index : indices) {
     if (index >= data.size())
       throw UsageError("image " + std::to_string(index) + " is outside data set '" + data.name +
                        "' of " + std::to_string(data.size()) + " images");
+    if (seen[index]) throw UsageError("image " + std::to_string(index) + " is asked for twice");
+    seen[index] = true;
+  }
 }
 
 void WindowSize::learn(std::uint64_t samples, double seconds) {

@@ -19,15 +19,19 @@ struct WindowOutcome {
 
 /// Counts `jobs` and returns when all are done or `stop` was requested. `watch(samples)` is called
 /// a few times a second with the samples done so far, never concurrently with anything else of the
-/// caller's. Rethrows the backend's failure.
+/// caller's. Rethrows the backend's failure; throws Error where its votes do not add up.
 WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
                            const std::vector<VoteJob>& jobs,
                            const std::function<void(std::uint64_t)>& watch, std::stop_token stop);
 
+/// All samples that were drawn: no vote is dropped.
+std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid);
+
 /// The votes that `settings` ask for, with the lattice table made.
 VoteSettings vote_settings(const CertifySettings& settings, const Dataset& data);
 
-/// Throws UsageError where an index is outside `data`, or the data does not fit the model.
+/// Throws UsageError where an index is outside `data` or comes twice, or the data does not fit the
+/// model.
 void check_inputs(const BackendModel& model, const Dataset& data,
                   std::span<const std::uint32_t> indices);
 
