@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "data/digits.hpp"
 #include "data/folder.hpp"
 #include "smoothcert/error.hpp"
 #include "util/nearest_name.hpp"
@@ -34,6 +35,7 @@ class Search {
 
   DataPair run() {
     read_name();
+    if (name_ == "digits") return digits(false);
     if (!request_.dir.empty()) return finish(from_given_folder(), request_.dir);
     if (const char* folder = environment("SMOOTHCERT_DATA")) {
       if (auto pair = try_folder(folder, "$SMOOTHCERT_DATA"))
@@ -43,6 +45,7 @@ class Search {
     }
     const fs::path cache = default_cache_dir();
     if (auto pair = try_folder(cache, "the cache")) return finish(std::move(*pair), cache);
+    if (may_stand_in()) return digits(true);
     throw Error(fmt::format("no data set '{}': {}; pass a folder that holds {}", name_,
                             fmt::join(missing_, "; "), files_looked_for(name_, request_)));
   }
@@ -50,6 +53,8 @@ class Search {
  private:
   /// A name that is no data set may be a folder.
   void read_name() {
+    if (request_.name == "digits" && !request_.dir.empty())
+      throw UsageError("`digits` is drawn by the program; it is not read from a folder");
     if (!request_.name.empty() && !is_known(request_.name)) {
       std::error_code ignored;
       if (!request_.dir.empty() || !fs::is_directory(request_.name, ignored)) {
@@ -60,6 +65,24 @@ class Search {
     }
     name_ = request_.name;
     if (name_.empty() && request_.dir.empty()) name_ = "mnist";
+  }
+
+  /// Digits are drawn unasked only where the caller has expressed no wish.
+  [[nodiscard]] bool may_stand_in() const {
+    return request_.allow_digits && !request_.explicitly_requested && request_.name.empty();
+  }
+
+  DataPair digits(bool stand_in) {
+    DataPair pair =
+        draw_digits(request_.digits_seed, request_.need_train ? request_.digits_train : 0,
+                    request_.need_test ? request_.digits_test : 0);
+    name_ = "digits";
+    if (stand_in) {
+      say("WARNING: no MNIST to be had: using `digits`, drawn by the program; the figures that "
+          "follow are not MNIST's");
+    }
+    pair.stand_in = stand_in;
+    return finish(std::move(pair), {});
   }
 
   DataPair from_given_folder() {
@@ -126,7 +149,7 @@ class Search {
 
 }  // namespace
 
-std::vector<std::string> data_set_names() { return {"mnist", "fashion-mnist"}; }
+std::vector<std::string> data_set_names() { return {"mnist", "fashion-mnist", "digits"}; }
 
 fs::path default_cache_dir() {
   if (const char* cache = environment("XDG_CACHE_HOME")) return fs::path(cache) / "smoothcert";

@@ -23,6 +23,7 @@ enum class Purpose : std::uint32_t {
   attack_start = 6,      ///< random start of PGD; image = data-set index, sample = restart
   initialise = 7,        ///< initial parameters; image = 0, sample = tensor index
   shuffle = 8,           ///< order of an epoch; image = 0, sample = epoch
+  draw_digits = 9,       ///< the built-in data set; image = index, sample = split
 };
 
 /// Set in word 3 for the second draw of the alias sampler (see lattice_noise.hpp).
