@@ -46,7 +46,7 @@ TEST(Digits, AreFramedAsMnistIs) {
     const long total = std::accumulate(image.begin(), image.end(), 0L);
     EXPECT_GT(total, 255 * 20) << i;
     EXPECT_LT(total, 255 * 300) << i;
-    EXPECT_EQ(*std::max_element(image.begin(), image.end()), 255) << i;
+    EXPECT_GE(*std::max_element(image.begin(), image.end()), 200) << i;
     double x = 0, y = 0;
     for (int p = 0; p < 784; ++p) {
       x += image[static_cast<std::size_t>(p)] * (p % 28);
