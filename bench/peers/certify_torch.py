@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""PyTorch's side of the certification benchmark: Cohen et al.'s sampling loop on the CPU.
+
+    certify_torch.py --network convnn --threads 2 [--mode eager|jit --batch N] [--seconds S]
+
+Without --mode and --batch, every combination is tried and the fastest one is measured. Prints one
+JSON line. The loop is that of github.com/locuslab/smoothing (repeat the image, add noise, argmax,
+count) with the counting left to bincount, so that no Python runs per sample. The weights are
+PyTorch's initial ones: the time does not depend on them.
+"""
+import argparse
+import json
+import time
+
+import torch
+from torch import nn
+
+NETWORKS = {
+    "convnn": ((1, 28, 28), lambda: nn.Sequential(
+        nn.Conv2d(1, 5, 5), nn.ReLU(), nn.BatchNorm2d(5), nn.MaxPool2d(2),
+        nn.Conv2d(5, 5, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(80, 10))),
+    "lenet": ((1, 28, 28), lambda: nn.Sequential(
+        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10))),
+    "mlp": ((1, 28, 28), lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(),
+        nn.Linear(128, 10))),
+    "cifar-cnn": ((3, 32, 32), lambda: nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(4096, 256), nn.ReLU(), nn.Linear(256, 10))),
+}
+BATCHES = (32, 64, 100, 200, 400, 1000, 2000, 4000)
+
+
+def count_votes(model, image, sigma, samples, batch):
+    """The class counts of `samples` noisy copies of one image, clamped to [0, 1]."""
+    counts = torch.zeros(10, dtype=torch.int64)
+    while samples > 0:
+        this = min(batch, samples)
+        samples -= this
+        noisy = image.repeat((this, 1, 1, 1))
+        noisy = noisy.add_(torch.randn_like(noisy), alpha=sigma).clamp_(0, 1)
+        counts += torch.bincount(model(noisy).argmax(1), minlength=10)
+    return counts
+
+
+def rate(model, image, batch, seconds):
+    """Samples per second over at least `seconds`."""
+    samples = max(batch, 200)
+    count_votes(model, image, 1.0, 2 * samples, batch)  # warm-up: JIT profiling, allocator
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        count_votes(model, image, 1.0, samples, batch)
+        done += samples
+    return done / (time.perf_counter() - start)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--network", choices=NETWORKS, default="convnn")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--mode", choices=("eager", "jit"))
+    arguments.add_argument("--batch", type=int)
+    arguments.add_argument("--seconds", type=float, default=2.0)
+    options = arguments.parse_args()
+
+    torch.manual_seed(0)
+    torch.set_num_threads(options.threads)
+    shape, build = NETWORKS[options.network]
+    image = torch.rand(shape)
+    eager = build().eval()
+    with torch.inference_mode():
+        models = {"eager": eager}
+        if options.mode != "eager":
+            models["jit"] = torch.jit.optimize_for_inference(
+                torch.jit.freeze(torch.jit.script(eager)))
+        best = (options.mode, options.batch)
+        if None in best:
+            tried = {}
+            for mode, model in models.items():
+                for batch in BATCHES:
+                    tried[mode, batch] = rate(model, image, batch, options.seconds / 10)
+            best = max(tried, key=tried.get)
+        mode, batch = best
+        print(json.dumps({
+            "network": options.network, "mode": mode, "batch": batch, "threads": options.threads,
+            "samples_per_second": rate(models[mode], image, batch, options.seconds),
+            "version": torch.__version__}))
+
+
+if __name__ == "__main__":
+    main()
