@@ -5,13 +5,21 @@
 #include <algorithm>
 
 #include "report/figures.hpp"
+#include "report/study_tables.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
 namespace {
 
+constexpr const char* kPercent = "\u00a0%";  // never alone on a line
+
+std::string number_word(std::size_t n) {
+  static constexpr const char* kWords[] = {"No", "One", "Two", "Three", "Four", "Five", "Six"};
+  return n < std::size(kWords) ? kWords[n] : format_count(n);
+}
+
 std::string percent(std::uint64_t k, std::uint64_t n) {
-  return n == 0 ? "–" : format_percent(static_cast<double>(k) / static_cast<double>(n), 1) + " %";
+  return n == 0 ? "–" : format_percent(static_cast<double>(k) / static_cast<double>(n), 1) + kPercent;
 }
 
 std::string joined(const std::vector<std::string>& items) {
@@ -62,8 +70,8 @@ void certification_findings(const StudyResult& study, std::vector<std::string>& 
     const NoiseAnswers answers = noise_answers(m, study.classes);
     if (answers.favourite < 0) continue;
     out.push_back(fmt::format(
-        "The {} model's certified images have a larger mean radius ({} against {}), because it answers "
-        "class {} to {} % of all noisy images, whatever they show.",
+        "The {} model's certified images have a larger mean radius ({} against {}) because it answers "
+        "class {} to {}\u00a0% of all noisy images, whatever they show.",
         m.name, format_down(m.summary.avg_radius_certified, 3), format_down(best.avg_radius_certified, 3),
         answers.favourite, format_percent(answers.share(answers.favourite), 1)));
     if (answers.share(answers.favourite) < 0.5)  // no single class explains it
@@ -81,13 +89,12 @@ void attack_findings(const StudyResult& study, std::vector<std::string>& out) {
         m.attacks.begin(), m.attacks.end(), [](const AttackReport& a, const AttackReport& b) {
           return a.correct_worst * b.images < b.correct_worst * a.images;
         });
-    masked.push_back(fmt::format("{} ({} under the strongest attack)", m.name,
-                                 percent(weakest->correct_worst, weakest->images)));
+    masked.push_back(fmt::format("{} for the {} model", percent(weakest->correct_worst, weakest->images), m.name));
   }
   if (masked.empty()) return;
   out.push_back(fmt::format(
-      "The one-step attack figures are not robustness: under several steps at the same ε the accuracy "
-      "of {} collapses. That is gradient masking.",
+      "The one-step attack figures are gradient masking, not robustness: with more steps of the same ε "
+      "the accuracy falls to {}.",
       joined(masked)));
 }
 
@@ -99,21 +106,28 @@ std::vector<std::string> findings(const StudyResult& study) {
   std::vector<std::string> out;
   if (names.empty()) return {"This study has no models yet."};
   out.push_back(fmt::format(
-      "{} model{} ({}) {} trained on {} {} images, attacked, and certified by randomized smoothing with "
-      "σ = {}.",
-      names.size(), names.size() == 1 ? "" : "s", joined(names), names.size() == 1 ? "was" : "were",
-      format_count(study.train_images), study.dataset_name, format_shortest(study.certify.sigma)));
+      "{} model{} ({}) {} trained on {} images of {}, attacked, and certified by randomized smoothing with "
+      "σ\u00a0=\u00a0{}.",
+      number_word(names.size()), names.size() == 1 ? "" : "s", joined(names), names.size() == 1 ? "was" : "were",
+      format_count(study.train_images), dataset_title(study.dataset_name), format_shortest(study.certify.sigma)));
   certification_findings(study, out);
   attack_findings(study, out);
   return out;
+}
+
+/// Whether a banner of ours, or the caveat beside each table, says the same as one of the study's notes.
+static bool covered(const StudyResult& study, const std::string& note) {
+  return note.starts_with("At α") || (study.stand_in_data && note.find("drawn by") != note.npos) ||
+         (study.certify.noise == NoiseLaw::gaussian && note.starts_with("Continuous noise")) ||
+         (!study.subset_note.empty() && note.find(study.subset_note) != note.npos);
 }
 
 std::vector<std::string> warnings(const StudyResult& study) {
   std::vector<std::string> out;
   if (study.stand_in_data)
     out.push_back(fmt::format(
-        "Stand-in data. No real data set was at hand: these are “{}”, drawn by the program. None of the "
-        "figures here is MNIST's, and the published figures do not apply to them.",
+        "Stand-in data. No real data set was at hand: these images (“{}”) were drawn by the "
+        "program. None of the figures here is MNIST's, and the published ones are left out.",
         study.dataset_name));
   if (study.certify.noise == NoiseLaw::gaussian)
     out.push_back(
@@ -122,13 +136,13 @@ std::vector<std::string> warnings(const StudyResult& study) {
   if (study.certified_images < study.test_images)
     out.push_back(fmt::format("A part of the test set. {} of {} test images were certified{}",
                               format_count(study.certified_images), format_count(study.test_images),
-                              study.subset_note.empty() ? "." : ": " + study.subset_note));
+                              study.subset_note.empty() ? "." : ": " + study.subset_note + "."));
   if (study.certify.mode == Mode::fast)
     out.push_back(
         "Fast mode. The certificates are for the classifier as this device computes it, not for the "
         "exact one.");
   for (const std::string& note : study.notes)
-    if (std::find(out.begin(), out.end(), note) == out.end()) out.push_back(note);
+    if (!covered(study, note)) out.push_back(note);
   return out;
 }
 
@@ -136,16 +150,19 @@ std::string noise_answer_sentence(const StudyModel& model, int classes) {
   const NoiseAnswers answers = noise_answers(model, classes);
   if (answers.favourite < 0) return {};
   const auto favourite = static_cast<std::size_t>(answers.favourite);
+  if (answers.share(answers.favourite) < 0.25)
+    return fmt::format("The {} model's answers on noisy images are spread: its most frequent one, {}, takes "
+                       "{}\u00a0%.",
+                       model.name, favourite, format_percent(answers.share(answers.favourite), 1));
   std::uint64_t certified = 0;
   for (const std::uint64_t k : answers.certified) certified += k;
   std::string text = fmt::format(
-      "On noisy images the {} model answers {} in {} % of {} draws", model.name, favourite,
+      "On noisy images the {} model answers {} in {}\u00a0% of {} draws", model.name, favourite,
       format_percent(answers.share(answers.favourite), 1), format_count(answers.samples));
   if (certified == 0) return text + "; it certifies no image.";
   text += fmt::format("; {} of its {} certified images are certified as {}",
                       format_count(answers.certified[favourite]), format_count(certified), favourite);
-  return text + fmt::format(", and {} of these are in truth of that class.",
-                            format_count(answers.right[favourite]));
+  return text + fmt::format(", of which {} are labelled {}.", format_count(answers.right[favourite]), favourite);
 }
 
 }  // namespace smoothcert::report

@@ -81,27 +81,30 @@ void showcase_figure(Page& page, const StudyResult& study) {
                    "to 8 bits for display; the answers are for the unrounded ones.");
 }
 
-void formula(Page& page, const NoiseDemonstration::Vote& vote, const StudyResult& study) {
-  const Certificate& c = vote.certificate;
-  std::uint64_t n = c.estimation.invalid;
-  for (const std::uint64_t k : c.estimation.counts) n += k;
-  const auto a = static_cast<std::size_t>(std::max(c.selected, 0));
-  const std::uint64_t k = a < c.estimation.counts.size() ? c.estimation.counts[a] : 0;
-  std::string html = fmt::format(
-      "<div class=\"formula\"><p><b>{}</b>: class A = {}, chosen from the selection samples; k = {} of n = "
-      "{} estimation samples.</p><p><span class=\"p-low\"><i>p</i></span> = BetaInv(α; k, n − k + 1) = "
-      "BetaInv({}; {}, {}) = {}",
-      xml(vote.model), c.selected, format_count(k), format_count(n), format_shortest(study.certify.alpha),
-      format_count(k), format_count(n - k + 1), format_down(c.p_lower, 6));
-  if (c.prediction < 0)
-    html += " ≤ ½, so the smoothed model <b>abstains</b>.</p></div>\n";
-  else
-    html += fmt::format(
-        "</p><p>radius = σ · Φ<sup>−1</sup>(<span class=\"p-low\"><i>p</i></span>) = {} · "
-        "Φ<sup>−1</sup>({}) = <b>{}</b>; answer {}, which is {}.</p></div>\n",
-        format_shortest(study.certify.sigma), format_down(c.p_lower, 6), format_down(c.radius, 4),
-        c.prediction, c.correct() ? "right" : "wrong");
-  page.raw(html);
+/// From votes to a radius, one row a model.
+Table vote_table(const NoiseDemonstration& demo, const StudyResult& study) {
+  Table table;
+  table.caption = fmt::format(
+      "Certificate of image {}: p̲ = BetaInv(α; k, n − k + 1), radius = σ · Φ⁻¹(p̲), with α = {} and σ = {}; "
+      "where p̲ ≤ ½ the model abstains.",
+      demo.image, format_shortest(study.certify.alpha), format_shortest(study.certify.sigma));
+  table.label = fmt::format("image-{}", demo.image);
+  table.columns = {{"model", false}, {"class A"}, {"k votes for A"}, {"of n"}, {"p̲"}, {"radius"},
+                   {"answer", false}};
+  for (const auto& vote : demo.votes) {
+    const Certificate& c = vote.certificate;
+    std::uint64_t n = c.estimation.invalid;
+    for (const std::uint64_t k : c.estimation.counts) n += k;
+    const auto a = static_cast<std::size_t>(std::max(c.selected, 0));
+    const std::uint64_t k = a < c.estimation.counts.size() ? c.estimation.counts[a] : 0;
+    const bool abstained = c.prediction < 0;
+    table.rows.push_back({vote.model, fmt::format("{}", c.selected), format_count(k), format_count(n),
+                          format_down(c.p_lower, 6), abstained ? "–" : format_down(c.radius, 4),
+                          abstained ? "abstains"
+                                    : fmt::format("{}, {}", c.prediction, c.correct() ? "right" : "wrong")});
+  }
+  table.notes = {alpha_caveat(study.certify.alpha)};
+  return table;
 }
 
 void demonstration(Page& page, const StudyResult& study, const NoiseDemonstration& demo) {
@@ -131,11 +134,24 @@ void demonstration(Page& page, const StudyResult& study, const NoiseDemonstratio
   std::vector<Chart> charts;
   for (const auto& vote : demo.votes) charts.push_back(vote_chart(vote, demo.image));
   if (!charts.empty())
-    page.figure_grid(charts, {320, 230},
+    page.figure_grid(charts, kSmall,
                      fmt::format("Votes of each base classifier over the noisy copies of image {} (counts above "
                                  "the bars); the selected class is highlighted.",
                                  demo.image));
-  for (const auto& vote : demo.votes) formula(page, vote, study);
+  if (!demo.votes.empty()) page.table(vote_table(demo, study));
+}
+
+void masking(Page& page, const StudyResult& study) {
+  std::string items;
+  for (const StudyModel& m : study.models)
+    for (std::string note : gradient_masking_notes(m)) {
+      if (note.starts_with("gradient masking: ")) note.erase(0, 18);  // said once, above
+      items += fmt::format("<li>{}</li>\n", xml(note));
+    }
+  if (items.empty()) return;
+  page.raw("<div class=\"banner\" role=\"note\"><b>Gradient masking.</b> The one-step figures are far above "
+           "what several steps of the same size of perturbation leave.<ul class=\"masking\">\n" +
+           items + "</ul></div>\n");
 }
 
 }  // namespace
@@ -148,7 +164,6 @@ void noise_section(Page& page, const StudyResult& study) {
       "share of that class, bounded from below at confidence 1 − α, gives the radius within which no L2 "
       "perturbation can change the answer.");
   for (const NoiseDemonstration& demo : study.demonstrations) demonstration(page, study, demo);
-  page.paragraph(alpha_caveat(study.certify.alpha), "note");
 }
 
 void attack_section(Page& page, const StudyResult& study) {
@@ -160,8 +175,7 @@ void attack_section(Page& page, const StudyResult& study) {
   showcase_figure(page, study);
   if (!attacked) return;
   page.table(accuracy_table(study));
-  for (const StudyModel& m : study.models)
-    for (const std::string& note : gradient_masking_notes(m)) page.paragraph(note, "banner");
+  masking(page, study);
 }
 
 }  // namespace smoothcert::report

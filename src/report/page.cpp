@@ -19,7 +19,7 @@ void Page::paragraph(std::string_view text, std::string_view css_class) {
 
 void Page::figure(const Chart& chart, std::string_view caption) {
   figure_html(fmt::format("<div class=\"wide\">{}</div><div class=\"narrow\">{}</div>",
-                          render_chart(chart, {820, 430}), render_chart(chart, {350, 330})),
+                          render_chart(chart, {830, 430}), render_chart(chart, {350, 330})),
               caption);
 }
 

@@ -9,6 +9,9 @@
 
 namespace smoothcert::report {
 
+/// A chart that shares its row with others.
+inline constexpr Size kSmall{280, 210};
+
 /// Collects the body of one HTML page and numbers its figures and tables.
 class Page {
  public:

@@ -23,6 +23,12 @@ bool has_history(const StudyResult& study) {
                      [](const StudyModel& m) { return !m.history.step_loss.empty(); });
 }
 
+std::string report_title(const StudyResult& study) {
+  const std::string& name = study.dataset_name;
+  if (name.empty() || !study.title.starts_with(name)) return study.title;
+  return dataset_title(name) + study.title.substr(name.size());
+}
+
 /// "Stand-in data. The rest" → the first sentence in bold.
 std::string banner(const std::string& text) {
   const std::size_t stop = text.find(". ");
@@ -35,19 +41,20 @@ std::string banner(const std::string& text) {
 }  // namespace
 
 void title_section(Page& page, const StudyResult& study) {
-  page.raw(fmt::format("<header><h1>{}</h1>\n", xml(study.title)));
+  page.raw(fmt::format("<header><h1>{}</h1>\n", xml(report_title(study))));
   std::string byline = study.started;
-  for (const std::string& part : {study.dataset_name, study.device,
-                                  study.program_version.empty() ? "" : "smoothcert " + study.program_version})
-    if (!part.empty()) byline += (byline.empty() ? "" : " · ") + part;
+  const auto add = [&](const std::string& part) {
+    if (part.empty()) return;
+    if (!byline.empty()) byline += " · ";
+    byline += part;
+  };
+  add(dataset_title(study.dataset_name));
+  add(study.device);
+  if (!study.program_version.empty()) add("smoothcert " + study.program_version);
   page.raw(fmt::format("<p class=\"byline\">{}</p></header>\n", xml(byline)));
   for (const std::string& text : warnings(study)) page.raw(banner(text));
   page.raw("<section class=\"abstract\" aria-label=\"Abstract\"><p>");
-  bool first = true;
-  for (const std::string& sentence : findings(study)) {
-    page.raw((first ? "" : " ") + xml(sentence));
-    first = false;
-  }
+  for (const std::string& sentence : findings(study)) page.raw(xml(sentence) + "\n");
   page.raw("</p></section>\n<nav aria-label=\"Sections\">");
   const auto link = [&](bool there, const char* id, const char* text) {
     if (there) page.raw(fmt::format("<a href=\"#{}\">{}</a>", id, text));
@@ -87,12 +94,10 @@ void answers_section(Page& page, const StudyResult& study) {
   }
   for (const StudyModel& m : study.models)
     if (!m.certificates.empty()) charts.push_back(certified_by_class_chart(m, study.classes));
-  page.figure_grid(charts, {320, 230},
-                   fmt::format("First the share in % of each class among all answers on noisy test images "
-                               "(every estimation sample of the certification), then the images certified, "
-                               "right or wrong, by predicted class. The most frequent answer is "
-                               "highlighted. {}",
-                               alpha_caveat(study.certify.alpha)));
+  page.figure_grid(charts, kSmall,
+                   "The share in % of each class among all answers on noisy test images (every estimation "
+                   "sample of the certification), and the images certified, right or wrong, by predicted "
+                   "class. The most frequent answer is highlighted.");
 }
 
 void training_section(Page& page, const StudyResult& study) {
@@ -110,7 +115,7 @@ void training_section(Page& page, const StudyResult& study) {
   for (std::size_t i = 0; i < study.models.size(); ++i)
     if (!study.models[i].history.step_accuracy.empty())
       charts.push_back(training_accuracy_chart(study, i));
-  page.figure_grid(charts, {320, 220},
+  page.figure_grid(charts, kSmall,
                    fmt::format("Loss and accuracy of each batch on the input that was trained on: attacked "
                                "for adversarial training, noisy for smoothing. Pale: each step; strong: "
                                "centred mean over steps ({}).",

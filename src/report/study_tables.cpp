@@ -44,7 +44,21 @@ double published_accuracy(const PublishedFigures& published, const AttackSpec& s
   return -1;
 }
 
+/// The published figures are MNIST's and say nothing about other data.
+const PublishedFigures* published_for(const StudyResult& study, const StudyModel& model) {
+  if (study.stand_in_data || study.dataset_name != "mnist") return nullptr;
+  return published_figures(model.name);
+}
+
 }  // namespace
+
+std::string dataset_title(const std::string& name) {
+  if (name == "mnist") return "MNIST";
+  if (name == "fashion-mnist") return "Fashion-MNIST";
+  if (name == "cifar10") return "CIFAR-10";
+  if (name == "cifar100") return "CIFAR-100";
+  return name;
+}
 
 std::string alpha_caveat(double alpha) {
   if (!(alpha > 0 && alpha < 1)) return {};
@@ -71,9 +85,9 @@ std::string attack_label(const AttackSpec& spec) {
     case AttackKind::pgd_l2: label = "PGD L2"; break;
     case AttackKind::pgd_linf: label = "PGD L∞"; break;
   }
-  label += ", ε = " + format_shortest(spec.epsilon);
+  label += ", ε\u00a0=\u00a0" + format_shortest(spec.epsilon);
   if (spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf)
-    label += fmt::format(", {} steps", spec.steps);
+    label += fmt::format(", {}\u00a0steps", spec.steps);
   return label;
 }
 
@@ -99,23 +113,26 @@ Table comparison_table(const StudyResult& study) {
          format_count(s.abstained), any_certified ? format_down(s.avg_radius_certified, 4) : "–",
          s.correct_certified > 0 ? format_down(s.avg_radius_correct, 4) : "–",
          format_down(s.acr, 4) + " ± " + format_fixed(kZ95 * s.acr_standard_error, 4)});
-  }
-  for (const StudyModel& m : study.models) {
-    const PublishedFigures* published = published_figures(m.name);
+    const PublishedFigures* published = published_for(study, m);
     if (published == nullptr || published->correct_certified < 0) continue;
     table.quiet_rows.push_back(table.rows.size());
-    table.rows.push_back({m.name + ", published study", format_fixed(published->correct_certified, 0),
+    table.rows.push_back({"published",
+                          format_count(static_cast<std::uint64_t>(published->correct_certified)),
                           format_percent(published->correct_certified / 10000, 2), "–", "–",
                           published->avg_radius_certified < 0
                               ? "–"
                               : format_fixed(published->avg_radius_certified, 4),
                           "–", "–"});
   }
-  table.note = alpha_caveat(study.certify.alpha) +
-               " avg_radius_certified: mean radius over all images that did not abstain, wrong ones "
-               "included (the study's average). avg_radius_correct: over correct and certified images. "
-               "acr: sum of the radii of correct images over all images (the literature's average "
-               "certified radius). Published rows are the study's, on all 10,000 MNIST test images.";
+  table.notes = {alpha_caveat(study.certify.alpha),
+                 "avg_radius_certified: mean radius over all images that did not abstain, wrong ones "
+                 "included (the study's average). avg_radius_correct: over correct and certified images. "
+                 "acr: the radii of correct images, summed, over all images (the literature's average "
+                 "certified radius). Radii are rounded down."};
+  if (!table.quiet_rows.empty())
+    table.notes.push_back(
+        "Published: the study's own figures, on all 10,000 MNIST test images with n₀ = 1,000, n = 10,000, "
+        "α = 0.05.");
   return table;
 }
 
@@ -128,10 +145,10 @@ Table accuracy_table(const StudyResult& study) {
   table.columns = {{"model", false}, {"figure", false}, {"clean"}};
   for (const AttackSpec& spec : attacks) table.columns.push_back({attack_label(spec)});
   for (const StudyModel& m : study.models) {
-    std::vector<std::string> worst = {m.name, "worse of both losses", format_percent(m.clean_accuracy, 2)};
-    std::vector<std::string> cross_entropy = {m.name, "cross-entropy (the study's)",
+    std::vector<std::string> worst = {m.name, "worse of two losses", format_percent(m.clean_accuracy, 2)};
+    std::vector<std::string> cross_entropy = {m.name, "cross-entropy (study's)",
                                               format_percent(m.clean_accuracy, 2)};
-    std::vector<std::string> zero = {m.name, "images with zero gradient", ""};
+    std::vector<std::string> zero = {m.name, "zero gradients, images", ""};
     for (const AttackSpec& spec : attacks) {
       const AttackReport* a = find_attack(m, spec);
       worst.push_back(a ? format_percent(share(a->correct_worst, a->images), 2) : "–");
@@ -141,9 +158,9 @@ Table accuracy_table(const StudyResult& study) {
     table.rows.push_back(std::move(cross_entropy));
     table.rows.push_back(std::move(worst));
     table.rows.push_back(std::move(zero));
-    const PublishedFigures* published = published_figures(m.name);
+    const PublishedFigures* published = published_for(study, m);
     if (published == nullptr) continue;
-    std::vector<std::string> row = {m.name, "published study", format_percent(published->clean_accuracy, 2)};
+    std::vector<std::string> row = {m.name, "published", format_percent(published->clean_accuracy, 2)};
     bool any = published->clean_accuracy >= 0;
     for (const AttackSpec& spec : attacks) {
       const double accuracy = published_accuracy(*published, spec);
@@ -154,10 +171,10 @@ Table accuracy_table(const StudyResult& study) {
     table.quiet_rows.push_back(table.rows.size());
     table.rows.push_back(std::move(row));
   }
-  table.note =
-      "An image counts as correct in the second line only if neither the cross-entropy nor the "
-      "margin loss breaks it: that is the figure to quote. Where the gradient is exactly zero an "
-      "attack on the cross-entropy has nothing to follow.";
+  table.notes = {
+      "Worse of two losses: an image counts as correct only if neither the cross-entropy nor the margin "
+      "loss breaks it; that is the figure to quote. Where the gradient is exactly zero, an attack on the "
+      "cross-entropy has nothing to follow."};
   return table;
 }
 

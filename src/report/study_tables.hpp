@@ -21,6 +21,9 @@ Table settings_table(const StudyResult& study);
 /// "At α = 0.05 up to one certificate in twenty may be false …"
 std::string alpha_caveat(double alpha);
 
+/// "mnist" → "MNIST"; other names as they are.
+std::string dataset_title(const std::string& name);
+
 /// "L2, ε = 5"; "PGD L2, ε = 5, 20 steps".
 std::string attack_label(const AttackSpec& spec);
 

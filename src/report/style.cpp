@@ -15,7 +15,7 @@ h1{font-size:2rem;line-height:1.2;font-weight:600;margin:0 0 .35rem;letter-spaci
 h2{font-size:1.28rem;line-height:1.3;font-weight:600;margin:3.2rem 0 .7rem;text-wrap:balance}
 h3{font-size:1.02rem;font-weight:600;margin:1.8rem 0 .4rem}
 p{margin:.7rem 0;max-width:42rem;overflow-wrap:anywhere}
-.byline,figcaption,table,.note,.strip,nav,.banner,.formula small,footer{font-family:'Helvetica Neue',Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif}
+.byline,figcaption,table,.note,.strip,nav,.banner,footer{font-family:'Helvetica Neue',Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif}
 .byline{color:var(--muted);font-size:.84rem;margin:0;max-width:none}
 nav{font-size:.84rem;margin:1.6rem 0 0;padding:.55rem 0;border-top:1px solid var(--grid);border-bottom:1px solid var(--grid);display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
 a{color:inherit;text-decoration-color:var(--pale);text-underline-offset:.18em}
@@ -29,6 +29,9 @@ figcaption{font-size:.84rem;line-height:1.5;color:var(--muted);max-width:44rem;m
 figcaption b{color:var(--ink);font-weight:600}
 figure.table figcaption{margin:0 0 .5rem}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
+tbody td:nth-child(2):not(.n){white-space:nowrap}
+ul.masking{margin:.3rem 0 0;padding-left:1.1rem}
+ul.masking li{margin:.2rem 0}
 .scroll:focus-visible,a:focus-visible{outline:2px solid var(--s0);outline-offset:2px}
 table{border-collapse:collapse;font-size:.84rem;line-height:1.35;font-variant-numeric:tabular-nums lining-nums;width:100%;border-top:1.5px solid var(--ink);border-bottom:1.5px solid var(--ink)}
 th,td{padding:.42rem .7rem;text-align:left;vertical-align:baseline;font-weight:400}
@@ -40,8 +43,8 @@ tbody th{font-weight:600;white-space:nowrap}
 thead .n{white-space:normal}
 tbody tr+tr>*{border-top:1px solid var(--grid)}
 tr.quiet>*{color:var(--muted);font-weight:400;font-style:italic}
-tr.same>th{visibility:hidden}
-tr.same>*{border-top-color:transparent!important}
+tbody tr.same>th{color:transparent}
+tbody tr.same>*{border-top-color:transparent}
 .note{font-size:.8rem;line-height:1.5;color:var(--muted);max-width:none;margin:.55rem 0 0}
 .chart{display:block;max-width:100%;height:auto}
 .narrow{display:none}
@@ -54,11 +57,11 @@ table.images img{display:block;width:72px;height:72px;image-rendering:pixelated;
 table.images .model th{font-weight:600;color:var(--ink);text-align:left;padding-top:1rem}
 .right{color:var(--ink)}
 .wrong{color:var(--accent);font-weight:600}
-.formula{margin:1rem 0;padding:.2rem 0 .2rem 1rem;border-left:2px solid var(--grid);overflow-wrap:anywhere}
-.formula p{margin:.25rem 0;max-width:none}
-.bar-under{border-top:1px solid currentColor;line-height:1}
+
+
+
 .settings td{overflow-wrap:anywhere;white-space:normal;word-break:break-word}
-.p-low{text-decoration:underline}
+
 footer{margin-top:3.5rem;padding-top:.8rem;border-top:1px solid var(--grid);color:var(--muted);font-size:.8rem}
 footer p{max-width:none}
 @media(max-width:640px){
@@ -69,6 +72,9 @@ footer p{max-width:none}
  .wide{display:none}.narrow{display:block}
  table.images img{width:60px;height:60px}
  th,td{padding:.38rem .5rem}
+ .scroll table:not(.images) tr>:first-child{position:sticky;left:0;background:var(--surface);padding-right:.6rem}
+ .scroll{background:linear-gradient(to left,var(--grid),transparent) right/14px 100% no-repeat}
+ .scroll table{background:linear-gradient(var(--surface),var(--surface)) right/14px 100% no-repeat}
  .stack thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
  .stack tr,.stack th,.stack td{display:block;padding:.1rem 0;border:0!important}
  .stack tr{padding:.45rem 0;border-top:1px solid var(--grid)!important}

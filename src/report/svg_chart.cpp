@@ -249,7 +249,7 @@ std::string body(const Chart& chart, Size size) {
 
   std::vector<double> x_ticks;
   if (chart.x.categories.empty()) {
-    x_ticks = set_range(chart.x, x_low, x_high, std::max(3, size.width / 95), f.x_low, f.x_high);
+    x_ticks = set_range(chart.x, x_low, x_high, std::max(4, size.width / 95), f.x_low, f.x_high);
     if (chart.x.high <= chart.x.low && x_high > x_low) f.x_high = x_high;  // curves end at the edge
   } else {
     f.x_low = -0.5;

@@ -14,6 +14,16 @@ const std::string& cell(const std::vector<std::string>& row, std::size_t column)
   return column < row.size() ? row[column] : kEmpty;
 }
 
+/// Long names may break after an underscore.
+std::string breakable(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    out += c;
+    if (c == '_') out += "<wbr>";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string table_html(const Table& table, int number) {
@@ -23,12 +33,13 @@ std::string table_html(const Table& table, int number) {
       number, xml(table.caption), number);
   for (const auto& column : table.columns)
     out += fmt::format("<th scope=\"col\"{}>{}</th>", column.number ? " class=\"n\"" : "",
-                       xml(column.head));
+                       breakable(xml(column.head)));
   out += "</tr></thead>\n<tbody>\n";
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
     const bool quiet = std::find(table.quiet_rows.begin(), table.quiet_rows.end(), r) !=
                        table.quiet_rows.end();
-    out += quiet ? "<tr class=\"quiet\">" : "<tr>";
+    const bool same = r > 0 && cell(table.rows[r], 0) == cell(table.rows[r - 1], 0);
+    out += fmt::format("<tr class=\"{}{}\">", quiet ? "quiet" : "", same ? " same" : "");
     for (std::size_t c = 0; c < table.columns.size(); ++c) {
       const std::string text = xml(cell(table.rows[r], c));
       if (c == 0)
@@ -39,7 +50,7 @@ std::string table_html(const Table& table, int number) {
     out += "</tr>\n";
   }
   out += "</tbody></table></div>";
-  if (!table.note.empty()) out += fmt::format("\n<p class=\"note\">{}</p>", xml(table.note));
+  for (const std::string& note : table.notes) out += fmt::format("\n<p class=\"note\">{}</p>", xml(note));
   return out + "</figure>\n";
 }
 
@@ -55,7 +66,7 @@ std::string table_markdown(const Table& table) {
       out += fmt::format(" {} |", markdown(cell(row, c)));
     out += "\n";
   }
-  if (!table.note.empty()) out += fmt::format("\n{}\n", markdown(table.note));
+  for (const std::string& note : table.notes) out += fmt::format("\n{}\n", markdown(note));
   return out;
 }
 
@@ -75,7 +86,7 @@ std::string table_latex(const Table& table) {
     out += " \\\\\n";
   }
   out += "    \\bottomrule\n  \\end{tabular}\n";
-  if (!table.note.empty()) out += fmt::format("  \\par\\footnotesize {}\n", latex(table.note));
+  for (const std::string& note : table.notes) out += fmt::format("  \\par\\footnotesize {}\n", latex(note));
   return out + "\\end{table}\n";
 }
 

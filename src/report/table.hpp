@@ -14,9 +14,10 @@ struct Table {
   std::string caption;
   std::string label;  ///< LaTeX \label stem
   std::vector<Column> columns;
-  std::vector<std::vector<std::string>> rows;  ///< plain text, escaped by the writers
+  /// Plain text, escaped by the writers. HTML shows a first cell once where it repeats.
+  std::vector<std::vector<std::string>> rows;
   std::vector<std::size_t> quiet_rows;         ///< set in the muted colour: reference figures
-  std::string note;                            ///< a caveat that travels with the table
+  std::vector<std::string> notes;              ///< caveats that travel with the table
 };
 
 /// The table in a box that scrolls by itself on narrow screens; caption numbered by `number`.
