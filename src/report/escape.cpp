@@ -92,6 +92,9 @@ std::string latex(std::string_view text) {
       case '%': return "\\%";
       case '^': return "\\textasciicircum{}";
       case '~': return "\\textasciitilde{}";
+      case '<': return "\\textless{}";
+      case '>': return "\\textgreater{}";
+      case '|': return "\\textbar{}";
       case '\n': case '\r': return " ";
       default: return {};
     }
@@ -101,7 +104,7 @@ std::string latex(std::string_view text) {
       {"σ", "$\\sigma$"}, {"ε", "$\\varepsilon$"}, {"α", "$\\alpha$"}, {"∞", "$\\infty$"},
       {"₀", "$_0$"},      {"₁", "$_1$"},           {"₂", "$_2$"},      {"≥", "$\\geq$"},
       {"–", "--"},        {"±", "$\\pm$"},         {"−", "$-$"},       {"×", "$\\times$"},
-      {"·", "$\\cdot$"}};
+      {"·", "$\\cdot$"},     {"\u00a0", "~"}};
   std::string out;
   for (std::size_t at = 0; at < ascii.size();) {
     bool found = false;

@@ -76,13 +76,17 @@ std::string table_latex(const Table& table) {
                      slug(table.label));
   for (const auto& column : table.columns) out += column.number ? 'r' : 'l';
   out += "}\n    \\toprule\n    ";
-  for (std::size_t c = 0; c < table.columns.size(); ++c)
-    out += (c > 0 ? " & " : "") + latex(table.columns[c].head);
+  for (std::size_t c = 0; c < table.columns.size(); ++c) {
+    if (c > 0) out += " & ";
+    out += latex(table.columns[c].head);
+  }
   out += " \\\\\n    \\midrule\n";
   for (const auto& row : table.rows) {
     out += "    ";
-    for (std::size_t c = 0; c < table.columns.size(); ++c)
-      out += (c > 0 ? " & " : "") + latex(cell(row, c));
+    for (std::size_t c = 0; c < table.columns.size(); ++c) {
+      if (c > 0) out += " & ";
+      out += latex(cell(row, c));
+    }
     out += " \\\\\n";
   }
   out += "    \\bottomrule\n  \\end{tabular}\n";
