@@ -1,0 +1,187 @@
+// Is it worth the hours? A few hundred forward passes know most of what goes wrong.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "smoothcert/statistics.hpp"
+#include "smoothcert/sweep.hpp"
+
+namespace smoothcert {
+
+namespace {
+
+constexpr std::size_t kCleanImages = 200, kPilotImages = 32;
+constexpr std::uint64_t kPilotSamples = 128;
+
+std::vector<std::uint32_t> spread(std::span<const std::uint32_t> indices, std::size_t count) {
+  count = std::min(count, indices.size());
+  std::vector<std::uint32_t> out;
+  for (std::size_t i = 0; i < count; ++i) out.push_back(indices[i * indices.size() / count]);
+  return out;
+}
+
+struct Standardisation {
+  std::vector<float> mean, stddev;  ///< per channel
+};
+
+Standardisation channel_statistics(const Dataset& data, std::span<const std::uint32_t> images) {
+  const std::size_t plane = data.shape.size() / static_cast<std::size_t>(data.shape.channels);
+  Standardisation s;
+  for (std::size_t c = 0; c < static_cast<std::size_t>(data.shape.channels); ++c) {
+    double sum = 0, squares = 0;
+    for (const std::uint32_t i : images) {
+      for (const std::uint8_t v : data.image(i).subspan(c * plane, plane)) {
+        sum += v / 255.0;
+        squares += v / 255.0 * (v / 255.0);
+      }
+    }
+    const double count = static_cast<double>(images.size() * plane), mean = sum / count;
+    s.mean.push_back(static_cast<float>(mean));
+    s.stddev.push_back(
+        static_cast<float>(std::sqrt(std::max(squares / count - mean * mean, 1e-6))));
+  }
+  return s;
+}
+
+// Clean accuracy, with inputs as they are or standardised as the model may have been used to.
+double accuracy(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> images,
+                const Standardisation* standardise) {
+  const std::size_t size = data.shape.size();
+  const std::size_t plane = size / static_cast<std::size_t>(data.shape.channels);
+  std::vector<float> input;
+  input.reserve(images.size() * size);
+  for (const std::uint32_t i : images) {
+    const auto pixels = data.image(i);
+    for (std::size_t p = 0; p < size; ++p) {
+      float v = static_cast<float>(pixels[p]) * (1.0f / 255.0f);
+      if (standardise != nullptr) {
+        v = (v - standardise->mean[p / plane]) / standardise->stddev[p / plane];
+      }
+      input.push_back(v);
+    }
+  }
+  const auto classes = static_cast<std::size_t>(model.spec().classes);
+  std::vector<float> logits(images.size() * classes);
+  model.forward(input, logits);
+  std::size_t correct = 0;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const auto first = logits.begin() + static_cast<std::ptrdiff_t>(i * classes);
+    const auto top = std::max_element(first, first + static_cast<std::ptrdiff_t>(classes)) - first;
+    correct += top == data.labels[images[i]] ? 1 : 0;
+  }
+  return static_cast<double>(correct) / static_cast<double>(images.size());
+}
+
+void check_accuracy(std::vector<Finding>& findings, const Network& network, const std::string& name,
+                    BackendModel& model, const Dataset& data,
+                    std::span<const std::uint32_t> images) {
+  const double share = accuracy(model, data, images, nullptr);
+  const double chance = 1.0 / std::max(network.spec.classes, 1);
+  const double error = std::sqrt(chance * (1 - chance) / static_cast<double>(images.size()));
+  const bool at_chance = images.size() >= 20 && share <= chance + 3 * error;
+  const bool normalises = std::ranges::any_of(
+      network.spec.layers, [](const Layer& l) { return l.kind == LayerKind::normalize; });
+  std::string advice;
+  if (!normalises && images.size() >= 20) {
+    const Standardisation s = channel_statistics(data, images);
+    const double standardised = accuracy(model, data, images, &s);
+    if (standardised > share + 0.2) {
+      advice = fmt::format(
+          "it reaches {:.0f} % on inputs with mean 0 and deviation 1, so a "
+          "normalize layer seems to be missing from its description",
+          100 * standardised);
+    }
+  }
+  if (at_chance) {
+    findings.push_back(
+        {Finding::Severity::error,
+         fmt::format("model '{}' is at chance on clean images ({:.0f} % of {}): {}", name,
+                     100 * share, images.size(),
+                     advice.empty() ? "are these its data, labels and architecture?" : advice)});
+  } else if (!advice.empty()) {
+    findings.push_back({Finding::Severity::warning,
+                        fmt::format("model '{}' is right on {:.0f} % of {} clean images; {}", name,
+                                    100 * share, images.size(), advice)});
+  }
+}
+
+void check_training(std::vector<Finding>& findings, const Network& network, const std::string& name,
+                    const CertifySettings& settings) {
+  const auto warn = [&](std::string line) {
+    findings.push_back({Finding::Severity::warning, std::move(line)});
+  };
+  const TrainingRecord& record = network.record;
+  if (settings.sigma > 4) {
+    warn(fmt::format("sigma {} is in units of [0,1] pixels; if 0-255 was meant, write {:.4g}",
+                     settings.sigma, settings.sigma / 255));
+  }
+  if (record.sigma > 0 && std::abs(settings.sigma / record.sigma - 1) > 0.01) {
+    warn(fmt::format("model '{}' was trained with sigma {} and is certified at {}", name,
+                     record.sigma, settings.sigma));
+  }
+  if (record.sigma == 0 && !record.regime.empty() && record.regime != "smoothing") {
+    warn(
+        fmt::format("model '{}' was trained without noise ({}); expect small radii or one class "
+                    "for everything",
+                    name, record.regime));
+  }
+  if (record.regime == "smoothing" && network.clamp != settings.clamp) {
+    warn(fmt::format("model '{}' was trained {} clamping noisy pixels to [0,1] and is certified {}",
+                     name, network.clamp ? "with" : "without",
+                     settings.clamp ? "with it" : "without it"));
+  }
+}
+
+// The share of a few images whose pilot votes are unanimous: only they can reach the ceiling.
+void check_ceiling(std::vector<Finding>& findings, const std::string& name, BackendModel& model,
+                   const Dataset& data, std::span<const std::uint32_t> images,
+                   const CertifySettings& settings) {
+  VoteSettings votes;
+  votes.noise = {settings.noise, settings.sigma, settings.clamp, settings.seed, nullptr};
+  if (settings.noise == NoiseLaw::lattice) {
+    votes.noise.table = make_lattice_table(settings.sigma, data.shape.size());
+  }
+  votes.mode = settings.mode;
+  std::vector<VoteJob> jobs;
+  for (const std::uint32_t i : images) {
+    jobs.push_back({i, data.image(i).data(), Purpose::select, 0, kPilotSamples});
+  }
+  std::size_t unanimous = 0;
+  model
+      .count_votes(votes, std::move(jobs),
+                   [&](const VoteResult& r) {
+                     unanimous += std::ranges::max(r.counts) == kPilotSamples ? 1 : 0;
+                   })
+      ->wait();
+  const double share = static_cast<double>(unanimous) / static_cast<double>(images.size());
+  const std::string line = fmt::format(
+      "model '{}' at sigma {}: with n {} and alpha {} no radius above {:.3f} can be certified; the "
+      "votes of {} in {} pilot images are unanimous and may reach it",
+      name, settings.sigma, settings.n, settings.alpha,
+      std::floor(ceiling_radius(settings, data) * 1000) / 1000, unanimous, images.size());
+  const bool saturates = share > 0.5;
+  findings.push_back({saturates ? Finding::Severity::warning : Finding::Severity::note,
+                      saturates ? line + ": a larger n would certify more" : line});
+}
+
+}  // namespace
+
+double ceiling_radius(const CertifySettings& settings, const Dataset& data) {
+  return certified_radius(
+      clopper_pearson_lower(settings.n, settings.n, settings.alpha, noise_slack(settings, data)).q,
+      settings.sigma);
+}
+
+std::vector<Finding> preflight(const Network& network, const std::string& name, BackendModel& model,
+                               const Dataset& data, std::span<const std::uint32_t> indices,
+                               const CertifySettings& settings) {
+  std::vector<Finding> findings;
+  if (indices.empty()) return findings;
+  check_training(findings, network, name, settings);
+  check_accuracy(findings, network, name, model, data, spread(indices, kCleanImages));
+  check_ceiling(findings, name, model, data, spread(indices, kPilotImages), settings);
+  return findings;
+}
+
+}  // namespace smoothcert

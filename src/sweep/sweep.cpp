@@ -1,0 +1,205 @@
+#include "smoothcert/sweep.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <set>
+
+#include "smoothcert/error.hpp"
+
+namespace smoothcert {
+
+namespace {
+
+constexpr double kCalibrationSeconds = 0.5;
+
+const char* severity_text(Finding::Severity severity) {
+  switch (severity) {
+    case Finding::Severity::note:
+      return "note: ";
+    case Finding::Severity::warning:
+      return "warning: ";
+    case Finding::Severity::error:
+      return "error: ";
+  }
+  return "";
+}
+
+class Sweep {
+ public:
+  Sweep(const SweepSpec& spec, ResultsStore& store, Backend& backend, const Dataset& data,
+        const ModelLoader& load, const SweepOptions& options, const SweepObserver& observer)
+      : spec_(spec),
+        store_(store),
+        backend_(backend),
+        data_(data),
+        load_(load),
+        options_(options),
+        observer_(observer),
+        plan_(plan_sweep(spec, data.size())),
+        ours_(shard_indices(plan_.indices, options.shard)) {
+    progress_.runs = plan_.runs.size();
+    progress_.images_total = plan_.runs.size() * ours_.size();
+  }
+
+  void prepare() {
+    say(fmt::format("sweep: {} models, {} runs of {} images{}, {} certificates",
+                    spec_.models.size(), plan_.runs.size(), ours_.size(), shard_text(),
+                    progress_.images_total));
+    bool failed = false;
+    double seconds = 0;
+    for (std::size_t m = 0; m < spec_.models.size(); ++m) {
+      const Network network = load_(spec_.models[m]);
+      check_fits(spec_.models[m], network);
+      const auto model = backend_.load(network);
+      double speed = 0;
+      std::set<double> checked;  // findings depend on σ, hardly on n
+      for (const SweepRun& run : plan_.runs) {
+        if (run.model != m) continue;
+        if (!run.derived) {
+          const std::uint64_t samples = remaining_samples(network, *model, run);
+          progress_.samples_total += samples;
+          if (samples > 0 && speed == 0) {
+            speed = measure_throughput(*model, data_, run.settings, kCalibrationSeconds);
+          }
+          if (samples > 0) seconds += static_cast<double>(samples) / speed;
+        }
+        if (!options_.preflight || !checked.insert(run.settings.sigma).second) continue;
+        for (const Finding& finding :
+             preflight(network, spec_.models[m].name, *model, data_, ours_, run.settings)) {
+          say(severity_text(finding.severity) + finding.line);
+          failed |= finding.severity == Finding::Severity::error;
+        }
+      }
+    }
+    say(fmt::format("sweep: {} samples to draw, expected time {} on {}", progress_.samples_total,
+                    time_estimate_text(seconds), backend_.describe()));
+    if (failed && !options_.force) {
+      throw UsageError(
+          "the sweep was not started because of the errors above; --force runs it all "
+          "the same");
+    }
+  }
+
+  void run(const std::stop_token& stop) {
+    start_ = std::chrono::steady_clock::now();
+    std::size_t loaded = spec_.models.size();
+    Network network;
+    std::unique_ptr<BackendModel> model;
+    for (std::size_t r = 0; r < plan_.runs.size(); ++r) {
+      if (stop.stop_requested()) throw Interrupted("interrupted; what was finished is stored");
+      const SweepRun& run = plan_.runs[r];
+      if (run.model != loaded) {
+        model.reset();
+        network = load_(spec_.models[run.model]);
+        model = backend_.load(network);
+        loaded = run.model;
+      }
+      progress_.run = r;
+      run_one(run, network, *model, stop);
+    }
+  }
+
+ private:
+  void say(const std::string& line) const {
+    if (observer_.say) observer_.say(line);
+  }
+
+  [[nodiscard]] std::string shard_text() const {
+    return options_.shard.parts == 1
+               ? ""
+               : fmt::format(" (shard {}/{})", options_.shard.part, options_.shard.parts);
+  }
+
+  void check_fits(const SweepModel& model, const Network& network) const {
+    const ImageShape &takes = network.spec.input, &is = data_.shape;
+    if (takes == is && network.spec.classes == data_.classes) return;
+    throw UsageError(
+        fmt::format("model '{}' takes {}x{}x{} images of {} classes, {} has {}x{}x{} "
+                    "of {}",
+                    model.name, takes.channels, takes.height, takes.width, network.spec.classes,
+                    data_.name, is.channels, is.height, is.width, data_.classes));
+  }
+
+  // Unlike certify_into_store this must not create the run: planning writes nothing.
+  std::uint64_t remaining_samples(const Network& network, const BackendModel& model,
+                                  const SweepRun& run) const {
+    const std::string key = run_key(
+        make_run_settings(network, spec_.models[run.model].name, model, data_, run.settings));
+    std::uint64_t done = 0;
+    for (const RunInfo& info : store_.runs()) {
+      if (info.key != key) continue;
+      const std::set<std::uint32_t> wanted(ours_.begin(), ours_.end());
+      std::set<std::uint32_t> finished;
+      for (const Certificate& c : store_.certificates(info.id)) {
+        if (wanted.contains(c.image)) finished.insert(c.image);
+      }
+      done = finished.size() * (run.settings.n0 + run.settings.n);
+      for (const ChunkCounts& c : store_.chunks(info.id)) {
+        if (wanted.contains(c.image) && !finished.contains(c.image)) done += c.last - c.first;
+      }
+    }
+    return ours_.size() * (run.settings.n0 + run.settings.n) - done;
+  }
+
+  void run_one(const SweepRun& run, const Network& network, BackendModel& model,
+               const std::stop_token& stop) {
+    const SweepModel& described = spec_.models[run.model];
+    const CertificationRequest request{network,      described.name, data_,
+                                       run.settings, ours_,          plan_.indices};
+    const std::uint64_t images_before = progress_.images_done;
+    const std::uint64_t samples_before = progress_.samples_done;
+    CertifyCallbacks callbacks;
+    callbacks.on_progress = [&](const CertifyProgress& p) {
+      progress_.images_done = images_before + p.images_done;
+      progress_.samples_done = samples_before + p.samples_done;
+      report_progress();
+    };
+    const CertificationResult result = certify_into_store(store_, model, request, callbacks, stop);
+    progress_.images_done = images_before + ours_.size();
+    progress_.samples_done =
+        std::max(progress_.samples_done,
+                 samples_before + result.certified_images * (run.settings.n0 + run.settings.n) -
+                     std::min(result.resumed_samples,
+                              result.certified_images * (run.settings.n0 + run.settings.n)));
+    report_progress();
+    const Summary s = summarise(result.certificates);
+    const std::string resumed = result.resumed_line();
+    say(fmt::format(
+        "{}/{} {} sigma {} n0 {} n {} alpha {} seed {}: ACR {:.4f}, {} correct & "
+        "certified, {} wrong, {} abstained of {}{}",
+        progress_.run + 1, progress_.runs, described.name, run.settings.sigma, run.settings.n0,
+        run.settings.n, run.settings.alpha, run.settings.seed, s.acr, s.correct_certified, s.wrong,
+        s.abstained, s.images, resumed.empty() ? "" : " (" + resumed + ")"));
+  }
+
+  void report_progress() {
+    progress_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    if (observer_.on_progress) observer_.on_progress(progress_);
+  }
+
+  const SweepSpec& spec_;
+  ResultsStore& store_;
+  Backend& backend_;
+  const Dataset& data_;
+  const ModelLoader& load_;
+  const SweepOptions& options_;
+  const SweepObserver& observer_;
+  SweepPlan plan_;
+  std::vector<std::uint32_t> ours_;
+  SweepProgress progress_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+void run_sweep(const SweepSpec& spec, ResultsStore& store, Backend& backend, const Dataset& data,
+               const ModelLoader& load, const SweepOptions& options, const SweepObserver& observer,
+               std::stop_token stop) {
+  Sweep sweep(spec, store, backend, data, load, options, observer);
+  sweep.prepare();
+  if (!options.plan_only) sweep.run(stop);
+}
+
+}  // namespace smoothcert

@@ -1,0 +1,185 @@
+// sweep.json → SweepSpec.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "smoothcert/error.hpp"
+#include "smoothcert/sweep.hpp"
+#include "util/atomic_file.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert {
+
+namespace {
+
+using nlohmann::json;
+
+// One object of the file, with what its errors need.
+class Object {
+ public:
+  Object(const json& value, std::string where, const std::vector<std::string>& known)
+      : value_(value), where_(std::move(where)) {
+    if (!value.is_object()) throw UsageError(where_ + ": expected an object");
+    for (const auto& [name, unused] : value.items()) {
+      if (std::ranges::find(known, name) == known.end()) {
+        throw UsageError(where_ + ": " + unknown_name_message("member", name, known));
+      }
+    }
+  }
+
+  [[nodiscard]] bool has(const char* name) const { return value_.contains(name); }
+  [[nodiscard]] const json& at(const char* name) const { return value_.at(name); }
+
+  /// The member as a list: a single value is a list of one.
+  [[nodiscard]] std::vector<json> list(const char* name) const {
+    const json& member = value_.at(name);
+    std::vector<json> values;
+    if (member.is_array()) {
+      values.assign(member.begin(), member.end());
+    } else {
+      values.push_back(member);
+    }
+    if (values.empty()) fail(name, "is an empty list");
+    return values;
+  }
+
+  void numbers(const char* name, std::vector<double>& out) const {
+    if (!has(name)) return;
+    out.clear();
+    for (const json& v : list(name)) {
+      if (!v.is_number()) fail(name, "must be a number or a list of numbers");
+      out.push_back(v.get<double>());
+    }
+    refuse_duplicates(name, out);
+  }
+  void counts(const char* name, std::vector<std::uint64_t>& out) const {
+    if (!has(name)) return;
+    out.clear();
+    for (const json& v : list(name)) out.push_back(whole(name, v));
+    refuse_duplicates(name, out);
+  }
+  [[nodiscard]] std::uint64_t count(const char* name, std::uint64_t otherwise) const {
+    return has(name) ? whole(name, at(name)) : otherwise;
+  }
+  [[nodiscard]] std::string text(const char* name, const std::string& otherwise) const {
+    if (!has(name)) return otherwise;
+    if (!at(name).is_string()) fail(name, "must be a string");
+    return at(name).get<std::string>();
+  }
+  [[nodiscard]] bool flag(const char* name, bool otherwise) const {
+    if (!has(name)) return otherwise;
+    if (!at(name).is_boolean()) fail(name, "must be true or false");
+    return at(name).get<bool>();
+  }
+  [[noreturn]] void fail(const char* name, const std::string& what) const {
+    throw UsageError(fmt::format("{}: \"{}\" {}", where_, name, what));
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t whole(const char* name, const json& v) const {
+    // 1e5 is as good a way to write a sample count as 100000.
+    if (v.is_number_unsigned()) return v.get<std::uint64_t>();
+    if (v.is_number_float()) {
+      const double d = v.get<double>();
+      if (d >= 0 && d < 1e15 && d == std::floor(d)) return static_cast<std::uint64_t>(d);
+    }
+    fail(name, "must hold whole numbers >= 0, not " + v.dump());
+  }
+  template <class T>
+  void refuse_duplicates(const char* name, const std::vector<T>& values) const {
+    if (std::set<T>(values.begin(), values.end()).size() != values.size()) {
+      fail(name, "holds a value twice");
+    }
+  }
+
+  const json& value_;
+  std::string where_;
+};
+
+SweepModel parse_model(const json& value, const std::filesystem::path& folder,
+                       const std::string& where) {
+  SweepModel model;
+  if (value.is_string()) {
+    model.file = folder / value.get<std::string>();
+  } else {
+    const Object object(value, where, {"file", "name", "sigma"});
+    if (!object.has("file")) object.fail("file", "is missing");
+    model.file = folder / object.text("file", "");
+    model.name = object.text("name", "");
+    object.numbers("sigma", model.sigmas);
+  }
+  if (model.name.empty()) model.name = model.file.stem().string();
+  return model;
+}
+
+SubsetSpec parse_subset(const json& value, const std::string& where) {
+  const Object object(value, where, {"start", "skip", "max"});
+  SubsetSpec subset{object.count("start", 0), object.count("skip", 1), object.count("max", 0)};
+  if (subset.skip == 0) object.fail("skip", "must be at least 1");
+  return subset;
+}
+
+}  // namespace
+
+SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& folder,
+                      const std::string& where) {
+  json value;
+  try {
+    value = json::parse(text, nullptr, true, true);  // comments are welcome in a file by hand
+  } catch (const json::parse_error& error) {
+    const auto position = std::min<std::size_t>(error.byte, text.size());
+    const auto lines = std::count(text.begin(), text.begin() + static_cast<long>(position), '\n');
+    throw UsageError(fmt::format("{} is not valid JSON (line {})", where, lines + 1));
+  }
+  const Object object(value, where,
+                      {"store", "data", "split", "models", "sigma", "n0", "n", "alpha", "seed",
+                       "subset", "noise", "clamp", "mode"});
+  SweepSpec spec;
+  spec.store = folder / object.text("store", "sweep.sqlite");
+  spec.data = object.text("data", spec.data);
+  spec.split = object.text("split", spec.split);
+  if (!object.has("models")) object.fail("models", "is missing");
+  std::set<std::string> names;
+  for (const json& model : object.list("models")) {
+    spec.models.push_back(parse_model(model, folder, where + ": \"models\""));
+    if (!names.insert(spec.models.back().name).second) {
+      object.fail("models",
+                  "has two models named '" + spec.models.back().name + "'; give them a \"name\"");
+    }
+  }
+  object.numbers("sigma", spec.sigmas);
+  for (const SweepModel& model : spec.models) {
+    if (model.sigmas.empty() && spec.sigmas.empty()) {
+      object.fail("sigma", "is missing, and model '" + model.name + "' has none of its own");
+    }
+  }
+  object.counts("n0", spec.n0);
+  object.counts("n", spec.n);
+  object.numbers("alpha", spec.alphas);
+  object.counts("seed", spec.seeds);
+  if (object.has("subset")) {
+    spec.subsets.clear();
+    for (const json& s : object.list("subset")) {
+      spec.subsets.push_back(parse_subset(s, where + ": \"subset\""));
+    }
+  }
+  const std::string noise = object.text("noise", "lattice"), mode = object.text("mode", "exact");
+  if (noise != "lattice" && noise != "gaussian") {
+    object.fail("noise", "must be \"lattice\" or \"gaussian\"");
+  }
+  if (mode != "exact" && mode != "fast") object.fail("mode", "must be \"exact\" or \"fast\"");
+  spec.noise = noise == "lattice" ? NoiseLaw::lattice : NoiseLaw::gaussian;
+  spec.mode = mode == "exact" ? Mode::exact : Mode::fast;
+  spec.clamp = object.flag("clamp", true);
+  return spec;
+}
+
+SweepSpec load_sweep(const std::filesystem::path& file) {
+  const std::vector<std::uint8_t> bytes = read_file(file, std::size_t{16} << 20);
+  return parse_sweep(std::string(bytes.begin(), bytes.end()), file.parent_path(),
+                     "'" + file.string() + "'");
+}
+
+}  // namespace smoothcert
