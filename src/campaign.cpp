@@ -15,9 +15,6 @@ namespace smoothcert {
 
 namespace {
 
-// Below this, an image is over so soon that parts of it are not worth storing.
-constexpr std::uint64_t kChunkedSamples = 20000;
-
 std::set<std::uint32_t> images_of(const std::vector<Certificate>& certificates) {
   std::set<std::uint32_t> images;
   for (const Certificate& c : certificates) images.insert(c.image);
@@ -146,14 +143,12 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
   std::stop_source inner;
   GuardedCallbacks guard(std::move(stop), inner);
   CertifyCallbacks ours;
-  if (request.settings.n >= kChunkedSamples || callbacks.on_chunk) {
-    ours.on_chunk = [&](const ChunkCounts& chunk) {
-      guard.run([&] {
-        if (request.settings.n >= kChunkedSamples) store.add_chunk(run.id, chunk);
-        if (callbacks.on_chunk) callbacks.on_chunk(chunk);
-      });
-    };
-  }
+  ours.on_chunk = [&](const ChunkCounts& chunk) {
+    guard.run([&] {
+      store.add_chunk(run.id, chunk);
+      if (callbacks.on_chunk) callbacks.on_chunk(chunk);
+    });
+  };
   ours.on_certificate = [&](const Certificate& certificate) {
     guard.run([&] {
       store.add_certificate(run.id, certificate);
