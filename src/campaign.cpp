@@ -146,6 +146,7 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
   ours.on_chunk = [&](const ChunkCounts& chunk) {
     guard.run([&] {
       store.add_chunk(run.id, chunk);
+      store.flush();  // seconds of work each, and few
       if (callbacks.on_chunk) callbacks.on_chunk(chunk);
     });
   };

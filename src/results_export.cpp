@@ -5,23 +5,10 @@
 
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
+#include "smoothcert/statistics.hpp"
 #include "util/atomic_file.hpp"
-#include "util/decimal.hpp"
 
 namespace smoothcert {
-
-namespace {
-
-constexpr int kCompatDigits = 3;  // what the field's scripts print with "{:.3}", but rounded down
-
-std::string radius_text(double radius, bool compat) {
-  std::string text = compat ? truncated_text(radius, kCompatDigits) : shortest_text(radius);
-  // As Python prints floats: pandas then reads the column as float even when every radius is whole.
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
-}
-
-}  // namespace
 
 std::string duration_text(double seconds) {
   const auto us = static_cast<std::int64_t>(std::llround(std::max(seconds, 0.0) * 1e6));
@@ -31,11 +18,12 @@ std::string duration_text(double seconds) {
 
 std::string certificates_tsv(std::vector<Certificate> certificates, bool compat) {
   std::ranges::sort(certificates, {}, &Certificate::image);
+  const auto radius_text = compat ? format_radius_compat : format_radius;
   std::string out = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n";
   for (const Certificate& c : certificates) {
     const bool abstained = c.prediction < 0;
     out += fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", c.image, c.label, abstained ? -1 : c.prediction,
-                       abstained ? "0.0" : radius_text(c.radius, compat), c.correct() ? 1 : 0,
+                       radius_text(abstained ? 0.0 : c.radius), c.correct() ? 1 : 0,
                        duration_text(c.seconds));
   }
   return out;

@@ -2,6 +2,11 @@
 
 #include <algorithm>
 #include <random>
+#include <stdexcept>
+
+#include "cpu/forward.hpp"
+#include "cpu/votes.hpp"
+#include "smoothcert/inference_plan.hpp"
 
 namespace smoothcert::test {
 
@@ -9,46 +14,41 @@ namespace {
 
 class CountingModel final : public BackendModel {
  public:
-  CountingModel(std::unique_ptr<BackendModel> inner,
-                std::shared_ptr<std::atomic<std::uint64_t>> samples)
-      : inner_(std::move(inner)), samples_(std::move(samples)) {}
+  CountingModel(const Network& network, std::shared_ptr<std::atomic<std::uint64_t>> samples)
+      : spec_(network.spec), plan_(make_inference_plan(network)), samples_(std::move(samples)) {}
 
-  const NetworkSpec& spec() const override { return inner_->spec(); }
-  void upload(const Network& net) override { inner_->upload(net); }
-  void download(Network& net) const override { inner_->download(net); }
-  void upload(const OptimizerState& state) override { inner_->upload(state); }
-  void download(OptimizerState& state) const override { inner_->download(state); }
-  EpochReport train_epoch(const EpochRequest& request) override {
-    return inner_->train_epoch(request);
+  const NetworkSpec& spec() const override { return spec_; }
+  void upload(const Network&) override { unsupported(); }
+  void download(Network&) const override { unsupported(); }
+  void upload(const OptimizerState&) override { unsupported(); }
+  void download(OptimizerState&) const override { unsupported(); }
+  EpochReport train_epoch(const EpochRequest&) override { unsupported(); }
+  void input_gradient(std::span<const float>, std::span<const std::uint8_t>, LossKind,
+                      std::span<float>, std::span<float>) override {
+    unsupported();
   }
   void forward(std::span<const float> images, std::span<float> logits) override {
-    inner_->forward(images, logits);
-  }
-  void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
-                      LossKind loss, std::span<float> gradient, std::span<float> logits) override {
-    inner_->input_gradient(images, labels, loss, gradient, logits);
+    cpu::forward(plan_, pool_, images, logits);
   }
   std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
                                        std::function<void(const VoteResult&)> on_result) override {
     for (const VoteJob& job : jobs) *samples_ += job.last - job.first;
-    return inner_->count_votes(settings, std::move(jobs), std::move(on_result));
+    return cpu::start_votes(plan_, pool_, settings, std::move(jobs), std::move(on_result));
   }
-  std::string describe_votes(const VoteSettings& settings) const override {
-    return inner_->describe_votes(settings);
-  }
+  std::string describe_votes(const VoteSettings&) const override { return "cpu exact test"; }
 
  private:
-  std::unique_ptr<BackendModel> inner_;
+  [[noreturn]] static void unsupported() { throw std::logic_error("not for this test"); }
+  NetworkSpec spec_;
+  InferencePlan plan_;
+  ThreadPool pool_{1};
   std::shared_ptr<std::atomic<std::uint64_t>> samples_;
 };
 
 }  // namespace
 
-CountingBackend::CountingBackend()
-    : inner_(make_cpu_backend(1)), samples_(std::make_shared<std::atomic<std::uint64_t>>(0)) {}
-
 std::unique_ptr<BackendModel> CountingBackend::load(const Network& net) {
-  return std::make_unique<CountingModel>(inner_->load(net), samples_);
+  return std::make_unique<CountingModel>(net, samples_);
 }
 
 Network toy_network(std::uint64_t seed) {
@@ -85,7 +85,7 @@ Dataset toy_dataset(const Network& network, std::size_t images) {
   }
   std::vector<float> input, logits(images * 3);
   for (const std::uint8_t v : data.pixels) input.push_back(static_cast<float>(v) / 255.0f);
-  make_cpu_backend(1)->load(network)->forward(input, logits);
+  CountingBackend().load(network)->forward(input, logits);
   for (std::size_t i = 0; i < images; ++i) {
     const auto first = logits.begin() + static_cast<std::ptrdiff_t>(i * 3);
     data.labels.push_back(static_cast<std::uint8_t>(std::max_element(first, first + 3) - first));

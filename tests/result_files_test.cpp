@@ -4,13 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstdlib>
-#include <random>
 
 #include "smoothcert/results.hpp"
 #include "store_support.hpp"
-#include "util/decimal.hpp"
 
 namespace smoothcert {
 namespace {
@@ -28,28 +25,6 @@ Certificate certificate(std::uint32_t image, int label, int prediction, double r
   c.radius = radius;
   c.seconds = seconds;
   return c;
-}
-
-TEST(Decimal, TruncatesFromTheExactValue) {
-  EXPECT_EQ(truncated_text(1.2399999, 3), "1.23");
-  EXPECT_EQ(truncated_text(0.999999, 3), "0.999");
-  EXPECT_EQ(truncated_text(2.9e-7, 1), "2e-07");
-  EXPECT_EQ(truncated_text(0.3, 3), "0.299");  // the double is 0.29999999999999998890
-  EXPECT_EQ(truncated_text(0.5, 3), "0.5");
-  EXPECT_EQ(truncated_text(123.456, 3), "123");
-  EXPECT_EQ(truncated_text(0, 3), "0");
-  std::mt19937_64 random(1);
-  std::uniform_real_distribution<double> uniform(0, 5);
-  for (int i = 0; i < 2000; ++i) {
-    const double value = uniform(random);
-    for (int digits : {1, 3, 9}) {
-      const double back = std::stod(truncated_text(value, digits));
-      ASSERT_LE(back, value);
-      const double unit = std::pow(10.0, std::floor(std::log10(value)) - digits + 1);
-      ASSERT_GT(back, value - 1.000001 * unit);
-    }
-    ASSERT_EQ(std::stod(shortest_text(value)), value);
-  }
 }
 
 TEST(ResultFiles, DurationsAreThoseOfPython) {

@@ -78,9 +78,10 @@ struct Finding {
 /// The radius that k = n gives.
 double ceiling_radius(const CertifySettings& settings, const Dataset& data);
 
-/// What can be said of a model before a single certificate: images at chance, normalisation that
-/// seems to be missing, σ against the training σ, clamping against training, the ceiling radius and
-/// the share of a few images whose votes are unanimous. Costs a few hundred forward passes.
+/// What can be said of a model before a single certificate: at chance on clean images (of all the
+/// data), normalisation that seems to be missing, σ against the training σ, clamping against
+/// training, the ceiling radius and the share of a few of the `indices` whose votes are unanimous.
+/// Costs a few hundred forward passes.
 std::vector<Finding> preflight(const Network& network, const std::string& name, BackendModel& model,
                                const Dataset& data, std::span<const std::uint32_t> indices,
                                const CertifySettings& settings);
@@ -100,8 +101,9 @@ struct SweepObserver {
 struct SweepOptions {
   Shard shard;
   bool preflight = true;
-  bool force = false;      ///< go on in spite of preflight errors
-  bool plan_only = false;  ///< say the plan and the findings, draw nothing more
+  bool force = false;                ///< go on in spite of preflight errors
+  bool plan_only = false;            ///< say the plan and the findings, draw nothing more
+  double calibration_seconds = 0.5;  ///< a model, for the expected time
 };
 
 /// Loads a model's file: load_network(), or whatever else the caller can read.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "smoothcert/statistics.hpp"
 #include "smoothcert/sweep.hpp"
@@ -179,7 +180,9 @@ std::vector<Finding> preflight(const Network& network, const std::string& name, 
   std::vector<Finding> findings;
   if (indices.empty()) return findings;
   check_training(findings, network, name, settings);
-  check_accuracy(findings, network, name, model, data, spread(indices, kCleanImages));
+  std::vector<std::uint32_t> everything(data.size());
+  std::iota(everything.begin(), everything.end(), 0u);
+  check_accuracy(findings, network, name, model, data, spread(everything, kCleanImages));
   check_ceiling(findings, name, model, data, spread(indices, kPilotImages), settings);
   return findings;
 }

@@ -11,8 +11,6 @@ namespace smoothcert {
 
 namespace {
 
-constexpr double kCalibrationSeconds = 0.5;
-
 const char* severity_text(Finding::Severity severity) {
   switch (severity) {
     case Finding::Severity::note:
@@ -48,6 +46,7 @@ class Sweep {
                     progress_.images_total));
     bool failed = false;
     double seconds = 0;
+    std::set<std::string> said;
     for (std::size_t m = 0; m < spec_.models.size(); ++m) {
       const Network network = load_(spec_.models[m]);
       check_fits(spec_.models[m], network);
@@ -60,14 +59,15 @@ class Sweep {
           const std::uint64_t samples = remaining_samples(network, *model, run);
           progress_.samples_total += samples;
           if (samples > 0 && speed == 0) {
-            speed = measure_throughput(*model, data_, run.settings, kCalibrationSeconds);
+            speed = measure_throughput(*model, data_, run.settings, options_.calibration_seconds);
           }
           if (samples > 0) seconds += static_cast<double>(samples) / speed;
         }
         if (!options_.preflight || !checked.insert(run.settings.sigma).second) continue;
         for (const Finding& finding :
-             preflight(network, spec_.models[m].name, *model, data_, ours_, run.settings)) {
-          say(severity_text(finding.severity) + finding.line);
+             preflight(network, spec_.models[m].name, *model, data_, plan_.indices, run.settings)) {
+          const std::string line = severity_text(finding.severity) + finding.line;
+          if (said.insert(line).second) say(line);
           failed |= finding.severity == Finding::Severity::error;
         }
       }
