@@ -21,7 +21,7 @@ using test::sample_chunk;
 using test::sample_settings;
 using Access = ResultsStore::Access;
 
-constexpr std::uint32_t kImages = 2000;
+constexpr std::uint32_t kImages = 1000;
 
 // Continues from what the store holds, as certification does, and ends when all images are in.
 void write_rest(const std::filesystem::path& file, std::chrono::microseconds pause) {
