@@ -26,9 +26,9 @@ struct CompareOptions {
   CertifySettings certify;
   /// Evenly spaced test images to certify; 0 = as many as `time_budget` allows.
   std::uint64_t images = 0;
-  double time_budget = 0;           ///< seconds for certification; 0 = no limit
-  bool stand_in_data = false;       ///< the data was drawn by the program
-  std::string command;              ///< that makes the study again, for the report
+  double time_budget = 0;      ///< seconds for certification; 0 = no limit
+  bool stand_in_data = false;  ///< the data was drawn by the program
+  std::string command;         ///< that makes the study again, for the report
 };
 
 /// What the caller is told while it runs; any may be empty. Calls come from the calling thread or
@@ -38,11 +38,11 @@ struct CompareObserver {
   std::function<void(std::string_view activity, double fraction, std::string_view detail)> progress;
 };
 
-/// Trains a model a recipe, attacks it, certifies the same test images with each and keeps all of it
-/// in `options.folder`: models/NAME.safetensors, results.sqlite, NAME.tsv, summary.json. (The report
-/// is write_report().) A folder that holds part of the same comparison is continued: models and
-/// certificates that are there are used. Throws UsageError where the folder holds a comparison with
-/// other settings, Error where it cannot be written, Interrupted after a stop.
+/// Trains a model a recipe, attacks it, certifies the same test images with each and keeps all of
+/// it in `options.folder`: models/NAME.safetensors, results.sqlite, NAME.tsv, summary.json. (The
+/// report is write_report().) A folder that holds part of the same comparison is continued: models
+/// and certificates that are there are used. Throws UsageError where the folder holds a comparison
+/// with other settings, Error where it cannot be written, Interrupted after a stop.
 StudyResult compare(Backend& backend, const Dataset& train, const Dataset& test,
                     const CompareOptions& options, const CompareObserver& observer,
                     std::stop_token stop = {});

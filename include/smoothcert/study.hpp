@@ -33,15 +33,15 @@ const PublishedFigures* published_figures(std::string_view regime);
 
 /// One model of the comparison. Parts that were not computed are empty.
 struct StudyModel {
-  std::string name;         ///< "normal", "adversarial", "smoothing"; unique in a study
-  std::string file;         ///< of the model, relative to the folder; empty when unknown
-  std::string hash;         ///< model_hash()
-  std::string network;      ///< name of the description, "convnn"
+  std::string name;              ///< "normal", "adversarial", "smoothing"; unique in a study
+  std::string file;              ///< of the model, relative to the folder; empty when unknown
+  std::string hash;              ///< model_hash()
+  std::string network;           ///< name of the description, "convnn"
   std::uint64_t parameters = 0;  ///< trainable ones
   TrainingRecord record;
-  TrainHistory history;     ///< per step, epoch after epoch
-  double clean_accuracy = -1;         ///< in [0,1], over StudyResult::attacked_images; −1 = unknown
-  std::vector<AttackReport> attacks;  ///< in table order, each over the same images
+  TrainHistory history;        ///< per step, epoch after epoch
+  double clean_accuracy = -1;  ///< in [0,1], over StudyResult::attacked_images; −1 = unknown
+  std::vector<AttackReport> attacks;      ///< in table order, each over the same images
   RunSettings run;                        ///< settings of the certification
   std::string run_key;                    ///< RunInfo::key of it in the store
   std::vector<Certificate> certificates;  ///< by image index, the same images for every model
@@ -70,8 +70,8 @@ struct ShowcaseImage {
 struct NoiseDemonstration {
   std::uint32_t image = 0;
   std::uint8_t label = 0;
-  std::vector<std::uint8_t> pixels;                ///< CHW, the original
-  std::vector<std::vector<std::uint8_t>> copies;   ///< noisy, clamped to [0, 255] for display
+  std::vector<std::uint8_t> pixels;               ///< CHW, the original
+  std::vector<std::vector<std::uint8_t>> copies;  ///< noisy, clamped to [0, 255] for display
   struct Vote {
     std::string model;             ///< StudyModel::name
     std::vector<int> predictions;  ///< of the base classifier, one a copy
@@ -81,21 +81,21 @@ struct NoiseDemonstration {
 };
 
 struct StudyResult {
-  std::string title;            ///< "MNIST, three ways of training"
+  std::string title;  ///< "MNIST, three ways of training"
   std::string program_version, arithmetic;
-  std::string started;          ///< ISO 8601, UTC
-  std::string command;          ///< that makes this study again
-  std::string device;           ///< Backend::describe()
+  std::string started;  ///< ISO 8601, UTC
+  std::string command;  ///< that makes this study again
+  std::string device;   ///< Backend::describe()
 
   std::string dataset_name, dataset_origin, train_hash, test_hash;
-  bool stand_in_data = false;   ///< drawn by the program: its figures are not MNIST's
+  bool stand_in_data = false;  ///< drawn by the program: its figures are not MNIST's
   ImageShape shape;
   int classes = 0;
   std::uint64_t train_images = 0, test_images = 0;
 
   CertifySettings certify;
   std::uint64_t certified_images = 0;
-  std::string subset_note;      ///< which images were certified and why; empty when all were
+  std::string subset_note;  ///< which images were certified and why; empty when all were
   std::uint64_t attacked_images = 0;
 
   std::uint64_t train_seed = 0;
@@ -105,7 +105,8 @@ struct StudyResult {
   std::vector<ShowcaseImage> showcase;
   std::vector<NoiseDemonstration> demonstrations;
 
-  std::vector<std::string> notes;  ///< caveats every reader must see (α, stand-in data, a part of the test set)
+  std::vector<std::string>
+      notes;  ///< caveats every reader must see (α, stand-in data, a part of the test set)
 };
 
 /// `file` of the folder: results.sqlite.

@@ -1,0 +1,142 @@
+// smoothcert certify: certificates of one model, kept in a store as they come.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "certify_options.hpp"
+#include "commands.hpp"
+#include "data_options.hpp"
+#include "options.hpp"
+#include "smoothcert/campaign.hpp"
+#include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/results.hpp"
+#include "util/format_number.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+std::string summary_text(const Summary& s, const CertifySettings& settings,
+                         const std::vector<Certificate>& certificates) {
+  std::string text = fmt::format(
+      "images               {}\nabstained            {}\nwrong                {}\n"
+      "correct & certified  {} ({} %)\navg_radius_certified {}\navg_radius_correct   {}\n"
+      "acr                  {} ± {}\n",
+      s.images, s.abstained, s.wrong, s.correct_certified,
+      format_percent(static_cast<double>(s.correct_certified) /
+                         static_cast<double>(std::max<std::uint64_t>(1, s.images)),
+                     2),
+      format_down(s.avg_radius_certified, 4), format_down(s.avg_radius_correct, 4),
+      format_down(s.acr, 4), format_fixed(s.acr_standard_error, 4));
+  text += "certified accuracy at r:";
+  for (double r = 0; r <= 4 * settings.sigma; r += settings.sigma / 2)
+    text += fmt::format(" {}: {} %", format_shortest(r),
+                        format_percent(certified_accuracy(certificates, r), 1));
+  return text + fmt::format("\nat α = {} up to one certificate in {} may be false\n",
+                            format_shortest(settings.alpha),
+                            format_count(static_cast<std::uint64_t>(1 / settings.alpha + 1e-9)));
+}
+
+nlohmann::json summary_json(const Summary& s) {
+  return {{"images", s.images},
+          {"abstained", s.abstained},
+          {"wrong", s.wrong},
+          {"correct_certified", s.correct_certified},
+          {"avg_radius_certified", s.avg_radius_certified},
+          {"avg_radius_correct", s.avg_radius_correct},
+          {"acr", s.acr},
+          {"acr_standard_error", s.acr_standard_error}};
+}
+
+class CertifyCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    app.add_option("MODEL", model_, "Model file (safetensors)");
+    app.add_option("--store", store_, "Results store, created where missing, continued otherwise")
+        ->type_name("FILE")
+        ->capture_default_str();
+    app.add_option("--tsv", tsv_, "Write the field's TSV here as well")->type_name("FILE");
+    app.add_option("--shard", shard_, "Part i of N of the images, for several machines")
+        ->type_name("i/N")
+        ->group("Images");
+    add_seed_option(app, options_.settings.seed, "Seed of the noise");
+    add_certify_options(app, options_, true);
+    add_subset_options(app, subset_);
+    add_data_options(app, data_);
+    add_device_options(app, device_);
+    add_output_options(app, output_);
+  }
+  bool quiet() const override { return output_.quiet; }
+
+  void run(Context& context) override {
+    auto& console = context.console;
+    if (model_.empty())
+      throw UsageError(
+          "certify: which model? Give its file, as in 'smoothcert certify "
+          "smoothcert-report/models/smoothing.safetensors'");
+    const auto settings = certify_settings(options_);
+    const auto network = load_network(model_);
+    const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
+    const auto data = load_data(context, data_, Splits::test, false).test;
+    std::string note;
+    const auto backend = make_backend(device_.device, device_.threads, &note);
+    console.say(note);
+    const auto loaded = backend->load(network);
+    const auto all = subset_indices(subset_, data.size());
+    CertificationRequest request{
+        network, std::filesystem::path(model_).stem().string(), data, settings, all, {}};
+    if (!shard_.empty()) {
+      request.indices = shard_indices(all, parse_shard(shard_));
+      request.all_indices = all;
+    }
+    if (network.record.sigma > 0 && network.record.sigma != settings.sigma)
+      console.warn(fmt::format("note: the model was trained with σ = {}, this is σ = {}",
+                               format_shortest(network.record.sigma),
+                               format_shortest(settings.sigma)));
+    CertifyCallbacks callbacks;
+    callbacks.on_progress = [&](const CertifyProgress& p) {
+      const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
+      console.progress(
+          "certify",
+          static_cast<double>(p.samples_done) /
+              static_cast<double>(std::max<std::uint64_t>(1, p.samples_total)),
+          fmt::format("{}/{} images, {}samples/s", p.images_done, p.images_total, rate_text(rate)));
+    };
+    CertificationResult result;
+    try {
+      result = certify_into_store(*store, *loaded, request, callbacks, context.stop);
+    } catch (const Interrupted&) {
+      throw Interrupted(fmt::format("stopped; what was finished is kept in {}. To go on: {}",
+                                    store_, context.command_line));
+    }
+    console.end_progress(result.resumed_line());
+    if (!tsv_.empty()) export_tsv(result.certificates, tsv_, false);
+    const auto summary = summarise(result.certificates);
+    if (output_.json) {
+      auto json = summary_json(summary);
+      json["store"] = store_;
+      json["run"] = result.run.id;
+      json["key"] = result.run.key;
+      console.result(json.dump(2) + "\n");
+    } else {
+      console.result(summary_text(summary, settings, result.certificates));
+    }
+    console.say(fmt::format("kept in {}, run {}", store_, result.run.id));
+  }
+
+ private:
+  std::string model_, store_ = "results.sqlite", tsv_, shard_;
+  CertifyOptions options_;
+  SubsetOptions subset_;
+  DataOptions data_;
+  DeviceOptions device_;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_certify_command() { return std::make_unique<CertifyCommand>(); }
+
+}  // namespace smoothcert::cli

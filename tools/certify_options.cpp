@@ -1,0 +1,74 @@
+#include "certify_options.hpp"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <limits>
+
+#include "options.hpp"
+#include "smoothcert/error.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert::cli {
+
+void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selection) {
+  const std::string group = "Certification";
+  auto& s = options.settings;
+  add_number_option(app, "--sigma", s.sigma, "Noise σ, in units of [0,1] pixels")->group(group);
+  if (with_selection)
+    add_count_option(app, "--n0", s.n0, "Samples that select the class")->group(group);
+  add_count_option(app, "--n", s.n,
+                   with_selection ? "Samples that bound its probability" : "Samples an image")
+      ->group(group);
+  add_number_option(app, "--alpha", s.alpha, "Share of certificates that may be false")
+      ->group(group);
+  app.add_option("--noise", options.noise,
+                 "lattice (sound as executed) or gaussian (sound in real arithmetic only)")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(group);
+  app.add_flag("--no-clamp", options.no_clamp, "Do not clamp noisy pixels to [0,1]")->group(group);
+  app.add_option("--mode", options.mode,
+                 "exact (equal votes on every machine) or fast (another classifier, recorded so)")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(group);
+}
+
+CertifySettings certify_settings(const CertifyOptions& options) {
+  auto settings = options.settings;
+  if (options.noise == "gaussian")
+    settings.noise = NoiseLaw::gaussian;
+  else if (options.noise != "lattice")
+    throw UsageError("--noise: " +
+                     unknown_name_message("noise law", options.noise, {"lattice", "gaussian"}));
+  if (options.mode == "fast")
+    settings.mode = Mode::fast;
+  else if (options.mode != "exact")
+    throw UsageError("--mode: " + unknown_name_message("mode", options.mode, {"exact", "fast"}));
+  settings.clamp = !options.no_clamp;
+  validate(settings);
+  return settings;
+}
+
+void add_subset_options(CLI::App& app, SubsetOptions& options) {
+  const std::string group = "Images";
+  add_count_option(app, "--start", options.start, "First test image")->group(group);
+  add_count_option(app, "--skip", options.skip, "Take every Nth image from there")->group(group);
+  app.add_option_function<std::string>(
+         "--max", [&options](const std::string& text) { options.max = parse_count(text, "--max"); },
+         "Take no more than N images")
+      ->type_name("N")
+      ->group(group);
+}
+
+std::vector<std::uint32_t> subset_indices(const SubsetOptions& options, std::size_t total) {
+  if (options.skip == 0) throw UsageError("--skip: 0 is no step; 1 takes every image");
+  if (options.start >= total)
+    throw UsageError(
+        fmt::format("--start: {} is beyond the {} images of this data set", options.start, total));
+  const auto max = options.max == 0 ? total : static_cast<std::size_t>(options.max);
+  return spaced_indices(total, options.start, options.skip, max);
+}
+
+}  // namespace smoothcert::cli

@@ -1,0 +1,64 @@
+#include "commands.hpp"
+
+namespace smoothcert::cli {
+
+const std::vector<CommandEntry>& command_entries() {
+  static const std::vector<CommandEntry> entries = {
+      {"compare", "The whole comparison", "Train three ways, attack, certify, and write a report",
+       "Examples:\n"
+       "  smoothcert compare                           MNIST, into smoothcert-report/\n"
+       "  smoothcert compare --images 500 --out quick  certify 500 evenly spaced images\n"
+       "  smoothcert compare --images all --n 100000 --alpha 0.001 --out long\n"
+       "  smoothcert compare --data digits             without MNIST: digits drawn by the program\n"
+       "The same command continues what was interrupted.\n",
+       make_compare_command},
+      {"report", "The whole comparison", "Write the report of a folder again, or its tables",
+       "Examples:\n"
+       "  smoothcert report                                  the report of smoothcert-report/\n"
+       "  smoothcert report long --tables latex > table.tex  its tables for a paper\n",
+       make_report_command},
+      {"train", "Step by step", "Train one model by a recipe",
+       "Examples:\n"
+       "  smoothcert train smoothing --out smoothing.safetensors\n"
+       "  smoothcert train smoothing --sigma 0.5 --epochs 3 --seed 7\n"
+       "  smoothcert train lenet-gaussian --network lenet --out lenet.safetensors\n",
+       make_train_command},
+      {"attack", "Step by step", "Accuracy of a model under gradient attacks",
+       "Examples:\n"
+       "  smoothcert attack smoothing.safetensors\n"
+       "  smoothcert attack normal.safetensors --attack pgd-l2 --epsilon 2 --steps 50\n",
+       make_attack_command},
+      {"certify", "Step by step", "Certify a model's predictions (CERTIFY of Cohen et al.)",
+       "Examples:\n"
+       "  smoothcert certify smoothing.safetensors --skip 10\n"
+       "  smoothcert certify lenet.safetensors --sigma 0.5 --n0 100 --n 100000 --alpha 0.001\n"
+       "  smoothcert certify lenet.safetensors --shard 2/4 --store part2.sqlite\n"
+       "The same command continues what was interrupted.\n",
+       make_certify_command},
+      {"predict", "Step by step", "The smoothed classifier's answers (PREDICT of Cohen et al.)",
+       "Examples:\n"
+       "  smoothcert predict smoothing.safetensors --max 100\n"
+       "  smoothcert predict smoothing.safetensors --n 10k --alpha 0.001 --tsv predictions.tsv\n",
+       make_predict_command},
+      {"export", "Results", "Runs of a results store, as the field's TSV",
+       "Examples:\n"
+       "  smoothcert export smoothcert-report               list its runs\n"
+       "  smoothcert export smoothcert-report --run 3 --tsv smoothing.tsv\n"
+       "  smoothcert export results.sqlite --run 1 --alpha 0.001\n",
+       make_export_command},
+      {"data", "Look", "Data sets: list, find and describe, fetch",
+       "Examples:\n"
+       "  smoothcert data                       the names, and where the cache is\n"
+       "  smoothcert data show mnist            find it, check it, count its classes\n"
+       "  smoothcert data fetch fashion-mnist   download into the cache\n",
+       make_data_command},
+      {"info", "Look", "This machine, its devices, versions, built-in names",
+       "Examples:\n"
+       "  smoothcert info            what --device auto would choose, and why\n"
+       "  smoothcert info --json     the same for a script\n",
+       make_info_command},
+  };
+  return entries;
+}
+
+}  // namespace smoothcert::cli

@@ -1,0 +1,20 @@
+// The makers of all commands, one a file.
+#pragma once
+
+#include <memory>
+
+#include "command.hpp"
+
+namespace smoothcert::cli {
+
+std::unique_ptr<Command> make_attack_command();
+std::unique_ptr<Command> make_certify_command();
+std::unique_ptr<Command> make_compare_command();
+std::unique_ptr<Command> make_data_command();
+std::unique_ptr<Command> make_export_command();
+std::unique_ptr<Command> make_info_command();
+std::unique_ptr<Command> make_predict_command();
+std::unique_ptr<Command> make_report_command();
+std::unique_ptr<Command> make_train_command();
+
+}  // namespace smoothcert::cli

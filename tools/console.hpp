@@ -1,0 +1,50 @@
+// What a person sees: results on stdout, chatter and progress on stderr.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace smoothcert::cli {
+
+/// Where lines go. With `quiet` chatter and progress vanish; errors and results stay.
+class Console {
+ public:
+  Console();
+  ~Console();
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
+
+  void set_quiet(bool quiet) { quiet_ = quiet; }
+  [[nodiscard]] bool quiet() const { return quiet_; }
+  [[nodiscard]] bool stderr_is_terminal() const { return terminal_; }
+
+  /// One line of chatter on stderr.
+  void say(std::string_view line);
+  /// A line that even --quiet shows: something the reader must know.
+  void warn(std::string_view line);
+  /// Text on stdout, as it is.
+  void result(std::string_view text);
+  /// Flushes stdout; throws Error when it could not be written (a full disk, a closed pipe).
+  void finish();
+
+  /// Progress of one activity. On a terminal a bar that is redrawn at most ten times a second;
+  /// elsewhere a plain line now and then (first after 10 s, then at most one every 30 s).
+  void progress(std::string_view activity, double fraction, std::string_view detail);
+  /// Ends the bar and leaves `line` (when not empty) in its place.
+  void end_progress(std::string_view line = {});
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void erase_bar();
+  bool quiet_ = false, terminal_ = false, bar_shown_ = false;
+  std::string activity_;
+  Clock::time_point started_{}, last_{};
+};
+
+/// "412 k", "1.03 M", "983"
+std::string rate_text(double per_second);
+/// Quotes an argument for a POSIX shell where it needs it.
+std::string shell_quoted(std::string_view argument);
+
+}  // namespace smoothcert::cli

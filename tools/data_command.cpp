@@ -1,0 +1,104 @@
+// smoothcert data: which data sets there are, where they come from, fetching them.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "data_options.hpp"
+#include "options.hpp"
+#include "smoothcert/error.hpp"
+#include "util/format_number.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+class DataCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    app.add_option("ACTION", action_,
+                   "list: the names known; show: find, check and describe one; fetch: download one "
+                   "into the cache")
+        ->capture_default_str();
+    app.add_option("NAME", name_, "Data set or folder (MNIST without it)");
+    add_data_options(app, data_);
+    add_output_options(app, output_);
+  }
+  bool quiet() const override { return output_.quiet; }
+
+  void run(Context& context) override {
+    if (action_ == "list") return list(context.console);
+    if (action_ != "show" && action_ != "fetch")
+      throw UsageError(unknown_name_message("action", action_, {"list", "show", "fetch"}));
+    if (!name_.empty() && !data_.data.empty())
+      throw UsageError("data: give the data set once, as NAME or with --data");
+    if (!name_.empty()) data_.data = name_;
+    if (action_ == "fetch") {
+      if (data_.data.empty()) data_.data = "mnist";
+      if (data_.data != "mnist" && data_.data != "fashion-mnist")
+        throw UsageError(
+            fmt::format("data fetch: '{}' cannot be fetched; mnist and fashion-mnist "
+                        "can",
+                        data_.data));
+    }
+    show(context);
+  }
+
+ private:
+  void list(Console& console) const {
+    if (output_.json) {
+      console.result(
+          nlohmann::json{{"data", data_set_names()}, {"cache", default_cache_dir().string()}}.dump(
+              2) +
+          "\n");
+      return;
+    }
+    std::string text;
+    for (const auto& name : data_set_names()) text += name + "\n";
+    console.result(text + "cache: " + default_cache_dir().string() + "\n");
+  }
+
+  static nlohmann::json split_json(const Dataset& data) {
+    return {{"name", data.name},
+            {"split", data.split},
+            {"origin", data.origin},
+            {"images", data.size()},
+            {"shape", {data.shape.channels, data.shape.height, data.shape.width}},
+            {"classes", data.classes},
+            {"sha256", data.sha256}};
+  }
+
+  void show(Context& context) {
+    const auto pair = load_data(context, data_, Splits::both, false);
+    if (output_.json) {
+      context.console.result(
+          nlohmann::json{{"train", split_json(pair.train)}, {"test", split_json(pair.test)}}.dump(
+              2) +
+          "\n");
+      return;
+    }
+    std::string text;
+    for (const auto* data : {&pair.train, &pair.test}) {
+      std::vector<std::uint64_t> counts(static_cast<std::size_t>(data->classes));
+      for (const auto label : data->labels) ++counts[label];
+      text += fmt::format(
+          "{} {}: {} images of {} × {} × {}, {} classes\n  from {}\n  sha256 {}\n  per class",
+          data->name, data->split, format_count(data->size()), data->shape.channels,
+          data->shape.height, data->shape.width, data->classes, data->origin, data->sha256);
+      for (const auto count : counts) text += " " + std::to_string(count);
+      text += "\n";
+    }
+    context.console.result(text);
+  }
+
+  std::string action_ = "list", name_;
+  DataOptions data_;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_data_command() { return std::make_unique<DataCommand>(); }
+
+}  // namespace smoothcert::cli

@@ -1,0 +1,26 @@
+// --data and its companions.
+#pragma once
+
+#include <string>
+
+#include "command.hpp"
+#include "smoothcert/data_source.hpp"
+
+namespace smoothcert::cli {
+
+struct DataOptions {
+  std::string data;  ///< a name, a folder, or "" for MNIST
+  bool no_download = false;
+  bool round = false;       ///< accept float images
+  std::string digits_size;  ///< "TRAIN,TEST"
+};
+
+void add_data_options(CLI::App& app, DataOptions& options);
+
+enum class Splits { train, test, both };
+
+/// Loads what the options ask for, telling where it came from on stderr. `allow_digits`: where
+/// nothing was asked for and MNIST cannot be had, the built-in digits stand in.
+DataPair load_data(Context& context, const DataOptions& options, Splits splits, bool allow_digits);
+
+}  // namespace smoothcert::cli

@@ -1,0 +1,74 @@
+// smoothcert info: what this program is, runs on, and knows by name.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "options.hpp"
+#include "smoothcert/backend.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/train.hpp"
+#include "smoothcert/version.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+std::string compiler() {
+#if defined(__clang__)
+  return fmt::format("Clang {}", __clang_version__);
+#elif defined(__GNUC__)
+  return fmt::format("GCC {}", __VERSION__);
+#else
+  return "unknown";
+#endif
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const auto& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
+class InfoCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    add_output_options(app, output_);
+    add_device_options(app, device_);
+  }
+  bool quiet() const override { return output_.quiet; }
+
+  void run(Context& context) override {
+    std::string note;
+    const auto backend = make_backend(device_.device, device_.threads, &note);
+    const auto cuda = describe_cuda();
+    if (output_.json) {
+      const nlohmann::json info = {{"version", kVersion},
+                                   {"arithmetic", kArithmetic},
+                                   {"compiler", compiler()},
+                                   {"backend", backend->name()},
+                                   {"device", backend->describe()},
+                                   {"note", note},
+                                   {"cuda", cuda},
+                                   {"networks", builtin_network_names()}};
+      context.console.result(info.dump(2) + "\n");
+      return;
+    }
+    std::string text = fmt::format("smoothcert {} ({}), {}\n", kVersion, kArithmetic, compiler());
+    text += fmt::format("--device {} is {}\n", device_.device, backend->describe());
+    if (!note.empty()) text += note + "\n";
+    for (const auto& line : cuda) text += line + "\n";
+    text += fmt::format("networks: {}\n", joined(builtin_network_names()));
+    context.console.result(text);
+  }
+
+ private:
+  OutputOptions output_;
+  DeviceOptions device_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_info_command() { return std::make_unique<InfoCommand>(); }
+
+}  // namespace smoothcert::cli

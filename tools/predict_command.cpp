@@ -1,0 +1,99 @@
+// smoothcert predict: the smoothed classifier's answers, or abstention.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "certify_options.hpp"
+#include "commands.hpp"
+#include "data_options.hpp"
+#include "options.hpp"
+#include "smoothcert/certify.hpp"
+#include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/result_files.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+class PredictCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    options_.settings.n = 1000;
+    app.add_option("MODEL", model_, "Model file (safetensors)");
+    app.add_option("--tsv", tsv_, "Write the predictions here instead of on stdout")
+        ->type_name("FILE");
+    add_seed_option(app, options_.settings.seed, "Seed of the noise");
+    add_certify_options(app, options_, false);
+    add_subset_options(app, subset_);
+    add_data_options(app, data_);
+    add_device_options(app, device_);
+    add_output_options(app, output_);
+  }
+  bool quiet() const override { return output_.quiet; }
+
+  void run(Context& context) override {
+    auto& console = context.console;
+    if (model_.empty())
+      throw UsageError(
+          "predict: which model? Give its file, as in 'smoothcert predict "
+          "smoothcert-report/models/smoothing.safetensors'");
+    const auto settings = certify_settings(options_);
+    const auto network = load_network(model_);
+    const auto data = load_data(context, data_, Splits::test, false).test;
+    std::string note;
+    const auto backend = make_backend(device_.device, device_.threads, &note);
+    console.say(note);
+    const auto loaded = backend->load(network);
+    std::vector<Prediction> predictions;
+    predict(
+        *loaded, data, subset_indices(subset_, data.size()), settings,
+        [&](const Prediction& prediction) { predictions.push_back(prediction); },
+        [&](const CertifyProgress& p) {
+          const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
+          console.progress("predict",
+                           static_cast<double>(p.samples_done) /
+                               static_cast<double>(std::max<std::uint64_t>(1, p.samples_total)),
+                           fmt::format("{}/{} images, {}samples/s", p.images_done, p.images_total,
+                                       rate_text(rate)));
+        },
+        context.stop);
+    console.end_progress();
+    report(console, predictions);
+  }
+
+ private:
+  void report(Console& console, const std::vector<Prediction>& predictions) const {
+    std::uint64_t correct = 0, abstained = 0;
+    for (const auto& p : predictions) {
+      abstained += p.prediction < 0 ? 1 : 0;
+      correct += p.prediction == static_cast<int>(p.label) ? 1 : 0;
+    }
+    if (!tsv_.empty()) export_predictions_tsv(predictions, tsv_);
+    const auto wrong = predictions.size() - correct - abstained;
+    if (output_.json)
+      console.result(nlohmann::json{{"images", predictions.size()},
+                                    {"correct", correct},
+                                    {"wrong", wrong},
+                                    {"abstained", abstained}}
+                         .dump(2) +
+                     "\n");
+    else if (tsv_.empty())
+      console.result(predictions_tsv(predictions));
+    console.say(fmt::format("{} images: {} correct, {} wrong, {} abstained", predictions.size(),
+                            correct, wrong, abstained));
+  }
+
+  std::string model_, tsv_;
+  CertifyOptions options_;
+  SubsetOptions subset_;
+  DataOptions data_;
+  DeviceOptions device_;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_predict_command() { return std::make_unique<PredictCommand>(); }
+
+}  // namespace smoothcert::cli

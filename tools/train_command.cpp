@@ -1,0 +1,174 @@
+// smoothcert train: one model by a recipe.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "commands.hpp"
+#include "data_options.hpp"
+#include "options.hpp"
+#include "smoothcert/backend.hpp"
+#include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/train.hpp"
+#include "util/atomic_file.hpp"
+#include "util/format_number.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+class TrainCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    const std::string group = "Training";
+    app.add_option("RECIPE", recipe_,
+                   "normal, adversarial, smoothing, adversarial-strong, lenet-gaussian")
+        ->capture_default_str();
+    app.add_option("-o,--out", out_, "Model file to write (RECIPE.safetensors)")->type_name("FILE");
+    app.add_option("--network", network_,
+                   "Built-in name, or a JSON description (docs/network-format.md)")
+        ->type_name("NAME|FILE")
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--history", history_, "Write loss and accuracy of every step here, as JSON")
+        ->type_name("FILE")
+        ->group(group);
+    app.add_option("--epochs", epochs_, "Epochs; the recipe's without it")
+        ->type_name("N")
+        ->group(group);
+    app.add_option("--batch-size", batch_, "Batch size; the recipe's without it")
+        ->type_name("N")
+        ->group(group);
+    add_number_option(app, "--learning-rate", rate_, "Learning rate; the recipe's without it")
+        ->default_str("")
+        ->group(group);
+    add_number_option(app, "--sigma", sigma_, "Noise σ of smoothing recipes")
+        ->default_str("")
+        ->group(group);
+    add_number_option(app, "--epsilon", epsilon_, "Attack size of adversarial recipes")
+        ->default_str("")
+        ->group(group);
+    add_count_option(app, "--train-images", images_,
+                     "The first N training images only; 0 takes all")
+        ->group(group);
+    add_seed_option(app, seed_, "Seed of initialisation, order and noise");
+    add_data_options(app, data_);
+    add_device_options(app, device_);
+    add_output_options(app, output_);
+  }
+  bool quiet() const override { return output_.quiet; }
+
+  void run(Context& context) override {
+    auto& console = context.console;
+    const auto recipe = make_recipe();
+    const auto spec = make_spec();
+    const std::filesystem::path out = out_.empty() ? recipe.name + ".safetensors" : out_;
+    require_writable(out);
+    if (!history_.empty()) require_writable(history_);
+    const auto data = load_data(context, data_, Splits::train, false).train;
+    std::string note;
+    const auto backend = make_backend(device_.device, device_.threads, &note);
+    console.say(note);
+
+    TrainOptions options;
+    options.seed = seed_;
+    options.stop = context.stop;
+    if (images_ > 0 && images_ < data.size()) {
+      options.indices.resize(images_);
+      std::iota(options.indices.begin(), options.indices.end(), 0u);
+    }
+    options.on_step = [&](int epoch, const StepReport& step) {
+      const auto steps = std::max<std::uint64_t>(1, step.steps_in_epoch);
+      const double part = static_cast<double>(step.step % steps + 1) / static_cast<double>(steps);
+      console.progress("train " + recipe.name, (epoch + part) / recipe.epochs,
+                       fmt::format("epoch {}/{}, loss {:.3f}, accuracy {:.1f} %", epoch + 1,
+                                   recipe.epochs, step.loss, 100 * step.accuracy));
+    };
+    TrainResult result;
+    try {
+      result = train(*backend, spec, recipe, data, options);
+    } catch (const Interrupted&) {
+      throw Interrupted(fmt::format("stopped before {} was written. To train again: {}",
+                                    out.string(), context.command_line));
+    }
+    console.end_progress();
+    save_network(result.network, out);
+    report(console, result, recipe, out);
+  }
+
+ private:
+  TrainRecipe make_recipe() const {
+    auto recipe = builtin_recipe(recipe_);
+    if (epochs_ < 0 || batch_ < 0)
+      throw UsageError("train: --epochs and --batch-size must be at least 1");
+    if (epochs_ > 0) recipe.epochs = epochs_;
+    if (batch_ > 0) recipe.batch_size = batch_;
+    if (rate_ > 0) recipe.optimizer.learning_rate = rate_;
+    if (sigma_ >= 0) {
+      if (recipe.regime != Regime::smoothing || sigma_ == 0)
+        throw UsageError("--sigma: wants a smoothing recipe and σ > 0");
+      recipe.sigma = sigma_;
+    }
+    if (epsilon_ >= 0) {
+      if (recipe.regime != Regime::adversarial)
+        throw UsageError("--epsilon: wants an adversarial recipe");
+      recipe.attack.epsilon = epsilon_;
+    }
+    return recipe;
+  }
+
+  NetworkSpec make_spec() const {
+    if (!network_.ends_with(".json")) return builtin_network(network_);
+    const auto bytes = read_file(network_, std::size_t{1} << 20);
+    return parse_network_spec({bytes.begin(), bytes.end()}, network_);
+  }
+
+  void report(Console& console, const TrainResult& result, const TrainRecipe& recipe,
+              const std::filesystem::path& out) const {
+    const auto& h = result.history;
+    const double seconds = std::accumulate(h.epoch_seconds.begin(), h.epoch_seconds.end(), 0.0);
+    const double loss = h.step_loss.empty() ? 0 : h.step_loss.back();
+    const double accuracy = h.step_accuracy.empty() ? 0 : h.step_accuracy.back();
+    if (!history_.empty())
+      write_file_atomically(history_,
+                            std::string_view(nlohmann::json{{"step_loss", h.step_loss},
+                                                            {"step_accuracy", h.step_accuracy},
+                                                            {"epoch_seconds", h.epoch_seconds}}
+                                                 .dump() +
+                                             "\n"));
+    if (output_.json)
+      console.result(nlohmann::json{{"file", out.string()},
+                                    {"hash", model_hash(result.network)},
+                                    {"recipe", recipe.name},
+                                    {"epochs", recipe.epochs},
+                                    {"steps", h.step_loss.size()},
+                                    {"loss", loss},
+                                    {"accuracy", accuracy},
+                                    {"seconds", seconds}}
+                         .dump(2) +
+                     "\n");
+    else
+      console.result(
+          fmt::format("{}: {} epochs, {} steps in {}; last batch: loss {:.4f}, accuracy "
+                      "{} %\nmodel: {}\n",
+                      recipe.name, recipe.epochs, h.step_loss.size(), format_duration(seconds),
+                      loss, format_percent(accuracy, 1), out.string()));
+  }
+
+  std::string recipe_ = "normal", out_, network_ = "convnn", history_;
+  int epochs_ = 0, batch_ = 0;
+  double rate_ = 0, sigma_ = -1, epsilon_ = -1;
+  std::uint64_t images_ = 0, seed_ = 0;
+  DataOptions data_;
+  DeviceOptions device_;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_train_command() { return std::make_unique<TrainCommand>(); }
+
+}  // namespace smoothcert::cli
