@@ -5,13 +5,14 @@ file(GLOB SMOOTHCERT_TEST_SOURCES CONFIGURE_DEPENDS tests/*_test.cpp tests/*_sup
 if(SMOOTHCERT_TEST_SOURCES)
   add_executable(smoothcert_tests ${SMOOTHCERT_TEST_SOURCES})
   target_include_directories(smoothcert_tests PRIVATE tests src)
-  target_compile_definitions(smoothcert_tests PRIVATE
-    SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+  # Paths reach one file only, so that a compiler cache serves the others in any checkout.
+  set(_test_places SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   if(TARGET smoothcert_cli)
-    target_compile_definitions(smoothcert_tests PRIVATE
-      SMOOTHCERT_CLI="$<TARGET_FILE:smoothcert_cli>")
+    list(APPEND _test_places SMOOTHCERT_CLI="$<TARGET_FILE:smoothcert_cli>")
     add_dependencies(smoothcert_tests smoothcert_cli)
   endif()
+  set_source_files_properties(tests/places_support.cpp PROPERTIES
+    COMPILE_DEFINITIONS "${_test_places}")
   target_link_libraries(smoothcert_tests PRIVATE smoothcert smoothcert_options GTest::gtest
     GTest::gmock GTest::gtest_main Boost::headers fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB
     SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)

@@ -1,5 +1,7 @@
 #include "data_support.hpp"
 
+#include "places_support.hpp"
+
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -79,7 +81,7 @@ void write_tiny_mnist(const fs::path& dir, int train, int test, bool packed) {
 std::optional<fs::path> mnist_folder() {
   std::vector<fs::path> places;
   if (const char* folder = std::getenv("SMOOTHCERT_DATA")) places.emplace_back(folder);
-  places.push_back(fs::path(SMOOTHCERT_SOURCE_DIR) / ".." / "shared" / "data" / "mnist");
+  places.push_back(test::source_folder() / ".." / "shared" / "data" / "mnist");
   for (const fs::path& place : places)
     for (const char* packed : {"", ".gz"})
       if (fs::exists(place / (std::string("t10k-images-idx3-ubyte") + packed))) return place;

@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 
+#include "places_support.hpp"
 #include "smoothcert/device/lattice_noise.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/noise.hpp"
@@ -34,7 +35,7 @@ std::map<int, Wide> weights_of(const LatticeTable& t) {
 
 TEST(LatticeTable, WeightsEqualTheIndependentlyComputedOnes) {
   // golden/lattice_weights.txt comes from golden/make_lattice_weights.py (mpmath, 60 digits).
-  std::ifstream in(std::string(SMOOTHCERT_SOURCE_DIR) + "/tests/golden/lattice_weights.txt");
+  std::ifstream in(test::source_folder().string() + "/tests/golden/lattice_weights.txt");
   ASSERT_TRUE(in) << "tests/golden/lattice_weights.txt is missing";
   double sigma = 0;
   int length = 0, checked = 0;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "places_support.hpp"
 #include "smoothcert/error.hpp"
 
 namespace smoothcert {
@@ -22,7 +23,7 @@ struct Reference {
 
 /// golden/clopper_pearson_40_digits.tsv: k, n, α, p̲, 1 − p̲, Φ⁻¹(p̲), computed with mpmath.
 std::vector<Reference> references() {
-  std::ifstream in(std::string(SMOOTHCERT_SOURCE_DIR) +
+  std::ifstream in(test::source_folder().string() +
                    "/tests/golden/clopper_pearson_40_digits.tsv");
   std::vector<Reference> rows;
   std::string k, n, alpha, p, q, radius;
@@ -60,7 +61,7 @@ TEST(ClopperPearson, NeverAboveFortyDigitsAndWithin2e12) {
 }
 
 TEST(ClopperPearson, AgreesWithTheFifteenDigitTable) {
-  std::ifstream in(std::string(SMOOTHCERT_SOURCE_DIR) + "/tests/golden/clopper_pearson.tsv");
+  std::ifstream in(test::source_folder().string() + "/tests/golden/clopper_pearson.tsv");
   std::string header, k, n, alpha, p, radius;
   std::getline(in, header);
   int rows = 0;
