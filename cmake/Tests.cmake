@@ -1,6 +1,11 @@
 # GoogleTest binaries: one for the library, one for kernels in the SIMT emulator.
 find_package(GTest REQUIRED)
 include(GoogleTest)
+set(_test_environment "")
+if(SMOOTHCERT_SANITIZE)
+  set(_test_environment ENVIRONMENT
+    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
+endif()
 file(GLOB SMOOTHCERT_TEST_SOURCES CONFIGURE_DEPENDS tests/*_test.cpp tests/*_support.cpp)
 if(SMOOTHCERT_TEST_SOURCES)
   add_executable(smoothcert_tests ${SMOOTHCERT_TEST_SOURCES})
@@ -16,7 +21,8 @@ if(SMOOTHCERT_TEST_SOURCES)
   target_link_libraries(smoothcert_tests PRIVATE smoothcert smoothcert_options GTest::gtest
     GTest::gmock GTest::gtest_main Boost::headers fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB
     SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)
-  gtest_discover_tests(smoothcert_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS cpu TIMEOUT 600)
+  gtest_discover_tests(smoothcert_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS cpu TIMEOUT 600
+    ${_test_environment})
 endif()
 # Kernels in the SIMT emulator. The tests, and with them the kernels, are compiled with
 # ThreadSanitizer's instrumentation but not linked with its runtime: tests/simt/tsan_hooks.cpp takes
@@ -36,5 +42,6 @@ if(SMOOTHCERT_SIMT_TESTS)
     set_source_files_properties(${SMOOTHCERT_SIMT_TESTS} ${SMOOTHCERT_SIMT_LAUNCHES} PROPERTIES
       COMPILE_OPTIONS "-fsanitize=thread;-g1")
   endif()
-  gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600)
+  gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600
+    ${_test_environment})
 endif()
