@@ -36,11 +36,9 @@ class DataCommand : public Command {
     if (!name_.empty()) data_.data = name_;
     if (action_ == "fetch") {
       if (data_.data.empty()) data_.data = "mnist";
-      if (data_.data != "mnist" && data_.data != "fashion-mnist")
-        throw UsageError(
-            fmt::format("data fetch: '{}' cannot be fetched; mnist and fashion-mnist "
-                        "can",
-                        data_.data));
+      const auto request = data_request(context, data_, Splits::both, false);
+      data_.data = fetch_data(request).string();
+      context.console.end_progress();
     }
     show(context);
   }

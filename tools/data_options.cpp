@@ -16,6 +16,10 @@ void add_data_options(CLI::App& app, DataOptions& options) {
       ->type_name("NAME|DIR")
       ->group("Data");
   app.add_flag("--no-download", options.no_download, "Never fetch anything")->group("Data");
+  app.add_option("--mirror", options.mirror,
+                 "Download from this base URL instead of the built-in mirrors")
+      ->type_name("URL")
+      ->group("Data");
   app.add_flag("--round", options.round, "Accept float images, rounded to multiples of 1/255")
       ->group("Data");
   app.add_option("--digits-size", options.digits_size,
@@ -24,11 +28,14 @@ void add_data_options(CLI::App& app, DataOptions& options) {
       ->group("Data");
 }
 
-DataPair load_data(Context& context, const DataOptions& options, Splits splits, bool allow_digits) {
+DataRequest data_request(Context& context, const DataOptions& options, Splits splits,
+                         bool allow_digits) {
   DataRequest request;
   request.name = options.data;
   request.explicitly_requested = !options.data.empty();
   request.allow_download = !options.no_download;
+  request.mirror = options.mirror;
+  request.stop = context.stop;
   request.allow_digits = allow_digits;
   request.need_train = splits != Splits::test;
   request.need_test = splits != Splits::train;
@@ -53,7 +60,11 @@ DataPair load_data(Context& context, const DataOptions& options, Splits splits, 
         "download", total == 0 ? 0.0 : static_cast<double>(done) / static_cast<double>(total),
         fmt::format("{} {} kB", file, done / 1000));
   };
-  auto data = smoothcert::load_data(request);
+  return request;
+}
+
+DataPair load_data(Context& context, const DataOptions& options, Splits splits, bool allow_digits) {
+  auto data = smoothcert::load_data(data_request(context, options, splits, allow_digits));
   context.console.end_progress();
   return data;
 }

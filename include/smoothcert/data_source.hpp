@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,8 @@ struct DataRequest {
   /// The caller asked for this data set by name; `digits` never stands in for it. A name or a
   /// folder that is given counts as asked for anyway.
   bool explicitly_requested = false;
-  bool allow_download = true;                ///< MNIST and Fashion-MNIST, into the cache
+  bool allow_download = true;  ///< MNIST and Fashion-MNIST, into the cache
+  std::string mirror;  ///< base URL to download from instead of the built-in ones; the hashes hold
   bool allow_digits = false;                 ///< where nothing was asked for and nothing can be had
   bool need_train = true, need_test = true;  ///< a split that is not needed is left empty
   int classes = 0;                           ///< of IDX and NumPy files in a folder; 0 = 10
@@ -33,6 +35,7 @@ struct DataRequest {
   std::function<void(std::string_view line)> say;
   /// Progress of a download; total is 0 while unknown.
   std::function<void(std::string_view file, std::uint64_t done, std::uint64_t total)> progress;
+  std::stop_token stop;  ///< ends a download with Interrupted; the next one goes on from there
 };
 
 struct DataPair {
@@ -48,6 +51,12 @@ struct DataPair {
 /// files, or {train,test}.npz, or {train,test}-{images,labels}.npy.
 /// Throws UsageError for an unknown name, Error for data that is missing or damaged.
 DataPair load_data(const DataRequest& request);
+
+/// Downloads the splits that `request` needs of "mnist" or "fashion-mnist" into the cache, unless
+/// they are there and sound, and returns their folder. Every file is checked by SHA-256 before it
+/// gets its name. Throws UsageError where no download is known, Error naming what each mirror
+/// answered, Interrupted.
+std::filesystem::path fetch_data(const DataRequest& request);
 
 /// The names load_data() knows.
 std::vector<std::string> data_set_names();

@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "data/digits.hpp"
+#include "data/fetch.hpp"
 #include "data/folder.hpp"
+#include "data/remote_sets.hpp"
 #include "smoothcert/error.hpp"
 #include "util/nearest_name.hpp"
 
@@ -45,6 +47,7 @@ class Search {
     }
     const fs::path cache = default_cache_dir();
     if (auto pair = try_folder(cache, "the cache")) return finish(std::move(*pair), cache);
+    if (auto pair = try_download()) return finish(std::move(*pair), cache / name_);
     if (may_stand_in()) return digits(true);
     throw Error(fmt::format("no data set '{}': {}; pass a folder that holds {}", name_,
                             fmt::join(missing_, "; "), files_looked_for(name_, request_)));
@@ -108,6 +111,26 @@ class Search {
     return pair;
   }
 
+  std::optional<DataPair> try_download() {
+    if (find_remote_data_set(name_) == nullptr) return std::nullopt;
+    if (!request_.allow_download) {
+      missing_.emplace_back("a download was not allowed");
+      return std::nullopt;
+    }
+    DataRequest request = request_;
+    request.name = name_;
+    request.say = [this](std::string_view line) { say(std::string(line)); };
+    try {
+      return read_data_folder(fetch_data(request), name_, request_);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      missing_.emplace_back(error.what());
+      say(missing_.back());
+      return std::nullopt;
+    }
+  }
+
   void say(const std::string& line) {
     if (!note_.empty()) note_ += '\n';
     note_ += line;
@@ -155,6 +178,21 @@ fs::path default_cache_dir() {
   if (const char* cache = environment("XDG_CACHE_HOME")) return fs::path(cache) / "smoothcert";
   if (const char* home = environment("HOME")) return fs::path(home) / ".cache" / "smoothcert";
   throw Error("no folder for the cache: neither $XDG_CACHE_HOME nor $HOME is set");
+}
+
+fs::path fetch_data(const DataRequest& request) {
+  const auto* known = find_remote_data_set(request.name);
+  if (known == nullptr)
+    throw UsageError(
+        fmt::format("'{}' cannot be downloaded; mnist and fashion-mnist can", request.name));
+  RemoteDataSet set = *known;
+  if (!request.mirror.empty())
+    set.mirrors = {request.mirror.ends_with('/') ? request.mirror : request.mirror + "/"};
+  const fs::path folder = default_cache_dir() / set.name;
+  fetch_remote_data_set(
+      set, folder,
+      {request.need_train, request.need_test, {}, request.say, request.progress, request.stop});
+  return folder;
 }
 
 DataPair load_data(const DataRequest& request) {
