@@ -1,9 +1,11 @@
 // The CUDA backend behind the seam.
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "context.hpp"
 #include "exact_pass.hpp"
+#include "fused_vote_device.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
 #include "vote_device.hpp"
@@ -76,6 +78,12 @@ class CudaModel final : public BackendModel {
     auto scheduler =
         std::make_unique<VoteScheduler>(std::move(jobs), net_.spec.classes, std::move(on_result));
     std::vector<std::unique_ptr<VoteDevice>> devices;
+    if (const auto fused = fused_plan(settings, nullptr)) {
+      for (const int device : devices_) {
+        devices.push_back(make_fused_vote_device(device, *fused, settings));
+      }
+      return start_vote_run(std::move(scheduler), std::move(devices), kFusedBatch, kFusedBatch, {});
+    }
     std::uint32_t batch = 1u << 15;
     for (const auto& plan : plans_) {
       devices.push_back(make_exact_vote_device(plan, settings));
@@ -84,11 +92,24 @@ class CudaModel final : public BackendModel {
     return start_vote_run(std::move(scheduler), std::move(devices), batch, 256, {});
   }
 
-  std::string describe_votes(const VoteSettings&) const override {
-    return "cuda exact direct kernels";
+  std::string describe_votes(const VoteSettings& settings) const override {
+    std::string why_not;
+    if (const auto fused = fused_plan(settings, &why_not)) return fused->kernel;
+    return "cuda exact direct kernels" + (why_not.empty() ? "" : " (not fused: " + why_not + ")");
   }
 
  private:
+  /// The fused kernel where fast mode was asked for and it fits every device.
+  std::optional<FusedPlan> fused_plan(const VoteSettings& settings, std::string* why_not) const {
+    if (settings.mode != Mode::fast) return std::nullopt;
+    std::optional<FusedPlan> fused;
+    for (const auto& plan : plans_) {
+      fused = plan_fused(plan->device, plan->plan, settings.noise, why_not);
+      if (!fused) break;
+    }
+    return fused;
+  }
+
   void lower() {
     const InferencePlan plan = make_inference_plan(net_);
     plans_.clear();

@@ -8,6 +8,13 @@
 
 #if defined(__CUDACC__)
 
+/// A device function that stays one, out of the hot path.
+#define SMOOTHCERT_COLD static __device__ __noinline__
+
+/// Before a loop: unrolled whole, so that its arrays stay in registers; or kept a loop.
+#define SMOOTHCERT_UNROLL _Pragma("unroll")
+#define SMOOTHCERT_LOOP _Pragma("unroll 1")
+
 /// A static shared array: SMOOTHCERT_SHARED(float, tile, 32 * 33);
 #define SMOOTHCERT_SHARED(type, name, ...) __shared__ type name[__VA_ARGS__]
 
@@ -19,6 +26,10 @@
 #else
 
 #include "cuda_builtins.hpp"
+
+#define SMOOTHCERT_COLD static
+#define SMOOTHCERT_UNROLL
+#define SMOOTHCERT_LOOP
 
 #define SMOOTHCERT_SHARED(type, name, ...) \
   type(&name)[__VA_ARGS__] = simt::detail::shared_array<type[__VA_ARGS__]>({__FILE__, __LINE__})

@@ -15,6 +15,7 @@
 #define __constant__ static
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 // Where the caller stands, so that barriers have names.
 #define SIMT_CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()

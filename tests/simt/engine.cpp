@@ -77,6 +77,8 @@ struct Fiber {
   std::uint64_t value = 0;  // predicate or lane value
   int barrier_id = 0, barrier_threads = 0;
   std::shared_ptr<const Lanes> lanes;
+  Words words{};
+  std::shared_ptr<const LaneWords> lane_words;
 };
 
 struct SharedBuffer {
@@ -159,6 +161,12 @@ class Launch {
     me.site = site;
     suspend(Wait::warp);
     return *me.lanes;
+  }
+
+  const LaneWords& warp_exchange_words(const Words& words, Site site) {
+    fibers_[current_].words = words;
+    warp_exchange(WarpOp::matrix, 0xffffffffu, 0, site);
+    return *fibers_[current_].lane_words;
   }
 
   void* static_shared(std::size_t bytes, std::size_t align, Site site) {
@@ -246,6 +254,7 @@ class Launch {
     fiber.wait = Wait::ready;
     fiber.fake_stack = nullptr;
     fiber.lanes.reset();
+    fiber.lane_words.reset();
   }
 
   void finish_switch_to_fiber([[maybe_unused]] void* fake) {
@@ -317,6 +326,7 @@ class Launch {
         lanes->present |= 1u << (other % 32);
       }
       if (leader.warp_op == WarpOp::sync) races_.join(group, false);
+      if (leader.warp_op == WarpOp::matrix) share_words(group);
       for (const unsigned other : group) {
         fibers_[other].lanes = lanes;
         fibers_[other].wait = Wait::ready;
@@ -324,6 +334,13 @@ class Launch {
       any = true;
     }
     return any;
+  }
+
+  void share_words(const std::vector<unsigned>& group) {
+    if (group.size() != 32) throw Error("simt: a matrix product needs all 32 lanes of its warp");
+    auto words = std::make_shared<LaneWords>();
+    for (const unsigned t : group) (*words)[t % 32] = fibers_[t].words;
+    for (const unsigned t : group) fibers_[t].lane_words = words;
   }
 
   bool release_named() {
@@ -450,6 +467,9 @@ void named_barrier(int id, int threads, Site site) {
 }
 const Lanes& warp_exchange(WarpOp op, std::uint32_t mask, std::uint64_t value, Site site) {
   return here("a warp operation").warp_exchange(op, mask, value, site);
+}
+const LaneWords& warp_exchange_words(const Words& words, Site site) {
+  return here("a warp operation").warp_exchange_words(words, site);
 }
 unsigned lane_id() { return here("a warp operation").current() % 32; }
 

@@ -63,6 +63,10 @@ Report launch(const Config& config, const std::function<void()>& kernel);
 /// Whether this build instruments memory accesses.
 bool race_checker_available();
 
+/// The registers that a lane brings to a warp-wide matrix product, and those of all its lanes.
+using Words = std::array<std::uint32_t, 8>;
+using LaneWords = std::array<Words, 32>;
+
 /// A place in a kernel's source.
 struct Site {
   const char* file;
@@ -72,7 +76,7 @@ struct Site {
 namespace detail {
 
 enum class BlockOp { barrier, count, all, any };
-enum class WarpOp { sync, shuffle, ballot, match };
+enum class WarpOp { sync, shuffle, ballot, match, matrix };
 
 /// What the lanes of one warp operation contributed.
 struct Lanes {
@@ -83,6 +87,8 @@ struct Lanes {
 int block_barrier(BlockOp op, int predicate, Site site);
 void named_barrier(int id, int threads, Site site);
 const Lanes& warp_exchange(WarpOp op, std::uint32_t mask, std::uint64_t value, Site site);
+/// The same for a whole warp and several registers a lane.
+const LaneWords& warp_exchange_words(const Words& words, Site site);
 unsigned lane_id();
 
 void* static_shared(std::size_t bytes, std::size_t align, Site site);

@@ -1,0 +1,166 @@
+// Noise of the fused kernels, born in the registers that own the pixels.
+//
+// Lane 4g + t of a warp owns image rows 4q + t of samples g and g + 8. One call of generate()
+// makes the four pixels 4j..4j+3 of such a row, a Philox group, for both samples: two cells of two
+// neighbouring pixels each, ready as A registers of a matrix product.
+//
+// Lattice noise enters as integers: the bits of an integer 0..2047 are the fp16 number v·2^−24 (a
+// subnormal, or the first binade above, which has the same spacing), so a clamped pixel needs no
+// conversion and no rounding; the weights carry 2^24/255.
+#pragma once
+
+#include "simt.cuh"
+#include "smoothcert/device/lattice_noise.hpp"
+#include "smoothcert/device/layers.hpp"
+#include "smoothcert/device/philox_split.hpp"
+#include "tensor_core.cuh"
+
+namespace smoothcert::gpu {
+inline namespace SMOOTHCERT_GPU_ABI {
+
+inline constexpr int kImageSide = 28, kGroupsPerRow = 7, kImageGroups = 196, kImagePixels = 784;
+
+/// What the kernels' noise needs, in the parameter bank.
+struct FusedNoise {
+  device::PhiloxKeys keys;
+  std::uint64_t seed = 0;
+  device::LatticeView table;                        ///< in global memory
+  std::uint32_t column_shift = 0, column_mask = 0;  ///< 32 − L; 2^L − 1 in both halves
+  std::uint32_t fraction_scale = 0;                 ///< 2^L: word·scale moves the fraction up
+  float radius_scale = 0, radius_offset = 0;        ///< −2 ln 2 σ², and 32 times that, negated
+};
+
+/// The image and purpose a warp works on.
+struct FusedStream {
+  std::uint32_t image, purpose;
+};
+
+/// The two samples of a lane.
+struct LaneSamples {
+  device::PhiloxSample half[2];
+  std::uint32_t first;  ///< index of sample g; the other one is first + 8
+};
+
+/// The cells of two samples: [cell][sample].
+struct FourCells {
+  Half2 cell[2][2];
+};
+
+template <bool kClamp>
+struct LatticeNoise {
+  static constexpr int kTableWords = 4096;
+  struct alignas(8) PixelQuad {
+    std::uint32_t pair[2];  ///< two signed 16-bit values pixel − offset each
+  };
+
+  static SMOOTHCERT_HD PixelQuad load_pixels(const FusedNoise& noise, const std::uint8_t* p) {
+    const auto value = [&](int i) {
+      return static_cast<std::uint32_t>(p[i] - noise.table.offset) & 0xFFFFu;
+    };
+    return {{value(0) | value(1) << 16, value(2) | value(3) << 16}};
+  }
+
+  /// Column or alias of two words, packed; `equal` falls below 2^L where a word leaves it open.
+  SMOOTHCERT_LEAF std::uint32_t draw_pair(const FusedNoise& noise, const std::uint32_t* hot,
+                                          std::uint32_t u0, std::uint32_t u1,
+                                          std::uint32_t& equal) {
+    const std::uint32_t c0 = u0 >> noise.column_shift, c1 = u1 >> noise.column_shift;
+    const std::uint32_t h0 = hot[c0], h1 = hot[c1];
+    // fraction > threshold exactly when the shifted word exceeds the whole entry
+    const std::uint32_t f0 = u0 * noise.fraction_scale, f1 = u1 * noise.fraction_scale;
+    equal = min3(equal, f0 ^ h0, f1 ^ h1);
+    const std::uint32_t v0 = f0 > h0 ? h0 : c0, v1 = f1 > h1 ? h1 : c1;
+    return permute_bytes(v0, v1, 0x5410) & noise.column_mask;
+  }
+
+  /// Packed columns and pixels → two halves of value v·2^−24.
+  SMOOTHCERT_LEAF Half2 cell(std::uint32_t columns, std::uint32_t pixels) {
+    if constexpr (kClamp) return add_clamp_s16x2(columns, pixels, 0x00FF00FFu);
+    const auto low = static_cast<std::int16_t>(columns + pixels);
+    const auto high = static_cast<std::int16_t>((columns >> 16) + (pixels >> 16));
+    return pack_halves(static_cast<float>(low) * 0x1p-24f, static_cast<float>(high) * 0x1p-24f);
+  }
+
+  /// The rare case that a word equals its threshold (about once in a million): all four again.
+  SMOOTHCERT_COLD uint2 resolve(const FusedNoise& noise, FusedStream stream,
+                                               std::uint32_t sample, std::uint32_t group) {
+    std::uint32_t columns[2] = {0, 0};
+    const device::PhiloxWords words =
+        device::philox_at(noise.seed, stream.purpose, stream.image, sample, group);
+    for (int i = 0; i < 4; ++i) {
+      const int n = device::lattice_noise(noise.table, words.v[i], [&] {
+        return device::philox_at(noise.seed, stream.purpose | kRefineTag, stream.image, sample,
+                                 group)
+            .v[i];
+      });
+      columns[i / 2] |= static_cast<std::uint32_t>(n + noise.table.offset) << (16 * (i % 2));
+    }
+    return uint2{columns[0], columns[1]};
+  }
+
+  SMOOTHCERT_LEAF void generate(const FusedNoise& noise, const std::uint32_t* hot,
+                                FusedStream stream, const LaneSamples& samples, std::uint32_t group,
+                                const device::PhiloxGroup& groups, const PixelQuad& pixels,
+                                FourCells& out) {
+    SMOOTHCERT_UNROLL
+    for (int s = 0; s < 2; ++s) {
+      const device::PhiloxWords u = device::philox_join(noise.keys, groups, samples.half[s]);
+      std::uint32_t equal = ~0u;
+      std::uint32_t first = draw_pair(noise, hot, u.v[0], u.v[1], equal);
+      std::uint32_t second = draw_pair(noise, hot, u.v[2], u.v[3], equal);
+      if (equal < noise.fraction_scale) {
+        const uint2 exact = resolve(noise, stream, samples.first + 8 * s, group);
+        first = exact.x;
+        second = exact.y;
+      }
+      out.cell[0][s] = cell(first, pixels.pair[0]);
+      out.cell[1][s] = cell(second, pixels.pair[1]);
+    }
+  }
+};
+
+/// Continuous noise by Box & Muller with the special-function unit: two words a pair, 32 bits for
+/// the radius, 23 for the angle. Rounded to fp16 with the pixel added.
+template <bool kClamp>
+struct GaussianNoise {
+  static constexpr int kTableWords = 0;
+  struct alignas(16) PixelQuad {
+    float value[4];
+  };
+
+  static SMOOTHCERT_HD PixelQuad load_pixels(const FusedNoise&, const std::uint8_t* p) {
+    PixelQuad quad;
+    for (int i = 0; i < 4; ++i) quad.value[i] = static_cast<float>(p[i]) * device::kPixelScale;
+    return quad;
+  }
+
+  SMOOTHCERT_LEAF float noisy(float radius, float trig, float pixel) {
+    if constexpr (kClamp) return fma_saturate(radius, trig, pixel);
+    return device::fused_multiply_add(radius, trig, pixel);
+  }
+
+  SMOOTHCERT_LEAF void generate(const FusedNoise& noise, const std::uint32_t*, FusedStream,
+                                const LaneSamples& samples, std::uint32_t,
+                                const device::PhiloxGroup& groups, const PixelQuad& pixels,
+                                FourCells& out) {
+    SMOOTHCERT_UNROLL
+    for (int s = 0; s < 2; ++s) {
+      const device::PhiloxWords u = device::philox_join(noise.keys, groups, samples.half[s]);
+      SMOOTHCERT_UNROLL
+      for (int c = 0; c < 2; ++c) {
+        // σ·√(−2 ln(u·2^−32)); a zero word gives an infinite logarithm, so count from ½.
+        const float word = static_cast<float>(u.v[2 * c]) + 0.5f;
+        const float square = device::fused_multiply_add(approximate_log2(word), noise.radius_scale,
+                                                        noise.radius_offset);
+        const float radius = approximate_sqrt(square);
+        const float angle = static_cast<float>(u.v[2 * c + 1] >> 9) * 7.49014056584785e-7f;
+        out.cell[c][s] =
+            pack_halves(noisy(radius, approximate_cos(angle), pixels.value[2 * c]),
+                        noisy(radius, approximate_sin(angle), pixels.value[2 * c + 1]));
+      }
+    }
+  }
+};
+
+}  // namespace SMOOTHCERT_GPU_ABI
+}  // namespace smoothcert::gpu

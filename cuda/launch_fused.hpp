@@ -1,0 +1,51 @@
+// Launches of the fused certification kernels, callable from plain C++. Asynchronous on the given
+// stream; pointers are device pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "abi.hpp"
+#include "gpu/fused_network.hpp"
+#include "gpu/vote_segment.hpp"
+#include "smoothcert/device/lattice_noise.hpp"
+#include "smoothcert/noise.hpp"
+
+namespace smoothcert::gpu {
+
+inline namespace SMOOTHCERT_GPU_ABI {
+
+/// A batch on the device. Tiles of segment s: [tiles[s], tiles[s + 1]), see tile_offsets().
+struct FusedBatch {
+  const VoteSegment* segments = nullptr;
+  const std::uint32_t* tiles = nullptr;  ///< count + 1 entries
+  std::uint32_t count = 0;
+  std::uint32_t samples = 0;
+  const std::uint8_t* pixels = nullptr;  ///< 784 per segment
+  unsigned long long* counts = nullptr;  ///< classes + 1 per segment, the last one invalid
+};
+
+/// The noise and the network of a launch.
+struct FusedModel {
+  NoiseSpec noise;
+  device::LatticeView table{};               ///< device memory
+  const std::uint32_t* fragments = nullptr;  ///< pack_fragments() in device memory
+  float bias[16] = {};
+  int classes = 0;
+};
+
+/// How wide to launch: blocks of `warps` warps (4, 8 or 12; the emulator also takes 1 and 2).
+struct FusedShape {
+  unsigned blocks = 1;
+  int warps = 12;
+};
+
+/// Dynamic shared memory of a block, bytes.
+std::size_t fused_shared_bytes(NoiseLaw law, int warps);
+
+/// Adds the votes of a batch to batch.counts.
+void count_fused_votes(Stream stream, const FusedModel& model, const FusedBatch& batch,
+                       FusedShape shape);
+
+}  // namespace SMOOTHCERT_GPU_ABI
+}  // namespace smoothcert::gpu
