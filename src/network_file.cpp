@@ -5,6 +5,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "util/atomic_file.hpp"
+#include "util/json_depth.hpp"
 
 namespace smoothcert {
 namespace {
@@ -22,7 +23,7 @@ std::string record_json(const TrainingRecord& r) {
 TrainingRecord parse_record(const std::string& text, const std::string& where) {
   TrainingRecord r;
   try {
-    const auto json = nlohmann::json::parse(text);
+    const auto json = nlohmann::json::parse(text, limit_json_depth<nlohmann::json>(where));
     r.regime = json.value("regime", "");
     r.recipe = json.value("recipe", "");
     r.sigma = json.value("sigma", 0.0);

@@ -3,6 +3,7 @@
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
+#include "util/json_depth.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -153,7 +154,7 @@ Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& 
 NetworkSpec parse_network_spec(const std::string& text, const std::string& where) {
   Json json;
   try {
-    json = Json::parse(text);
+    json = Json::parse(text, limit_json_depth<Json>(where));
   } catch (const nlohmann::json::exception& e) {
     throw UsageError(where + ": not valid JSON: " + e.what());
   }

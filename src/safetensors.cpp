@@ -9,6 +9,7 @@
 
 #include "smoothcert/error.hpp"
 #include "util/half.hpp"
+#include "util/json_depth.hpp"
 
 namespace smoothcert {
 namespace {
@@ -47,7 +48,9 @@ Json parse_header(std::span<const std::uint8_t> bytes, const std::string& where,
   // A name given twice would silently hide a tensor.
   std::vector<std::set<std::string>> keys;
   std::string twice;
-  const auto watch = [&](int, Json::parse_event_t event, Json& value) {
+  const auto limit = limit_json_depth<Json>(where);
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    limit(depth, event, value);
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)

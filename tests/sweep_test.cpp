@@ -96,6 +96,22 @@ TEST(SweepPlan, CountsSamplesOnceForAllAlphas) {
       HasSubstr("it takes at least n = 10"));
 }
 
+TEST(SweepPlan, RefusesMoreRunsThanAnybodyWants) {
+  SweepSpec spec = parse(R"({"models": "a", "sigma": 1})");
+  spec.seeds.resize(1000);
+  spec.n.resize(1000, 100000);
+  EXPECT_THAT(error_of([&] { plan_sweep(spec, 5); }), HasSubstr("more than 100000 runs"));
+  spec.alphas.assign(std::size_t{1} << 20, 0.001);
+  spec.n0.resize(std::size_t{1} << 20);  // the product no longer fits 64 bits
+  EXPECT_THAT(error_of([&] { plan_sweep(spec, 5); }), HasSubstr("more than 100000 runs"));
+}
+
+TEST(SweepPlan, AHugeStepDoesNotWrapAround) {
+  const SweepSpec spec =
+      parse(R"({"models": "a", "sigma": 1, "subset": {"start": 3, "skip": 18446744073709551615}})");
+  EXPECT_EQ(plan_sweep(spec, 5).indices, std::vector<std::uint32_t>{3});
+}
+
 TEST(SweepPlan, TimesForPeople) {
   EXPECT_EQ(time_estimate_text(0.2), "under a second");
   EXPECT_EQ(time_estimate_text(45.4), "45 s");

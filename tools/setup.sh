@@ -6,14 +6,17 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 say() { printf '==> %s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
-# packages build|test: the names in packages.txt, those marked "# test" only when asked for.
+# packages build|test|fuzz: the names in packages.txt; test adds those marked "# test" to the
+# unmarked ones, fuzz is those marked "# fuzz" alone.
 packages() {
-  local pattern='^#|# test'
-  [ "$1" = test ] && pattern='^#'
-  grep -vE "$pattern" "$root/tools/packages.txt" | sed 's/[[:space:]]*#.*//'
+  case $1 in
+    build) grep -vE '^#|# (test|fuzz)' "$root/tools/packages.txt" ;;
+    test) grep -vE '^#|# fuzz' "$root/tools/packages.txt" ;;
+    fuzz) grep '# fuzz' "$root/tools/packages.txt" ;;
+  esac | sed 's/[[:space:]]*#.*//'
 }
 
-# install_packages build|test
+# install_packages build|test|fuzz
 install_packages() {
   local missing=() package
   for package in $(packages "$1"); do

@@ -8,6 +8,7 @@
 #include "store/codec.hpp"
 #include "store/tables.hpp"
 #include "util/decimal.hpp"
+#include "util/json_depth.hpp"
 
 namespace smoothcert::store {
 
@@ -36,7 +37,7 @@ void strip_times(json& value) {
 }  // namespace
 
 std::string canonical_document(const std::string& text) {
-  json value = json::parse(text, nullptr, false);
+  json value = json::parse(text, limit_json_depth<json>("a document of the store"), false);
   if (value.is_discarded()) return text;
   strip_times(value);
   return value.dump();

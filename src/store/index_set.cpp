@@ -11,8 +11,7 @@ std::vector<std::uint32_t> index_union(std::vector<std::uint32_t> a,
                                        const std::vector<std::uint32_t>& b) {
   a.insert(a.end(), b.begin(), b.end());
   std::ranges::sort(a);
-  const auto tail = std::ranges::unique(a);
-  a.erase(tail.begin(), tail.end());
+  a.erase(std::unique(a.begin(), a.end()), a.end());
   return a;
 }
 
@@ -32,7 +31,8 @@ std::string index_set_text(const std::vector<std::uint32_t>& indices) {
 }
 
 std::vector<std::uint32_t> parse_index_set(std::string_view text, const std::string& where) {
-  constexpr std::uint64_t kMost = std::uint64_t{1} << 28;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 28;        // of an index
+  constexpr std::uint64_t kMostImages = std::uint64_t{1} << 25;  // a few bytes may claim them
   const auto bad = [&] { return Error(where + ": damaged list of images"); };
   const auto pieces = nlohmann::json::parse(text, nullptr, false);
   if (!pieces.is_array()) throw bad();
@@ -44,7 +44,7 @@ std::vector<std::uint32_t> parse_index_set(std::string_view text, const std::str
     }
     const auto first = piece[0].get<std::uint64_t>(), step = piece[1].get<std::uint64_t>(),
                count = piece[2].get<std::uint64_t>();
-    if (indices.size() + count > kMost) throw bad();
+    if (indices.size() + count > kMostImages) throw bad();
     for (std::uint64_t k = 0; k < count; ++k) {
       indices.push_back(static_cast<std::uint32_t>(first + k * step));
     }

@@ -8,6 +8,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/sweep.hpp"
 #include "util/atomic_file.hpp"
+#include "util/json_depth.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -127,7 +128,8 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
                       const std::string& where) {
   json value;
   try {
-    value = json::parse(text, nullptr, true, true);  // comments are welcome in a file by hand
+    value = json::parse(text, limit_json_depth<json>(where), true,
+                        true);  // comments are welcome in a file by hand
   } catch (const json::parse_error& error) {
     const auto position = std::min<std::size_t>(error.byte, text.size());
     const auto lines = std::count(text.begin(), text.begin() + static_cast<long>(position), '\n');

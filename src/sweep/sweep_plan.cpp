@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -15,7 +16,7 @@ namespace {
 std::vector<std::uint32_t> subset_indices(const SubsetSpec& subset, std::size_t size) {
   std::vector<std::uint32_t> indices;
   for (std::uint64_t i = subset.start; i < size && (subset.max == 0 || indices.size() < subset.max);
-       i += subset.skip) {
+       i += std::min<std::uint64_t>(subset.skip, size)) {  // a huge step must not wrap around
     indices.push_back(static_cast<std::uint32_t>(i));
   }
   if (indices.empty()) {
@@ -25,10 +26,27 @@ std::vector<std::uint32_t> subset_indices(const SubsetSpec& subset, std::size_t 
   return indices;
 }
 
+// Lists multiply: a slip of the pen, or a hostile file, must not ask for more memory than there is.
+void check_size(const SweepSpec& spec) {
+  constexpr std::uint64_t kMostRuns = 100000;
+  std::uint64_t runs = 0;
+  for (const SweepModel& model : spec.models)
+    runs += model.sigmas.empty() ? spec.sigmas.size() : model.sigmas.size();
+  for (const std::size_t factor :
+       {spec.seeds.size(), spec.n0.size(), spec.n.size(), spec.alphas.size()}) {
+    if (runs > kMostRuns) break;  // before the product can overflow
+    runs *= factor;
+  }
+  if (runs > kMostRuns) {
+    throw UsageError(fmt::format("the sweep asks for more than {} runs; split it", kMostRuns));
+  }
+}
+
 }  // namespace
 
 SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
   SweepPlan plan;
+  check_size(spec);
   for (const SubsetSpec& subset : spec.subsets) {
     plan.indices = store::index_union(plan.indices, subset_indices(subset, dataset_size));
   }

@@ -5,6 +5,8 @@
 namespace smoothcert {
 namespace {
 
+constexpr std::size_t kMostShown = 64;  // of a word, which may come from a hostile file
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
@@ -23,6 +25,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
+  if (word.size() > kMostShown) return "";
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const auto& candidate : candidates) {
@@ -37,7 +40,9 @@ std::string nearest_name(std::string_view word, const std::vector<std::string>& 
 
 std::string unknown_name_message(std::string_view what, std::string_view word,
                                  const std::vector<std::string>& candidates) {
-  std::string text = "unknown " + std::string(what) + " '" + std::string(word) + "'";
+  std::string text = "unknown " + std::string(what) + " '" +
+                     std::string(word.substr(0, kMostShown)) +
+                     (word.size() > kMostShown ? "…'" : "'");
   const std::string near = nearest_name(word, candidates);
   if (!near.empty()) text += "; did you mean '" + near + "'?";
   text += " (known: ";
