@@ -35,17 +35,21 @@ struct AttackSpec {
   AttackKind kind = AttackKind::fgm_l2;
   LossKind loss = LossKind::cross_entropy;
   double epsilon = 5.0;
-  int steps = 1;         ///< PGD only
-  double step_size = 0;  ///< PGD only; 0 = 2.5·ε/steps
-  bool random_start = false;
-  int restarts = 1;        ///< PGD only; the strongest restart counts
-  std::uint64_t seed = 0;  ///< of the random starts
+  int steps = 1;              ///< PGD only
+  double step_size = 0;       ///< PGD only; 0 = 2.5·ε/steps
+  bool random_start = false;  ///< PGD only: uniform in the ball
+  int restarts = 1;           ///< PGD only, with random starts; the strongest counts
+  std::uint64_t seed = 0;     ///< of the random starts
 };
 
 /// The attack names of the CLI and their study defaults: "l1", "l1-steepest", "l2", "linf",
 /// "pgd-l2", "pgd-linf". Throws UsageError, suggesting the nearest.
 AttackSpec attack_from_name(const std::string& name);
 std::string attack_name(AttackKind kind);
+std::vector<std::string> attack_names();
+
+/// Throws UsageError naming the field that makes no sense.
+void validate(const AttackSpec& spec);
 
 /// Accuracy under one attack. "Worse of the two losses" counts an image as broken when either the
 /// cross-entropy or the margin variant breaks it.
@@ -60,7 +64,10 @@ struct AttackReport {
 };
 
 /// Attacks x (N × CHW floats in [0,1]) in evaluation mode and writes x' of the same shape.
-/// `image_ids` are the Philox image indices of random starts.
+/// `image_ids` are the Philox image indices of random starts. One step: x + step, clamped to [0,1].
+/// PGD: the strongest of all iterates and restarts, where breaking the image is stronger than not,
+/// then the larger loss counts; so more restarts are never weaker, nor is any of them than its
+/// start.
 void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const float> x,
                   std::span<const std::uint8_t> labels, std::span<const std::uint32_t> image_ids,
                   std::span<float> adversarial);
