@@ -4,6 +4,7 @@ file(GLOB SMOOTHCERT_TOOL_SOURCES CONFIGURE_DEPENDS tools/*.cpp)
 # Not before every part it calls is there.
 if(SMOOTHCERT_TOOL_SOURCES AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/src/train.cpp
    AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/src/attack.cpp
+   AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/src/cpu/training.cpp
    AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/src/data/digits.cpp)
   add_executable(smoothcert_cli ${SMOOTHCERT_TOOL_SOURCES})
   set_target_properties(smoothcert_cli PROPERTIES OUTPUT_NAME smoothcert)

@@ -14,6 +14,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/train.hpp"
+#include "smoothcert/training_state.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 
@@ -87,15 +88,22 @@ class TrainCommand : public Command {
                        fmt::format("epoch {}/{}, loss {:.3f}, accuracy {:.1f} %", epoch + 1,
                                    recipe.epochs, step.loss, 100 * step.accuracy));
     };
+    const std::filesystem::path state = out.string() + ".resume";
     TrainResult result;
     try {
-      result = train(*backend, spec, recipe, data, options);
+      result = train_resumably(*backend, spec, recipe, data, options, state,
+                               [&](std::string_view line) { console.say(line); });
     } catch (const Interrupted&) {
-      throw Interrupted(fmt::format("stopped before {} was written. To train again: {}",
-                                    out.string(), context.command_line));
+      throw Interrupted(
+          std::filesystem::exists(state)
+              ? fmt::format("stopped; the last finished epoch is kept in {}. To go on: {}",
+                            state.string(), context.command_line)
+              : fmt::format("stopped before the first epoch was finished. To train again: {}",
+                            context.command_line));
     }
     console.end_progress();
     save_network(result.network, out);
+    std::filesystem::remove(state);
     report(console, result, recipe, out);
   }
 

@@ -34,7 +34,7 @@ struct TrainRecipe {
   int epochs = 1;
   int batch_size = 128;
   OptimizerSpec optimizer;
-  std::vector<int> milestones;  ///< epochs after which the learning rate is multiplied by gamma
+  std::vector<int> milestones;  ///< the rate is multiplied by gamma once so many epochs are done
   double gamma = 0.1;
   bool cosine = false;  ///< cosine decay to 0 over all steps instead of milestones
   /// adversarial: the mixed loss is clean_weight·CE(x) + (1 − clean_weight)·CE(x').
@@ -50,6 +50,12 @@ struct TrainRecipe {
 /// (ours), "lenet-gaussian" (the literature's). Throws UsageError, suggesting the nearest.
 TrainRecipe builtin_recipe(const std::string& name);
 std::vector<std::string> builtin_recipe_names();
+
+/// Throws UsageError naming the field that makes no sense.
+void validate(const TrainRecipe& recipe);
+
+/// Every field, as JSON: what makes two trainings the same.
+std::string recipe_json(const TrainRecipe& recipe);
 
 /// One slot per parameter and moment: "conv1.weight/m", "conv1.weight/v", "…/momentum".
 struct OptimizerState {
@@ -70,7 +76,7 @@ struct EpochRequest {
   const TrainRecipe& recipe;
   std::span<const std::uint32_t> order;  ///< data-set indices in the order they are visited
   int epoch = 0;
-  double learning_rate = 0;       ///< of the first step (after milestones)
+  double learning_rate = 0;       ///< of this epoch, after milestones; see learning_rate_at()
   std::uint64_t total_steps = 0;  ///< of the whole training, for cosine decay
   std::uint64_t seed = 0;
   std::function<void(const StepReport&)> on_step;  ///< may be empty; called in step order
@@ -82,7 +88,10 @@ struct EpochReport {
   double seconds = 0;
 };
 
-/// Fisher–Yates with Philox purpose `shuffle`.
+/// The rate of one step (global, from 0): the epoch's, times cosine decay where the recipe says so.
+double learning_rate_at(const EpochRequest& request, std::uint64_t step);
+
+/// Fisher–Yates with Philox purpose `shuffle`; unbiased, a pure function of its arguments.
 std::vector<std::uint32_t> epoch_order(std::span<const std::uint32_t> indices, std::uint64_t seed,
                                        int epoch);
 
@@ -101,7 +110,7 @@ struct TrainOptions {
   std::stop_token stop;
 };
 
-/// Trains from scratch (initialise(spec, seed)) or from `resume`, epoch by epoch.
+/// Where an interrupted training goes on; next_epoch == epochs: nothing is left to do.
 struct TrainResume {
   int next_epoch = 0;
   Network network;
@@ -112,6 +121,8 @@ struct TrainResult {
   Network network;
   TrainHistory history;
 };
+/// Trains from scratch (initialise(spec, seed)) or from `resume`, epoch by epoch. Throws UsageError
+/// for data that do not fit the network, Error when the loss is no number any more, Interrupted.
 TrainResult train(Backend& backend, const NetworkSpec& spec, const TrainRecipe& recipe,
                   const Dataset& data, const TrainOptions& options,
                   const TrainResume* resume = nullptr);

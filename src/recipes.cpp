@@ -1,0 +1,160 @@
+// The recipes by name, and what follows from a recipe alone.
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numbers>
+
+#include "smoothcert/error.hpp"
+#include "smoothcert/train.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert {
+namespace {
+
+/// Sufficient for one epoch of the study: Adam at PyTorch's defaults, batches of 128.
+TrainRecipe normal() {
+  TrainRecipe recipe;
+  recipe.name = "normal";
+  return recipe;
+}
+
+/// The study's: each step on the attacked images only, BatchNorm in training mode in both passes.
+TrainRecipe adversarial() {
+  TrainRecipe recipe;
+  recipe.name = "adversarial";
+  recipe.regime = Regime::adversarial;
+  recipe.epochs = 2;
+  recipe.attack = attack_from_name("l2");
+  return recipe;
+}
+
+TrainRecipe smoothing() {
+  TrainRecipe recipe;
+  recipe.name = "smoothing";
+  recipe.regime = Regime::smoothing;
+  recipe.sigma = 1.0;
+  recipe.clamp = true;
+  return recipe;
+}
+
+TrainRecipe adversarial_strong() {
+  TrainRecipe recipe = adversarial();
+  recipe.name = "adversarial-strong";
+  recipe.epochs = 30;
+  recipe.clean_weight = 0.5;
+  recipe.attack_mode = ForwardMode::eval;
+  recipe.cosine = true;
+  return recipe;
+}
+
+/// Gaussian augmentation as in the literature (Cohen et al. 2019 and the tables that followed).
+TrainRecipe lenet_gaussian() {
+  TrainRecipe recipe;
+  recipe.name = "lenet-gaussian";
+  recipe.regime = Regime::smoothing;
+  recipe.epochs = 90;
+  recipe.batch_size = 256;
+  recipe.optimizer.kind = OptimizerSpec::Kind::sgd;
+  recipe.optimizer.learning_rate = 0.01;
+  recipe.optimizer.momentum = 0.9;
+  recipe.optimizer.weight_decay = 1e-4;
+  recipe.milestones = {30, 60};
+  recipe.gamma = 0.1;
+  recipe.sigma = 0.5;
+  recipe.clamp = false;
+  return recipe;
+}
+
+using Make = TrainRecipe (*)();
+constexpr Make kRecipes[] = {normal, adversarial, smoothing, adversarial_strong, lenet_gaussian};
+
+void require(bool condition, const TrainRecipe& recipe, const std::string& what) {
+  if (!condition) throw UsageError("recipe '" + recipe.name + "': " + what);
+}
+
+bool in_unit_range(double x) { return x >= 0 && x < 1; }
+
+}  // namespace
+
+std::string regime_name(Regime regime) {
+  switch (regime) {
+    case Regime::adversarial:
+      return "adversarial";
+    case Regime::smoothing:
+      return "smoothing";
+    case Regime::normal:
+      break;
+  }
+  return "normal";
+}
+
+TrainRecipe builtin_recipe(const std::string& name) {
+  for (const Make make : kRecipes)
+    if (auto recipe = make(); recipe.name == name) return recipe;
+  throw UsageError(unknown_name_message("recipe", name, builtin_recipe_names()));
+}
+
+std::vector<std::string> builtin_recipe_names() {
+  std::vector<std::string> names;
+  for (const Make make : kRecipes) names.push_back(make().name);
+  return names;
+}
+
+void validate(const TrainRecipe& r) {
+  const auto& o = r.optimizer;
+  require(r.epochs >= 1, r, "epochs must be at least 1");
+  require(r.batch_size >= 1, r, "the batch size must be at least 1");
+  require(o.learning_rate > 0 && std::isfinite(o.learning_rate), r,
+          "the learning rate must be above 0");
+  require(in_unit_range(o.beta1) && in_unit_range(o.beta2), r, "Adam's β must be in [0,1)");
+  require(o.eps > 0 && std::isfinite(o.eps), r, "Adam's eps must be above 0");
+  require(in_unit_range(o.momentum), r, "the momentum must be in [0,1)");
+  require(o.weight_decay >= 0 && std::isfinite(o.weight_decay), r,
+          "the weight decay must not be negative");
+  require(r.gamma > 0 && std::isfinite(r.gamma), r, "gamma must be above 0");
+  if (r.regime == Regime::adversarial) {
+    require(r.clean_weight >= 0 && r.clean_weight <= 1, r, "clean_weight must be in [0,1]");
+    validate(r.attack);
+  }
+  if (r.regime == Regime::smoothing)
+    require(r.sigma > 0 && std::isfinite(r.sigma), r, "σ must be above 0");
+}
+
+std::string recipe_json(const TrainRecipe& r) {
+  const auto& o = r.optimizer;
+  const auto& a = r.attack;
+  nlohmann::ordered_json json{{"name", r.name},
+                              {"regime", regime_name(r.regime)},
+                              {"epochs", r.epochs},
+                              {"batch_size", r.batch_size},
+                              {"optimizer", o.kind == OptimizerSpec::Kind::adam ? "adam" : "sgd"},
+                              {"learning_rate", o.learning_rate},
+                              {"beta1", o.beta1},
+                              {"beta2", o.beta2},
+                              {"eps", o.eps},
+                              {"momentum", o.momentum},
+                              {"weight_decay", o.weight_decay},
+                              {"milestones", r.milestones},
+                              {"gamma", r.gamma},
+                              {"cosine", r.cosine},
+                              {"clamp", r.clamp}};
+  if (r.regime == Regime::smoothing) json["sigma"] = r.sigma;
+  if (r.regime == Regime::adversarial) {
+    json["attack"] = attack_name(a.kind);
+    json["attack_loss"] = a.loss == LossKind::margin ? "margin" : "cross_entropy";
+    json["epsilon"] = a.epsilon;
+    json["attack_steps"] = a.steps;
+    json["attack_step_size"] = a.step_size;
+    json["random_start"] = a.random_start;
+    json["attack_mode"] = r.attack_mode == ForwardMode::train ? "train" : "eval";
+    json["clean_weight"] = r.clean_weight;
+  }
+  return json.dump();
+}
+
+double learning_rate_at(const EpochRequest& request, std::uint64_t step) {
+  if (!request.recipe.cosine || request.total_steps == 0) return request.learning_rate;
+  const double done = static_cast<double>(step) / static_cast<double>(request.total_steps);
+  return request.learning_rate * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+}
+
+}  // namespace smoothcert
