@@ -212,7 +212,9 @@ Chart noise_answers_chart(const StudyModel& model, int classes) {
   chart.description = fmt::format("Share of the {} model's answers on noisy images by class:", model.name);
   for (int c = 0; c < classes; ++c) {
     bars.y.push_back(answers.share(c));
-    bars.point_text.push_back(answers.share(c) < 0.0005 ? "" : format_percent(answers.share(c), 1));
+    // Four characters above neighbouring bars would touch.
+    const double share = answers.share(c);
+    bars.point_text.push_back(share < 0.0005 ? "" : format_percent(share, share < 0.0995 ? 1 : 0));
     chart.description += fmt::format(" {}: {} %;", c, format_percent(answers.share(c), 1));
   }
   chart.series = {std::move(bars)};
