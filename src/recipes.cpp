@@ -1,6 +1,5 @@
 // The recipes by name, and what follows from a recipe alone.
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numbers>
 
 #include "smoothcert/error.hpp"
@@ -117,38 +116,6 @@ void validate(const TrainRecipe& r) {
   }
   if (r.regime == Regime::smoothing)
     require(r.sigma > 0 && std::isfinite(r.sigma), r, "σ must be above 0");
-}
-
-std::string recipe_json(const TrainRecipe& r) {
-  const auto& o = r.optimizer;
-  const auto& a = r.attack;
-  nlohmann::ordered_json json{{"name", r.name},
-                              {"regime", regime_name(r.regime)},
-                              {"epochs", r.epochs},
-                              {"batch_size", r.batch_size},
-                              {"optimizer", o.kind == OptimizerSpec::Kind::adam ? "adam" : "sgd"},
-                              {"learning_rate", o.learning_rate},
-                              {"beta1", o.beta1},
-                              {"beta2", o.beta2},
-                              {"eps", o.eps},
-                              {"momentum", o.momentum},
-                              {"weight_decay", o.weight_decay},
-                              {"milestones", r.milestones},
-                              {"gamma", r.gamma},
-                              {"cosine", r.cosine},
-                              {"clamp", r.clamp}};
-  if (r.regime == Regime::smoothing) json["sigma"] = r.sigma;
-  if (r.regime == Regime::adversarial) {
-    json["attack"] = attack_name(a.kind);
-    json["attack_loss"] = a.loss == LossKind::margin ? "margin" : "cross_entropy";
-    json["epsilon"] = a.epsilon;
-    json["attack_steps"] = a.steps;
-    json["attack_step_size"] = a.step_size;
-    json["random_start"] = a.random_start;
-    json["attack_mode"] = r.attack_mode == ForwardMode::train ? "train" : "eval";
-    json["clean_weight"] = r.clean_weight;
-  }
-  return json.dump();
 }
 
 double learning_rate_at(const EpochRequest& request, std::uint64_t step) {

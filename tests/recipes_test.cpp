@@ -103,5 +103,44 @@ TEST(Recipes, EveryFieldIsPartOfTheirJson) {
   changed("adversarial", [](auto& r) { r.attack.loss = LossKind::margin; });
 }
 
+TEST(Recipes, SurviveTheJsonRoundTrip) {
+  for (const auto& name : builtin_recipe_names()) {
+    const auto json = recipe_json(builtin_recipe(name));
+    EXPECT_EQ(recipe_json(parse_recipe(json, "test")), json);
+  }
+}
+
+TEST(Recipes, LeftOutFieldsAreTheBases) {
+  const auto r = parse_recipe(
+      R"({"base": "lenet-gaussian", "name": "mine", "sigma": 0.12, "milestones": [5]})", "test");
+  EXPECT_EQ(r.name, "mine");
+  EXPECT_EQ(r.sigma, 0.12);
+  EXPECT_THAT(r.milestones, ElementsAre(5));
+  EXPECT_EQ(r.optimizer.kind, OptimizerSpec::Kind::sgd);
+  EXPECT_EQ(r.epochs, 90);
+  EXPECT_EQ(recipe_json(parse_recipe("{}", "test")), recipe_json(builtin_recipe("normal")));
+}
+
+TEST(Recipes, BadJsonIsOneClearLine) {
+  const auto message = [](const std::string& json) {
+    try {
+      parse_recipe(json, "my.json");
+    } catch (const UsageError& e) {
+      return std::string(e.what());
+    }
+    return std::string("(no error)");
+  };
+  EXPECT_THAT(message("[1]"), HasSubstr("my.json: a recipe is a JSON object"));
+  EXPECT_THAT(message("{"), HasSubstr("my.json: a recipe is a JSON object"));
+  EXPECT_THAT(message(R"({"epoch": 3})"),
+              HasSubstr("my.json: unknown field 'epoch'; did you mean 'epochs'?"));
+  EXPECT_THAT(message(R"({"epochs": 1.5})"), HasSubstr("my.json: 'epochs' must be a whole number"));
+  EXPECT_THAT(message(R"({"sigma": "1"})"), HasSubstr("my.json: 'sigma' must be a number"));
+  EXPECT_THAT(message(R"({"clamp": 1})"), HasSubstr("my.json: 'clamp' has the wrong type"));
+  EXPECT_THAT(message(R"({"attack": "l3"})"), HasSubstr("my.json: unknown attack 'l3'"));
+  EXPECT_THAT(message(R"({"base": "smooting"})"), HasSubstr("did you mean 'smoothing'?"));
+  EXPECT_THAT(message(R"({"epochs": 0})"), HasSubstr("epochs must be at least 1"));
+}
+
 }  // namespace
 }  // namespace smoothcert

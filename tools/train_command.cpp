@@ -26,7 +26,8 @@ class TrainCommand : public Command {
   void define(CLI::App& app) override {
     const std::string group = "Training";
     app.add_option("RECIPE", recipe_,
-                   "normal, adversarial, smoothing, adversarial-strong, lenet-gaussian")
+                   "normal, adversarial, smoothing, adversarial-strong, lenet-gaussian, or a JSON "
+                   "file (docs/recipes.md)")
         ->capture_default_str();
     app.add_option("-o,--out", out_, "Model file to write (RECIPE.safetensors)")->type_name("FILE");
     app.add_option("--network", network_,
@@ -109,7 +110,7 @@ class TrainCommand : public Command {
 
  private:
   TrainRecipe make_recipe() const {
-    auto recipe = builtin_recipe(recipe_);
+    auto recipe = read_recipe();
     if (epochs_ < 0 || batch_ < 0)
       throw UsageError("train: --epochs and --batch-size must be at least 1");
     if (epochs_ > 0) recipe.epochs = epochs_;
@@ -126,6 +127,12 @@ class TrainCommand : public Command {
       recipe.attack.epsilon = epsilon_;
     }
     return recipe;
+  }
+
+  TrainRecipe read_recipe() const {
+    if (!recipe_.ends_with(".json")) return builtin_recipe(recipe_);
+    const auto bytes = read_file(recipe_, std::size_t{1} << 20);
+    return parse_recipe({bytes.begin(), bytes.end()}, recipe_);
   }
 
   NetworkSpec make_spec() const {

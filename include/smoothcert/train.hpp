@@ -54,8 +54,11 @@ std::vector<std::string> builtin_recipe_names();
 /// Throws UsageError naming the field that makes no sense.
 void validate(const TrainRecipe& recipe);
 
-/// Every field, as JSON: what makes two trainings the same.
+/// Recipe ⇄ JSON with every field: what makes two trainings the same. Fields that are left out are
+/// those of the built-in recipe named by "base" ("normal" without it). Throws UsageError naming
+/// `where` and the field.
 std::string recipe_json(const TrainRecipe& recipe);
+TrainRecipe parse_recipe(const std::string& json, const std::string& where);
 
 /// One slot per parameter and moment: "conv1.weight/m", "conv1.weight/v", "…/momentum".
 struct OptimizerState {

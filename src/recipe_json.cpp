@@ -1,0 +1,147 @@
+// Recipes as JSON, both ways from one list of fields.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "smoothcert/error.hpp"
+#include "smoothcert/train.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class E>
+using Names = std::vector<std::pair<E, const char*>>;
+const Names<Regime> kRegimes{{Regime::normal, "normal"},
+                             {Regime::adversarial, "adversarial"},
+                             {Regime::smoothing, "smoothing"}};
+const Names<OptimizerSpec::Kind> kOptimizers{{OptimizerSpec::Kind::adam, "adam"},
+                                             {OptimizerSpec::Kind::sgd, "sgd"}};
+const Names<LossKind> kLosses{{LossKind::cross_entropy, "cross_entropy"},
+                              {LossKind::margin, "margin"}};
+const Names<ForwardMode> kModes{{ForwardMode::train, "train"}, {ForwardMode::eval, "eval"}};
+const Names<AttackKind> kKinds = [] {
+  Names<AttackKind> kinds;
+  static const auto names = attack_names();
+  for (const auto& name : names) kinds.emplace_back(attack_from_name(name).kind, name.c_str());
+  return kinds;
+}();
+
+/// Calls visit(name, field) or visit(name, field, names of its values).
+template <class Recipe, class Visit>
+void each_field(Recipe& r, Visit&& visit) {
+  visit("name", r.name);
+  visit("regime", r.regime, kRegimes);
+  visit("epochs", r.epochs);
+  visit("batch_size", r.batch_size);
+  visit("optimizer", r.optimizer.kind, kOptimizers);
+  visit("learning_rate", r.optimizer.learning_rate);
+  visit("beta1", r.optimizer.beta1);
+  visit("beta2", r.optimizer.beta2);
+  visit("eps", r.optimizer.eps);
+  visit("momentum", r.optimizer.momentum);
+  visit("weight_decay", r.optimizer.weight_decay);
+  visit("milestones", r.milestones);
+  visit("gamma", r.gamma);
+  visit("cosine", r.cosine);
+  visit("attack", r.attack.kind, kKinds);
+  visit("attack_loss", r.attack.loss, kLosses);
+  visit("epsilon", r.attack.epsilon);
+  visit("attack_steps", r.attack.steps);
+  visit("attack_step_size", r.attack.step_size);
+  visit("random_start", r.attack.random_start);
+  visit("attack_mode", r.attack_mode, kModes);
+  visit("clean_weight", r.clean_weight);
+  visit("sigma", r.sigma);
+  visit("clamp", r.clamp);
+}
+
+struct Write {
+  Json& json;
+  template <class T>
+  void operator()(const char* name, const T& field) {
+    json[name] = field;
+  }
+  template <class E>
+  void operator()(const char* name, const E& field, const Names<E>& names) {
+    const auto found =
+        std::find_if(names.begin(), names.end(), [&](auto& n) { return n.first == field; });
+    json[name] = found->second;
+  }
+};
+
+struct Read {
+  const Json& json;
+  const std::string& where;
+  std::vector<std::string> known;
+
+  template <class T>
+  void operator()(const char* name, T& field) {
+    known.emplace_back(name);
+    if (!json.contains(name)) return;
+    try {
+      const Json& value = json.at(name);
+      // nlohmann converts freely between numbers and booleans; a recipe should mean what it says.
+      if constexpr (std::is_same_v<T, int>) {
+        if (!value.is_number_integer()) wrong(name, "must be a whole number");
+      } else if constexpr (std::is_same_v<T, double>) {
+        if (!value.is_number()) wrong(name, "must be a number");
+      }
+      field = value.get<T>();
+    } catch (const nlohmann::json::exception&) {
+      wrong(name, "has the wrong type");
+    }
+  }
+  template <class E>
+  void operator()(const char* name, E& field, const Names<E>& names) {
+    std::string text;
+    (*this)(name, text);
+    if (!json.contains(name)) return;
+    std::vector<std::string> values;
+    for (const auto& [value, value_name] : names) {
+      values.emplace_back(value_name);
+      if (text == value_name) field = value;
+    }
+    if (std::find(values.begin(), values.end(), text) == values.end())
+      throw UsageError(where + ": " + unknown_name_message(name, text, values));
+  }
+  [[noreturn]] void wrong(const char* name, const char* what) const {
+    throw UsageError(where + ": '" + name + "' " + what);
+  }
+};
+
+}  // namespace
+
+std::string recipe_json(const TrainRecipe& recipe) {
+  Json json;
+  each_field(recipe, Write{json});
+  return json.dump();
+}
+
+TrainRecipe parse_recipe(const std::string& text, const std::string& where) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) throw UsageError(where + ": a recipe is a JSON object of its fields");
+  std::string base = "normal";
+  Read read{json, where, {}};
+  read("base", base);
+  TrainRecipe recipe;
+  try {
+    recipe = builtin_recipe(base);
+  } catch (const UsageError& e) {
+    throw UsageError(where + ": " + e.what());
+  }
+  each_field(recipe, read);
+  for (const auto& [key, value] : json.items())
+    if (std::find(read.known.begin(), read.known.end(), key) == read.known.end())
+      throw UsageError(where + ": " + unknown_name_message("field", key, read.known));
+  try {
+    validate(recipe);
+  } catch (const UsageError& e) {
+    throw UsageError(where + ": " + e.what());
+  }
+  return recipe;
+}
+
+}  // namespace smoothcert
