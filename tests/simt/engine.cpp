@@ -170,6 +170,7 @@ class Launch {
   }
 
   void* static_shared(std::size_t bytes, std::size_t align, Site site) {
+    const Quiet quiet(quiet_);
     auto [it, fresh] = shared_.try_emplace({site.file, site.line, bytes});
     if (fresh) it->second = allocate_shared(bytes, align);
     return it->second.storage.get();
@@ -183,7 +184,9 @@ class Launch {
   [[nodiscard]] bool in_fiber() const { return in_fiber_; }
 
   void access(const void* address, std::size_t bytes, Racecheck::Kind kind) {
-    if (!in_fiber_ || !config_.check_races || fibers_[current_].stack->contains(address)) return;
+    if (!in_fiber_ || quiet_ || !config_.check_races) return;
+    if (fibers_[current_].stack->contains(address)) return;
+    const Quiet quiet(quiet_);
     races_.access(current_, address, bytes, kind);
   }
 
@@ -199,7 +202,16 @@ class Launch {
   }
 
  private:
+  /// While the emulator itself works on a fiber: the linker may have given it an instrumented copy
+  /// of some inline function of the standard library, whose accesses are not the kernel's.
+  struct Quiet {
+    explicit Quiet(bool& f) : flag(f) { flag = true; }
+    ~Quiet() { flag = false; }
+    bool& flag;
+  };
+
   bool reached(Site site) {
+    const Quiet quiet(quiet_);
     std::string name = name_of(site);
     const bool left_out = name == config_.without_barrier;
     barriers_.insert(std::move(name));
@@ -434,6 +446,7 @@ class Launch {
   unsigned current_ = 0;
   std::size_t alive_ = 0;
   bool in_fiber_ = false;
+  bool quiet_ = false;
   int block_result_ = 0;
   std::map<std::tuple<std::string, int, std::size_t>, SharedBuffer> shared_;
   SharedBuffer dynamic_;

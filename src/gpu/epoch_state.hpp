@@ -1,0 +1,34 @@
+// What a training step reads from device memory, so that one captured graph serves every step of
+// every epoch with the same batch size.
+#pragma once
+
+#include <cstdint>
+
+#include "smoothcert/device/updates.hpp"
+
+namespace smoothcert::gpu {
+
+/// Written by the host before an epoch; `step` is counted up by the device.
+struct EpochState {
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;         ///< within the epoch
+  std::uint32_t global_step = 0;  ///< of the epoch's first step: the counter of the noise
+};
+
+/// Adam's and SGD's numbers of one step; which of the two a run uses is known to the host.
+struct OptimizerStep {
+  device::AdamStep adam;
+  device::SgdStep sgd;
+};
+
+/// The data set and the epoch's order, all in device memory.
+struct EpochData {
+  const std::uint8_t* pixels = nullptr;  ///< images × image_size
+  const std::uint8_t* labels = nullptr;
+  const std::uint32_t* order = nullptr;  ///< image of each visit
+  const EpochState* state = nullptr;
+  std::uint32_t batch = 0;  ///< step s visits order[s·batch] and on
+  std::uint32_t image_size = 0;
+};
+
+}  // namespace smoothcert::gpu
