@@ -2,21 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "smoothcert/error.hpp"
 
 namespace smoothcert::gpu {
-
-namespace {
-
-double rate_of_step(const EpochRequest& request, std::uint64_t step) {
-  if (!request.recipe.cosine || request.total_steps == 0) return request.learning_rate;
-  const double done = static_cast<double>(step) / static_cast<double>(request.total_steps);
-  return request.learning_rate * 0.5 * (1.0 + std::cos(std::numbers::pi * done));
-}
-
-}  // namespace
 
 void check_epoch(const NetworkSpec& spec, const EpochRequest& request) {
   const Dataset& data = request.data;
@@ -39,7 +28,7 @@ std::vector<OptimizerStep> step_schedule(const EpochRequest& request, std::uint6
   const auto batch = static_cast<std::size_t>(request.recipe.batch_size);
   std::vector<OptimizerStep> steps((request.order.size() + batch - 1) / batch);
   for (std::size_t s = 0; s < steps.size(); ++s) {
-    const double rate = rate_of_step(request, first + s);
+    const double rate = learning_rate_at(request, first + s);
     const auto t = static_cast<double>(first + s + 1);
     steps[s].adam = {static_cast<float>(rate / (1.0 - std::pow(o.beta1, t))),
                      static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(o.beta2, t))),
