@@ -6,14 +6,11 @@
 //   round 2  M0·c0 once per call; c2 = h(M0·c0)^uniform, c3 = l(M0·c0); c0, c1 uniform
 //   round 3  one product per lane (M1·c2), the other uniform
 // which leaves 15 products per lane and group instead of 20, and few exclusive-ors in rounds 1–3.
-//
-// A lane is a 64-bit word whose high half is rubbish: a 32×32→64 multiply reads only the low half,
-// and h(x) is one shift. Even and odd samples live in two such vectors; their low halves interleave
-// into one vector of 32-bit lanes.
 #pragma once
 
 #include "cpu/lane_kernels.hpp"
 #include "cpu/lane_math.hpp"
+#include "cpu/lane_philox.hpp"
 #include "cpu/lanes.hpp"
 #include "smoothcert/device/lattice_noise.hpp"
 #include "smoothcert/device/normal.hpp"
@@ -23,47 +20,11 @@ namespace smoothcert::cpu {
 inline namespace SMOOTHCERT_ISA {
 namespace {
 
-typedef std::uint64_t Wide __attribute__((vector_size(4 * kLanes)));
-
-SMOOTHCERT_HD Wide wide(std::uint64_t x) { return x - Wide{}; }
-
-/// Low half × low half, 64 bits.
-SMOOTHCERT_HD Wide multiply(Wide a, Wide b) {
-#if defined(__AVX512F__)
-  return (Wide)_mm512_mul_epu32((__m512i)a, (__m512i)b);
-#elif defined(__AVX2__)
-  return (Wide)_mm256_mul_epu32((__m256i)a, (__m256i)b);
-#else
-  return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
-#endif
-}
-
-/// The four counter words of kLanes / 2 samples.
-struct Half {
-  Wide c0, c1, c2, c3;
-};
-
 /// What does not depend on the pixel group, for one half.
 struct HalfStart {
   Wide low;   ///< M0·c0 of round 2
   Wide high;  ///< its high half ^ the key of round 2
 };
-
-struct RoundKeys {
-  std::uint32_t k0[10], k1[10];
-};
-
-SMOOTHCERT_HD RoundKeys round_keys(std::uint64_t seed) {
-  RoundKeys keys;
-  std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
-  for (int r = 0; r < 10; ++r) {
-    keys.k0[r] = k0;
-    keys.k1[r] = k1;
-    k0 += device::kPhiloxW0;
-    k1 += device::kPhiloxW1;
-  }
-  return keys;
-}
 
 /// Rounds 3–10 of one half, given the uniform words after round 2.
 SMOOTHCERT_HD Half finish_rounds(const RoundKeys& keys, const HalfStart& start, std::uint32_t c0,
@@ -86,11 +47,6 @@ SMOOTHCERT_HD Half finish_rounds(const RoundKeys& keys, const HalfStart& start, 
     c.c3 = p0;
   }
   return c;
-}
-
-/// Low halves of even and odd samples → one word per lane.
-SMOOTHCERT_HD UintLanes interleave(Wide even, Wide odd) {
-  return (UintLanes)((even & 0xFFFFFFFFu) | (odd << 32));
 }
 
 /// Draws words for kLanes consecutive samples, one pixel group after the other.

@@ -1,0 +1,440 @@
+#include "cpu/training_pass.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "attack_steps.hpp"
+#include "smoothcert/device/layers.hpp"
+#include "smoothcert/device/losses.hpp"
+
+namespace smoothcert::cpu {
+namespace {
+
+std::size_t cast(int x) { return static_cast<std::size_t>(x); }
+
+/// Zero rows and columns around (padding) or between (dilation) the values of an activation.
+void spread(std::size_t channels, int height, int width, int padding, int dilation, int to_height,
+            int to_width, std::size_t lanes, const float* from, float* to) {
+  const std::size_t row = cast(to_width) * lanes;
+  std::fill_n(to, channels * cast(to_height) * row, 0.0f);
+  for (std::size_t c = 0; c < channels; ++c, to += cast(to_height) * row)
+    for (int y = 0; y < height; ++y) {
+      float* line = to + cast(padding + y * dilation) * row + cast(padding) * lanes;
+      for (int x = 0; x < width; ++x, from += lanes)
+        std::memcpy(line + cast(x * dilation) * lanes, from, lanes * sizeof(float));
+    }
+}
+
+}  // namespace
+
+TrainingPass::TrainingPass(const TrainGraph& graph, TrainParameters& parameters, int groups,
+                           bool slots, bool clean)
+    : graph_(graph),
+      parameters_(parameters),
+      lane_kernels_(active_lane_kernels()),
+      kernels_(active_train_kernels()),
+      lanes_(cast(graph.lanes)),
+      groups_(groups),
+      results_(cast(groups)) {
+  std::size_t floats = 0;
+  for (std::size_t v = 0; v < graph.values.size(); ++v) {
+    value_at_.push_back(floats);
+    floats += group_stride(static_cast<int>(v)) * cast(groups);
+  }
+  gradient_at_ = value_at_;
+  values_ = AlignedFloats(floats);
+  gradients_ = AlignedFloats(floats);
+  if (clean) clean_ = AlignedFloats(group_stride(0) * cast(groups));
+  if (slots) {
+    slot_stride_ = (graph.slot + 15) / 16 * 16;
+    slots_ = AlignedFloats(slot_stride_ * cast(groups));
+  }
+  for (const TrainNorm& norm : graph.norms) sums_.emplace_back(cast(groups) * 2 * norm.channels);
+
+  // The first reader to hand a value its gradient, in reverse order, writes; the others add.
+  std::vector<bool> written(graph.values.size());
+  adds_.resize(graph.nodes.size());
+  adds2_.resize(graph.nodes.size());
+  for (std::size_t i = graph.nodes.size(); i-- > 0;) {
+    const TrainNode& node = graph.nodes[i];
+    if (!node.reached || node.in == node.out) continue;
+    adds_[i] = written[cast(node.in)];
+    written[cast(node.in)] = true;
+    if (node.kind != LayerKind::add) continue;
+    adds2_[i] = written[cast(node.in2)];
+    written[cast(node.in2)] = true;
+  }
+}
+
+float* TrainingPass::value(int v, int group) const {
+  return values_.data() + value_at_[cast(v)] + group_stride(v) * cast(group);
+}
+float* TrainingPass::gradient(int v, int group) const {
+  return gradients_.data() + gradient_at_[cast(v)] + group_stride(v) * cast(group);
+}
+
+Scratch TrainingPass::make_scratch() const {
+  return {AlignedFloats(graph_.largest_spread * lanes_),
+          AlignedFloats(graph_.largest_value * lanes_ * cast(groups_))};
+}
+
+int TrainingPass::valid(const Batch& batch, int group) const {
+  const auto left = batch.size - std::min(batch.size, cast(group) * lanes_);
+  return static_cast<int>(std::min(left, lanes_));
+}
+
+void TrainingPass::append_pass(std::vector<Phase>& phases, const Op& loss, ForwardMode mode,
+                               bool weights) const {
+  const auto meet = [&](Phase::After after, int norm) {
+    phases.back().after = after;
+    phases.back().norm = norm;
+    phases.emplace_back();
+  };
+  const bool batch_statistics = mode == ForwardMode::train;
+  Op op;
+  op.mode = mode;
+  op.weights = weights;
+  const auto count = static_cast<int>(graph_.nodes.size());
+  for (op.node = 0; op.node < count; ++op.node) {
+    const TrainNode& node = graph_.nodes[cast(op.node)];
+    if (!node.reached) continue;
+    if (node.kind == LayerKind::batchnorm && batch_statistics) {
+      op.kind = Op::Kind::moments;
+      phases.back().ops.push_back(op);
+      meet(Phase::After::forward_statistics, node.norm);
+    }
+    op.kind = Op::Kind::forward;
+    phases.back().ops.push_back(op);
+  }
+  phases.back().ops.push_back(loss);
+  for (op.node = count - 1; op.node >= 0; --op.node) {
+    const TrainNode& node = graph_.nodes[cast(op.node)];
+    if (!node.reached || (weights && !graph_.values[cast(node.out)].trains)) continue;
+    if (node.kind == LayerKind::batchnorm && batch_statistics) {
+      op.kind = Op::Kind::norm_sums;
+      phases.back().ops.push_back(op);
+      meet(Phase::After::backward_statistics, node.norm);
+    }
+    op.kind = Op::Kind::backward;
+    phases.back().ops.push_back(op);
+  }
+}
+
+void TrainingPass::run(const std::vector<Op>& ops, const Batch& batch, int first_group,
+                       int end_group, Scratch& scratch) {
+  const auto across = [&](const Op& op) {
+    return (op.kind == Op::Kind::forward || op.kind == Op::Kind::backward) &&
+           graph_.nodes[cast(op.node)].kind == LayerKind::linear;
+  };
+  // Group by group, so that activations stay in the cache, but for linear layers: those read each
+  // weight once for all groups.
+  for (std::size_t i = 0; i < ops.size();) {
+    if (across(ops[i])) {
+      linear(ops[i], graph_.nodes[cast(ops[i].node)], first_group, end_group, scratch);
+      ++i;
+      continue;
+    }
+    std::size_t end = i;
+    while (end < ops.size() && !across(ops[end])) ++end;
+    for (int group = first_group; group < end_group; ++group)
+      for (std::size_t j = i; j < end; ++j) run_one(ops[j], batch, group, scratch);
+    i = end;
+  }
+}
+
+void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch& scratch) {
+  const std::size_t pixels = graph_.values[0].size;
+  float* image = value(0, group);
+  const TrainNode& node = graph_.nodes[cast(op.node)];
+  switch (op.kind) {
+    case Op::Kind::load:
+      kernels_.load_images(batch.pixels + cast(group) * lanes_, pixels, image);
+      break;
+    case Op::Kind::noise:
+      kernels_.add_noise({batch.ids + cast(group) * lanes_, pixels, batch.seed,
+                          static_cast<std::uint32_t>(batch.step), batch.sigma, batch.clamp},
+                         image);
+      break;
+    case Op::Kind::keep_clean:
+      std::copy_n(image, pixels * lanes_, clean_.data() + group_stride(0) * cast(group));
+      break;
+    case Op::Kind::swap_clean:
+      std::swap_ranges(image, image + pixels * lanes_,
+                       clean_.data() + group_stride(0) * cast(group));
+      break;
+    case Op::Kind::random_start:
+      random_start(batch, group);
+      break;
+    case Op::Kind::forward:
+      forward(node, group);
+      break;
+    case Op::Kind::moments:
+      kernels_.channel_moments(node.channels, node.area, valid(batch, group),
+                               parameters_.norm(node.norm).running_mean.data(),
+                               value(node.in, group),
+                               sums_[cast(node.norm)].data() + cast(group) * 2 * node.channels);
+      break;
+    case Op::Kind::loss:
+      loss(op, batch, group);
+      break;
+    case Op::Kind::norm_sums:
+      kernels_.norm_backward_sums(node.channels, node.area, valid(batch, group),
+                                  parameters_.norm(node.norm).mean.data(), value(node.in, group),
+                                  gradient(node.out, group),
+                                  sums_[cast(node.norm)].data() + cast(group) * 2 * node.channels);
+      break;
+    case Op::Kind::backward:
+      backward(op, node, batch, group, scratch);
+      break;
+    case Op::Kind::attack:
+      kernels_.attack_step(batch.attack.kind, pixels, gradient(0, group), op.scale, image);
+      kernels_.project(batch.attack.kind, pixels, clean_.data() + group_stride(0) * cast(group),
+                       static_cast<float>(batch.attack.epsilon), image);
+      break;
+  }
+}
+
+void TrainingPass::forward(const TrainNode& node, int group) {
+  const float* in = value(node.in, group);
+  float* out = value(node.out, group);
+  switch (node.kind) {
+    case LayerKind::conv2d:
+      lane_kernels_.conv(node.forward, node.forward.out_width, in, out);
+      break;
+    case LayerKind::relu:
+      lane_kernels_.relu(node.channels * node.area, in, out);
+      break;
+    case LayerKind::batchnorm: {
+      const NormState& norm = parameters_.norm(node.norm);
+      lane_kernels_.affine(node.channels, node.area, norm.scale.data(), norm.shift.data(), in, out);
+      break;
+    }
+    case LayerKind::normalize:
+      lane_kernels_.affine(node.channels, node.area, node.scale.data(), node.shift.data(), in, out);
+      break;
+    case LayerKind::maxpool:
+      lane_kernels_.maxpool(node.pool, in, out);
+      break;
+    case LayerKind::add:
+      lane_kernels_.add(node.channels * node.area, in, value(node.in2, group), out);
+      break;
+    case LayerKind::global_avg_pool:
+      lane_kernels_.global_avg_pool(node.channels, node.area, 1.0f / static_cast<float>(node.area),
+                                    in, out);
+      break;
+    case LayerKind::linear:
+    case LayerKind::flatten:
+      break;  // across groups, in linear(); no node
+  }
+}
+
+void TrainingPass::conv_weights(const TrainNode& node, int group, Scratch& scratch) {
+  const float* in = value(node.in, group);
+  const float* grad = gradient(node.out, group);
+  if (node.padding > 0) {
+    spread(node.channels, node.in_shape.height, node.in_shape.width, node.padding, 1,
+           node.gradient.in_height, node.gradient.in_width, lanes_, in, scratch.spread.data());
+    in = scratch.spread.data();
+  }
+  kernels_.conv_weights(node.gradient, in, grad, slot(group) + node.weight_slot);
+  if (node.bias != kNone)
+    kernels_.channel_sums(cast(node.out_shape.channels),
+                          cast(node.out_shape.height) * cast(node.out_shape.width), grad,
+                          slot(group) + node.bias_slot);
+}
+
+void TrainingPass::conv_input(const TrainNode& node, const float* grad, float* to,
+                              Scratch& scratch) {
+  if (node.dilation > 1) {
+    spread(cast(node.out_shape.channels), node.out_shape.height, node.out_shape.width, 0,
+           node.dilation, node.backward.in_height, node.backward.in_width, lanes_, grad,
+           scratch.spread.data());
+    grad = scratch.spread.data();
+  }
+  lane_kernels_.conv(node.backward, node.backward.out_width, grad, to);
+}
+
+void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& batch, int group,
+                            Scratch& scratch) {
+  const float* grad = gradient(node.out, group);
+  if (node.kind == LayerKind::conv2d && op.weights) conv_weights(node, group, scratch);
+  const auto wanted = [&](int v) { return !op.weights || graph_.values[cast(v)].trains; };
+  const std::size_t count = node.channels * node.area;
+  if (wanted(node.in)) {
+    const bool adds = adds_[cast(op.node)];
+    float* to = adds ? scratch.sum.data() : gradient(node.in, group);
+    switch (node.kind) {
+      case LayerKind::conv2d:
+        conv_input(node, grad, to, scratch);
+        break;
+      case LayerKind::relu:
+        kernels_.relu_backward(count, value(node.out, group), grad, to);
+        break;
+      case LayerKind::batchnorm: {
+        const NormState& norm = parameters_.norm(node.norm);
+        if (op.mode == ForwardMode::train)
+          kernels_.norm_backward(node.channels, node.area, valid(batch, group),
+                                 norm.backward.data(), value(node.in, group), grad, to);
+        else
+          kernels_.scale_channels(node.channels, node.area, norm.scale.data(), grad, to);
+        break;
+      }
+      case LayerKind::normalize:
+        kernels_.scale_channels(node.channels, node.area, node.scale.data(), grad, to);
+        break;
+      case LayerKind::maxpool:
+        kernels_.maxpool_backward(node.pool, value(node.in, group), grad, to);
+        break;
+      case LayerKind::global_avg_pool:
+        kernels_.average_backward(node.channels, node.area, grad, to);
+        break;
+      case LayerKind::add:
+        std::copy_n(grad, count * lanes_, to);
+        break;
+      case LayerKind::linear:
+      case LayerKind::flatten:
+        break;
+    }
+    if (adds) {
+      float* sum = gradient(node.in, group);
+      lane_kernels_.add(count, sum, to, sum);
+    }
+  }
+  if (node.kind == LayerKind::add && wanted(node.in2)) {
+    float* to = gradient(node.in2, group);
+    if (adds2_[cast(op.node)])
+      lane_kernels_.add(count, to, grad, to);
+    else
+      std::copy_n(grad, count * lanes_, to);
+  }
+}
+
+void TrainingPass::linear(const Op& op, const TrainNode& node, int first_group, int end_group,
+                          Scratch& scratch) {
+  const int groups = end_group - first_group;
+  if (op.kind == Op::Kind::forward) {
+    for (int group = first_group; group < end_group; group += kGroups)
+      lane_kernels_.conv(node.forward, std::min(kGroups, end_group - group), value(node.in, group),
+                         value(node.out, group));
+    return;
+  }
+  if (op.weights && node.bias != kNone)
+    for (int group = first_group; group < end_group; ++group)
+      kernels_.channel_sums(node.out_shape.size(), 1, gradient(node.out, group),
+                            slot(group) + node.bias_slot);
+  if (op.weights && !graph_.values[cast(node.in)].trains) return;
+  const bool adds = adds_[cast(op.node)];
+  float* to = adds ? scratch.sum.data() : gradient(node.in, first_group);
+  for (int group = 0; group < groups; group += kGroups)
+    lane_kernels_.conv(node.backward, std::min(kGroups, groups - group),
+                       gradient(node.out, first_group + group),
+                       to + group_stride(node.in) * cast(group));
+  if (!adds) return;
+  float* sum = gradient(node.in, first_group);
+  lane_kernels_.add(node.channels * node.area * cast(groups), sum, to, sum);
+}
+
+void TrainingPass::loss(const Op& op, const Batch& batch, int group) {
+  const auto stride = static_cast<int>(lanes_);
+  float* grad = gradient(graph_.logits, group);
+  const float* logits = value(graph_.logits, group);
+  std::fill_n(grad, group_stride(graph_.logits), 0.0f);
+  double sum = 0;
+  std::uint64_t correct = 0;
+  const int count = valid(batch, group);
+  for (int l = 0; l < count; ++l) {
+    const device::Strided<const float> row{logits + l, stride};
+    const device::Strided<float> to{grad + l, stride};
+    const int label = batch.labels[cast(group) * lanes_ + cast(l)];
+    const float value = op.loss == LossKind::cross_entropy
+                            ? device::cross_entropy(row, graph_.classes, label, op.scale, to)
+                            : device::margin_loss(row, graph_.classes, label, op.scale, to);
+    sum += double{value};
+    if (op.counts && device::argmax_or_invalid(row, graph_.classes) == label) ++correct;
+  }
+  Result& result = results_[cast(group)];
+  result.loss += double{op.share} * sum;
+  result.correct += correct;
+}
+
+/// A fresh start every step: the step takes the place of the restart in the counter.
+void TrainingPass::random_start(const Batch& batch, int group) {
+  const std::size_t pixels = graph_.values[0].size;
+  const float* clean = clean_.data() + group_stride(0) * cast(group);
+  float* image = value(0, group);
+  std::vector<float> centre(pixels), start(pixels);
+  for (std::size_t l = 0; l < lanes_; ++l) {
+    for (std::size_t p = 0; p < pixels; ++p) centre[p] = clean[p * lanes_ + l];
+    attack_detail::random_start(batch.attack.kind, centre, static_cast<float>(batch.attack.epsilon),
+                                batch.seed, batch.ids[cast(group) * lanes_ + l],
+                                static_cast<std::uint32_t>(batch.step), start);
+    for (std::size_t p = 0; p < pixels; ++p) image[p * lanes_ + l] = start[p];
+  }
+}
+
+void TrainingPass::clear_results() { std::fill(results_.begin(), results_.end(), Result{}); }
+
+TrainingPass::Result TrainingPass::result(int groups) const {
+  Result total;
+  for (int group = 0; group < groups; ++group) {
+    total.loss += results_[cast(group)].loss;
+    total.correct += results_[cast(group)].correct;
+  }
+  return total;
+}
+
+void TrainingPass::combine_forward(int index, std::size_t images, int groups) {
+  const TrainNorm& norm = graph_.norms[cast(index)];
+  NormState& state = parameters_.norm(index);
+  const double count = static_cast<double>(images) * static_cast<double>(norm.area);
+  for (std::size_t c = 0; c < norm.channels; ++c) {
+    double first = 0, second = 0;
+    for (int group = 0; group < groups; ++group) {
+      const double* sums = sums_[cast(index)].data() + (cast(group) * norm.channels + c) * 2;
+      first += sums[0];
+      second += sums[1];
+    }
+    // The sums are of x − running mean: close enough to the mean for no digit to be lost.
+    const double offset = first / count;
+    const double mean = double{state.running_mean[c]} + offset;
+    const double variance = std::max(second / count - offset * offset, 0.0);
+    const double inverse = 1.0 / std::sqrt(variance + norm.eps);
+    const double gamma = parameters_.values()[norm.gamma + c];
+    const double beta = parameters_.values()[norm.beta + c];
+    state.inverse[c] = inverse;
+    state.mean[c] = static_cast<float>(mean);
+    state.scale[c] = static_cast<float>(gamma * inverse);
+    state.shift[c] = static_cast<float>(beta - mean * gamma * inverse);
+    const auto moved = [&](float old, double now) {
+      return static_cast<float>((1 - norm.momentum) * double{old} + norm.momentum * now);
+    };
+    state.running_mean[c] = moved(state.running_mean[c], mean);
+    state.running_var[c] = moved(state.running_var[c], variance * count / (count - 1));
+  }
+}
+
+void TrainingPass::combine_backward(int index, std::size_t images, int groups, bool weights,
+                                    bool accumulate) {
+  const TrainNorm& norm = graph_.norms[cast(index)];
+  NormState& state = parameters_.norm(index);
+  const double count = static_cast<double>(images) * static_cast<double>(norm.area);
+  for (std::size_t c = 0; c < norm.channels; ++c) {
+    double sum = 0, product = 0;
+    for (int group = 0; group < groups; ++group) {
+      const double* sums = sums_[cast(index)].data() + (cast(group) * norm.channels + c) * 2;
+      sum += sums[0];
+      product += sums[1];
+    }
+    const double inverse = state.inverse[c];
+    state.backward[c] = {state.scale[c], static_cast<float>(sum / count), state.mean[c],
+                         static_cast<float>(product * inverse * inverse / count)};
+    if (!weights) continue;
+    float& gamma = parameters_.gradients()[norm.gamma + c];
+    float& beta = parameters_.gradients()[norm.beta + c];
+    gamma = static_cast<float>((accumulate ? double{gamma} : 0.0) + product * inverse);
+    beta = static_cast<float>((accumulate ? double{beta} : 0.0) + sum);
+  }
+}
+
+}  // namespace smoothcert::cpu
