@@ -48,7 +48,9 @@ SMOOTHCERT_LEAF Half2 max_across(Half2 a, Half2 b) {
 /// conv1, ReLU and pooling of double tile J from quads 2J..2J+3 of `cells`; `b` holds the 20
 /// fragments of conv1. `carried` holds channel 4 of an even J to the next one.
 SMOOTHCERT_LEAF void conv1_tile(const Half2 (&cells)[14][4], const Half2 (&b)[20][2],
-                                uint4 epilogue, int J, Half2 (&carried)[2], PooledRow& out) {
+                                const uint4* groups, int lane, int J, Half2 (&carried)[2],
+                                PooledRow& out) {
+  const uint4 epilogue = lane_group(groups, kFragmentPairs, lane);
   SMOOTHCERT_UNROLL
   for (int a = 0; a < 2; ++a) {
     Half2 d[4][2] = {};

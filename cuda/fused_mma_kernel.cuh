@@ -21,13 +21,18 @@ struct FusedParams {
   int classes = 0;
 };
 
-/// What one warp keeps in shared memory.
+/// What one warp keeps in shared memory. Its place in the batch is here rather than in registers,
+/// where the hot loop would spill it.
 template <class Noise>
 struct WarpState {
   device::PhiloxGroup groups[kImageGroups];
   typename Noise::PixelQuad pixels[kImageGroups];
-  std::uint32_t votes[18];  ///< classes and, at `classes`, invalid
-  std::uint32_t tiles_left, padding;
+  std::uint32_t votes[17];      ///< classes and, at `classes`, invalid
+  FusedStream stream;           ///< of the tile at hand
+  std::uint32_t remaining;      ///< samples of the segment from this tile on
+  std::uint32_t tiles;          ///< of the segment, that this warp has yet to do
+  std::uint32_t segment, tile;  ///< next segment, next tile
+  std::uint32_t end;            ///< where this warp's tiles end
 };
 
 template <class Noise, int kWarps>
@@ -41,12 +46,11 @@ struct FusedShared {
 /// Noise of the four pixels j of row quad q into the H half of their quads.
 template <class Noise>
 SMOOTHCERT_LEAF void generate_cells(const FusedParams& params, const std::uint32_t* hot,
-                                    FusedStream stream, const LaneSamples& samples,
-                                    const WarpState<Noise>& warp, int q, int j, int t,
-                                    Half2 (&cells)[14][4]) {
+                                    const LaneSamples& samples, const WarpState<Noise>& warp, int q,
+                                    int j, int t, Half2 (&cells)[14][4]) {
   const int group = (4 * q + t) * kGroupsPerRow + j;
   FourCells made;
-  Noise::generate(params.noise, hot, stream, samples, static_cast<std::uint32_t>(group),
+  Noise::generate(params.noise, hot, warp.stream, samples, static_cast<std::uint32_t>(group),
                   warp.groups[group], warp.pixels[group], made);
   SMOOTHCERT_UNROLL
   for (int c = 0; c < 2; ++c) {
@@ -55,23 +59,23 @@ SMOOTHCERT_LEAF void generate_cells(const FusedParams& params, const std::uint32
   }
 }
 
-/// Votes of samples first + g and first + g + 8; `remaining` samples of the tile exist.
+/// Votes of the samples of the tile that warp.stream names.
 template <class Noise, int kWarps>
 SMOOTHCERT_LEAF void fused_tile(const FusedParams& params, FusedShared<Noise, kWarps>& shared,
-                                WarpState<Noise>& warp, const LaneStash<kWarps * 32>& stash,
-                                FusedStream stream, std::uint32_t first, std::uint32_t remaining) {
+                                WarpState<Noise>& warp, const LaneStash<kWarps * 32>& stash) {
   const int lane = static_cast<int>(threadIdx.x % 32), t = lane % 4, g = lane / 4;
   const uint4* groups = shared.fragments;
   const auto* hot = reinterpret_cast<const std::uint32_t*>(shared.table);
   LaneSamples samples;
-  samples.first = first + static_cast<std::uint32_t>(g);
   for (int s = 0; s < 2; ++s) {
-    samples.half[s] = device::philox_sample(params.noise.keys, stream.image, samples.first + 8 * s);
+    samples.half[s] =
+        device::philox_sample(params.noise.keys, warp.stream.image,
+                              warp.stream.first_sample + static_cast<std::uint32_t>(g + 8 * s));
   }
   Half2 cells[14][4];
   SMOOTHCERT_UNROLL
   for (int j = 0; j < kGroupsPerRow; ++j) {
-    generate_cells(params, hot, stream, samples, warp, 0, j, t, cells);
+    generate_cells(params, hot, samples, warp, 0, j, t, cells);
   }
   SMOOTHCERT_LOOP
   for (int i = 0; i < 6; ++i) {
@@ -81,7 +85,6 @@ SMOOTHCERT_LEAF void fused_tile(const FusedParams& params, FusedShared<Noise, kW
       Half2 b[20][2];
       SMOOTHCERT_UNROLL
       for (int f = 0; f < 10; ++f) load_pair(groups, f, lane, b[2 * f], b[2 * f + 1]);
-      const uint4 epilogue = lane_group(groups, kFragmentPairs, lane);
       SMOOTHCERT_UNROLL
       for (int c = 0; c < 14; ++c) {
         cells[c][0] = cells[c][2];
@@ -92,9 +95,9 @@ SMOOTHCERT_LEAF void fused_tile(const FusedParams& params, FusedShared<Noise, kW
         // Just in time: making the row's noise ahead of its products would need its registers.
         SMOOTHCERT_UNROLL
         for (int j = J == 0 ? 0 : J + 1; j < J + 2; ++j) {
-          generate_cells(params, hot, stream, samples, warp, i + 1, j, t, cells);
+          generate_cells(params, hot, samples, warp, i + 1, j, t, cells);
         }
-        conv1_tile(cells, b, epilogue, J, carried, pooled);
+        conv1_tile(cells, b, groups, lane, J, carried, pooled);
       }
     }
     // Tile row i feeds the output row pairs i, i − 1 and i − 2.
@@ -126,22 +129,52 @@ SMOOTHCERT_LEAF void fused_tile(const FusedParams& params, FusedShared<Noise, kW
   SMOOTHCERT_UNROLL
   for (int r = 0; r < 2; ++r) {
     const int vote = quad_vote(logits, r, t);
-    if (t == r && static_cast<std::uint32_t>(g + 8 * r) < remaining) {
+    if (t == r && static_cast<std::uint32_t>(g + 8 * r) < warp.remaining) {
       atomicAdd(&warp.votes[vote < 0 ? params.classes : vote], 1u);
     }
   }
 }
 
-/// The warp's own copy of a segment's image, with the part of Philox that its samples share.
+/// Readies the warp for its tiles of the next segment: its own copy of the image, with the part of
+/// Philox that all samples share.
 template <class Noise>
-SMOOTHCERT_LEAF void enter_segment(const FusedParams& params, const VoteSegment& segment,
-                                   const std::uint8_t* pixels, WarpState<Noise>& warp, int lane) {
+SMOOTHCERT_LEAF void enter_segment(const FusedParams& params, WarpState<Noise>& warp, int lane) {
+  const FusedBatch& batch = params.batch;
+  const std::uint32_t index = warp.segment, tile = warp.tile, end = warp.end;
+  const VoteSegment segment = batch.segments[index];
+  const std::uint8_t* pixels = batch.pixels + std::size_t{index} * kImagePixels;
   for (int i = lane; i < kImageGroups; i += 32) {
     warp.groups[i] = device::philox_group(params.noise.keys, segment.purpose, segment.image,
                                           static_cast<std::uint32_t>(i));
     warp.pixels[i] = Noise::load_pixels(params.noise, pixels + 4 * i);
   }
   for (int c = lane; c <= params.classes; c += 32) warp.votes[c] = 0;
+  __syncwarp();  // everybody has read where the warp stands
+  if (lane == 0) {
+    const std::uint32_t first = batch.tiles[index], next = batch.tiles[index + 1];
+    const std::uint32_t last = next < end ? next : end, done = (tile - first) * 16;
+    const std::uint32_t segment_end =
+        index + 1 < batch.count ? batch.segments[index + 1].begin : batch.samples;
+    warp.stream = {segment.image, segment.purpose, segment.first_sample + done};
+    warp.remaining = segment_end - segment.begin - done;
+    warp.tiles = last - tile;
+    warp.segment = index + 1;
+    warp.tile = last;
+  }
+}
+
+/// Adds the warp's votes to the batch's.
+template <class Noise>
+SMOOTHCERT_LEAF void leave_segment(const FusedParams& params, const WarpState<Noise>& warp,
+                                   int lane) {
+  for (int c = lane; c <= params.classes; c += 32) {
+    const std::uint32_t votes = warp.votes[c];
+    if (votes != 0) {
+      const std::size_t segment = warp.segment - 1;
+      atomicAdd(&params.batch.counts[segment * static_cast<std::size_t>(params.classes + 1) + c],
+                static_cast<unsigned long long>(votes));
+    }
+  }
 }
 
 /// Segment that holds this tile.
@@ -186,38 +219,33 @@ __global__ void __launch_bounds__(kWarps * 32, 1)
   const unsigned warp_index = threadIdx.x / 32;
   WarpState<Noise>& warp = shared->warps[warp_index];
   const LaneStash<kWarps * 32> stash{shared->stash + threadIdx.x};
-  const std::uint64_t tiles = batch.tiles[batch.count];
-  const std::uint64_t workers = std::uint64_t{gridDim.x} * kWarps;
-  const std::uint64_t worker = std::uint64_t{blockIdx.x} * kWarps + warp_index;
-  auto tile = static_cast<std::uint32_t>(tiles * worker / workers);
-  const auto end = static_cast<std::uint32_t>(tiles * (worker + 1) / workers);
-  if (tile >= end) return;
-  std::uint32_t index = segment_of_tile(batch, tile);
+  if (lane == 0) {
+    const std::uint64_t tiles = batch.tiles[batch.count];
+    const std::uint64_t workers = std::uint64_t{gridDim.x} * kWarps;
+    const std::uint64_t worker = std::uint64_t{blockIdx.x} * kWarps + warp_index;
+    warp.tile = static_cast<std::uint32_t>(tiles * worker / workers);
+    warp.end = static_cast<std::uint32_t>(tiles * (worker + 1) / workers);
+    warp.segment = segment_of_tile(batch, warp.tile);
+  }
+  __syncwarp();
   SMOOTHCERT_LOOP
-  while (tile < end) {
-    const VoteSegment segment = batch.segments[index];
-    const std::uint32_t first_tile = batch.tiles[index], next = batch.tiles[index + 1];
-    const std::uint32_t last = next < end ? next : end;
-    const std::uint32_t size =
-        (index + 1 < batch.count ? batch.segments[index + 1].begin : batch.samples) - segment.begin;
-    enter_segment(params, segment, batch.pixels + std::size_t{index} * kImagePixels, warp, lane);
+  while (warp.tile != warp.end) {
+    enter_segment(params, warp, lane);
     __syncwarp();
+    bool more = true;
     SMOOTHCERT_LOOP
-    for (; tile < last; ++tile) {
-      const std::uint32_t done = (tile - first_tile) * 16;
-      fused_tile(params, *shared, warp, stash, FusedStream{segment.image, segment.purpose},
-                 segment.first_sample + done, size - done);
-    }
-    __syncwarp();
-    for (int c = lane; c <= params.classes; c += 32) {
-      const std::uint32_t votes = warp.votes[c];
-      if (votes != 0) {
-        atomicAdd(&batch.counts[std::size_t{index} * (params.classes + 1) + c],
-                  static_cast<unsigned long long>(votes));
+    while (more) {
+      fused_tile(params, *shared, warp, stash);
+      more = warp.tiles > 1;
+      __syncwarp();  // everybody is done with this tile
+      if (lane == 0) {
+        --warp.tiles;
+        warp.stream.first_sample += 16;
+        warp.remaining -= 16;  // of the last tile of a segment never read
       }
+      __syncwarp();
     }
-    // Each lane rewrites only what it alone reads of `votes`; `groups` and `pixels` are shared.
-    ++index;
+    leave_segment(params, warp, lane);
   }
 }
 

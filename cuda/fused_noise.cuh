@@ -24,21 +24,20 @@ inline constexpr int kImageSide = 28, kGroupsPerRow = 7, kImageGroups = 196, kIm
 struct FusedNoise {
   device::PhiloxKeys keys;
   std::uint64_t seed = 0;
-  device::LatticeView table;                        ///< in global memory
-  std::uint32_t column_shift = 0, column_mask = 0;  ///< 32 − L; 2^L − 1 in both halves
-  std::uint32_t fraction_scale = 0;                 ///< 2^L: word·scale moves the fraction up
-  float radius_scale = 0, radius_offset = 0;        ///< −2 ln 2 σ², and 32 times that, negated
+  device::LatticeView table;                         ///< in global memory
+  std::uint32_t log2_columns = 0, column_shift = 0;  ///< L, 32 − L
+  std::uint32_t columns = 0, column_mask = 0;        ///< 2^L; 2^L − 1 in both halves
+  float radius_scale = 0, radius_offset = 0;         ///< −2 ln 2 σ², and 32 times that, negated
 };
 
-/// The image and purpose a warp works on.
+/// What identifies a draw besides the pixel: image, purpose, and the sample of lane group g = 0.
 struct FusedStream {
-  std::uint32_t image, purpose;
+  std::uint32_t image, purpose, first_sample;
 };
 
-/// The two samples of a lane.
+/// The two samples of a lane, g and g + 8.
 struct LaneSamples {
   device::PhiloxSample half[2];
-  std::uint32_t first;  ///< index of sample g; the other one is first + 8
 };
 
 /// The cells of two samples: [cell][sample].
@@ -64,12 +63,14 @@ struct LatticeNoise {
   SMOOTHCERT_LEAF std::uint32_t draw_pair(const FusedNoise& noise, const std::uint32_t* hot,
                                           std::uint32_t u0, std::uint32_t u1,
                                           std::uint32_t& equal) {
-    const std::uint32_t c0 = u0 >> noise.column_shift, c1 = u1 >> noise.column_shift;
-    const std::uint32_t h0 = hot[c0], h1 = hot[c1];
-    // fraction > threshold exactly when the shifted word exceeds the whole entry
-    const std::uint32_t f0 = u0 * noise.fraction_scale, f1 = u1 * noise.fraction_scale;
-    equal = min3(equal, f0 ^ h0, f1 ^ h1);
-    const std::uint32_t v0 = f0 > h0 ? h0 : c0, v1 = f1 > h1 ? h1 : c1;
+    // Turned by L bits a word reads (fraction, column), as an entry reads (threshold, alias): the
+    // smaller of the two ends in the column where the fraction is below the threshold, in the alias
+    // where it is above.
+    const std::uint32_t r0 = rotate_left(u0, noise.log2_columns);
+    const std::uint32_t r1 = rotate_left(u1, noise.log2_columns);
+    const std::uint32_t h0 = hot[u0 >> noise.column_shift], h1 = hot[u1 >> noise.column_shift];
+    equal = min3(equal, r0 ^ h0, r1 ^ h1);
+    const std::uint32_t v0 = r0 < h0 ? r0 : h0, v1 = r1 < h1 ? r1 : h1;
     return permute_bytes(v0, v1, 0x5410) & noise.column_mask;
   }
 
@@ -82,9 +83,10 @@ struct LatticeNoise {
   }
 
   /// The rare case that a word equals its threshold (about once in a million): all four again.
-  SMOOTHCERT_COLD uint2 resolve(const FusedNoise& noise, FusedStream stream,
-                                               std::uint32_t sample, std::uint32_t group) {
+  SMOOTHCERT_COLD uint2 resolve(const FusedNoise& noise, const FusedStream& stream,
+                                std::uint32_t sample, std::uint32_t group) {
     std::uint32_t columns[2] = {0, 0};
+    sample += stream.first_sample;
     const device::PhiloxWords words =
         device::philox_at(noise.seed, stream.purpose, stream.image, sample, group);
     for (int i = 0; i < 4; ++i) {
@@ -99,22 +101,28 @@ struct LatticeNoise {
   }
 
   SMOOTHCERT_LEAF void generate(const FusedNoise& noise, const std::uint32_t* hot,
-                                FusedStream stream, const LaneSamples& samples, std::uint32_t group,
-                                const device::PhiloxGroup& groups, const PixelQuad& pixels,
-                                FourCells& out) {
+                                const FusedStream& stream, const LaneSamples& samples,
+                                std::uint32_t group, const device::PhiloxGroup& groups,
+                                const PixelQuad& pixels, FourCells& out) {
+    std::uint32_t columns[2][2], equal = ~0u;
     SMOOTHCERT_UNROLL
     for (int s = 0; s < 2; ++s) {
       const device::PhiloxWords u = device::philox_join(noise.keys, groups, samples.half[s]);
-      std::uint32_t equal = ~0u;
-      std::uint32_t first = draw_pair(noise, hot, u.v[0], u.v[1], equal);
-      std::uint32_t second = draw_pair(noise, hot, u.v[2], u.v[3], equal);
-      if (equal < noise.fraction_scale) {
-        const uint2 exact = resolve(noise, stream, samples.first + 8 * s, group);
-        first = exact.x;
-        second = exact.y;
+      columns[s][0] = draw_pair(noise, hot, u.v[0], u.v[1], equal);
+      columns[s][1] = draw_pair(noise, hot, u.v[2], u.v[3], equal);
+    }
+    if (equal < noise.columns) {
+      const std::uint32_t g = threadIdx.x % 32 / 4;
+      for (std::uint32_t s = 0; s < 2; ++s) {
+        const uint2 exact = resolve(noise, stream, g + 8 * s, group);
+        columns[s][0] = exact.x;
+        columns[s][1] = exact.y;
       }
-      out.cell[0][s] = cell(first, pixels.pair[0]);
-      out.cell[1][s] = cell(second, pixels.pair[1]);
+    }
+    SMOOTHCERT_UNROLL
+    for (int s = 0; s < 2; ++s) {
+      SMOOTHCERT_UNROLL
+      for (int c = 0; c < 2; ++c) out.cell[c][s] = cell(columns[s][c], pixels.pair[c]);
     }
   }
 };
@@ -139,7 +147,7 @@ struct GaussianNoise {
     return device::fused_multiply_add(radius, trig, pixel);
   }
 
-  SMOOTHCERT_LEAF void generate(const FusedNoise& noise, const std::uint32_t*, FusedStream,
+  SMOOTHCERT_LEAF void generate(const FusedNoise& noise, const std::uint32_t*, const FusedStream&,
                                 const LaneSamples& samples, std::uint32_t,
                                 const device::PhiloxGroup& groups, const PixelQuad& pixels,
                                 FourCells& out) {

@@ -15,9 +15,10 @@ FusedNoise fused_noise(const NoiseSpec& spec, const device::LatticeView& table) 
   noise.seed = spec.seed;
   noise.table = table;
   const auto length = static_cast<std::uint32_t>(table.log2_columns);
+  noise.log2_columns = length;
   noise.column_shift = 32 - length;
+  noise.columns = 1u << length;
   noise.column_mask = ((1u << length) - 1) * 0x10001u;
-  noise.fraction_scale = 1u << length;
   const double scale = 2 * std::log(2.0) * spec.sigma * spec.sigma;
   noise.radius_scale = static_cast<float>(-scale);
   // A little more than 32·scale: the argument of the root stays positive for the largest word.

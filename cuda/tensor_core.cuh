@@ -83,6 +83,10 @@ SMOOTHCERT_LEAF std::uint32_t add_clamp_s16x2(std::uint32_t a, std::uint32_t b, 
   return __viaddmin_s16x2_relu(a, b, c);
 }
 
+SMOOTHCERT_LEAF std::uint32_t rotate_left(std::uint32_t a, std::uint32_t bits) {
+  return __funnelshift_l(a, a, bits);
+}
+
 /// The smallest of three.
 SMOOTHCERT_LEAF std::uint32_t min3(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
   return __vimin3_u32(a, b, c);

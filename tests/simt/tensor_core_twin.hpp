@@ -60,6 +60,10 @@ inline std::uint32_t add_clamp_s16x2(std::uint32_t a, std::uint32_t b, std::uint
   return r;
 }
 
+inline std::uint32_t rotate_left(std::uint32_t a, std::uint32_t bits) {
+  return std::rotl(a, static_cast<int>(bits));
+}
+
 inline std::uint32_t min3(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
   const std::uint32_t m = a < b ? a : b;
   return m < c ? m : c;
