@@ -40,13 +40,14 @@ void launch_fused(Stream stream, const FusedParams& params, unsigned blocks) {
 template <class Noise>
 void launch_fused(Stream stream, const FusedParams& params, FusedShape shape) {
   switch (shape.warps) {
+#if defined(__CUDACC__)
     case 12:
       return launch_fused<Noise, 12>(stream, params, shape.blocks);
     case 8:
       return launch_fused<Noise, 8>(stream, params, shape.blocks);
     case 4:
       return launch_fused<Noise, 4>(stream, params, shape.blocks);
-#if !defined(__CUDACC__)
+#else
     case 2:
       return launch_fused<Noise, 2>(stream, params, shape.blocks);
     case 1:

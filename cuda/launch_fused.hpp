@@ -34,7 +34,7 @@ struct FusedModel {
   int classes = 0;
 };
 
-/// How wide to launch: blocks of `warps` warps (4, 8 or 12; the emulator also takes 1 and 2).
+/// How wide to launch: blocks of `warps` warps (4, 8 or 12; 1 or 2 in the emulator).
 struct FusedShape {
   unsigned blocks = 1;
   int warps = 12;
