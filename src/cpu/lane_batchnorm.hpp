@@ -17,18 +17,25 @@ SMOOTHCERT_HD double sum_of_first(Lanes x, int valid) {
   return sum;
 }
 
-void channel_moments(std::size_t channels, std::size_t area, int valid, const float* shift,
-                     const float* in, double* sums) {
-  for (std::size_t c = 0; c < channels; ++c) {
-    const Lanes s = broadcast(shift[c]);
-    Lanes first[2] = {}, second[2] = {};  // two chains hide the latency of the additions
-    for (std::size_t i = 0; i < area; ++i, in += kLanes) {
-      const Lanes d = load(in) - s;
+/// Two passes: squares of the distance from the group's own mean, so that a channel whose mean is
+/// large against its spread loses no digits.
+void channel_moments(std::size_t channels, std::size_t area, int valid, const float* in,
+                     double* moments) {
+  const double count = static_cast<double>(area) * valid;
+  for (std::size_t c = 0; c < channels; ++c, in += area * kLanes) {
+    Lanes sum[4] = {};  // several chains hide the latency of the additions
+    for (std::size_t i = 0; i < area; ++i) sum[i % 4] = sum[i % 4] + load(in + i * kLanes);
+    const double mean = sum_of_first((sum[0] + sum[1]) + (sum[2] + sum[3]), valid) / count;
+    const Lanes centre = broadcast(static_cast<float>(mean));
+    Lanes first[2] = {}, second[2] = {};
+    for (std::size_t i = 0; i < area; ++i) {
+      const Lanes d = load(in + i * kLanes) - centre;
       first[i % 2] = first[i % 2] + d;
       second[i % 2] = fma(d, d, second[i % 2]);
     }
-    sums[2 * c] = sum_of_first(first[0] + first[1], valid);
-    sums[2 * c + 1] = sum_of_first(second[0] + second[1], valid);
+    const double rest = sum_of_first(first[0] + first[1], valid) / count;
+    moments[2 * c] = double{static_cast<float>(mean)} + rest;
+    moments[2 * c + 1] = sum_of_first(second[0] + second[1], valid) - rest * rest * count;
   }
 }
 

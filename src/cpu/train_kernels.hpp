@@ -69,9 +69,9 @@ struct TrainKernels {
   void (*scale_channels)(std::size_t channels, std::size_t area, const float* scale,
                          const float* in, float* out);
 
-  /// sums[2c], sums[2c + 1] = Σ(x − shift[c]), Σ(x − shift[c])² over the first `valid` lanes.
-  void (*channel_moments)(std::size_t channels, std::size_t area, int valid, const float* shift,
-                          const float* in, double* sums);
+  /// moments[2c], moments[2c + 1] = mean of x and Σ(x − mean)² over the first `valid` lanes.
+  void (*channel_moments)(std::size_t channels, std::size_t area, int valid, const float* in,
+                          double* moments);
   /// sums[2c], sums[2c + 1] = Σdy, Σdy·(x − mean[c]).
   void (*norm_backward_sums)(std::size_t channels, std::size_t area, int valid, const float* mean,
                              const float* in, const float* grad, double* sums);

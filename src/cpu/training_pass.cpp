@@ -170,9 +170,7 @@ void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch&
       forward(node, group);
       break;
     case Op::Kind::moments:
-      kernels_.channel_moments(node.channels, node.area, valid(batch, group),
-                               parameters_.norm(node.norm).running_mean.data(),
-                               value(node.in, group),
+      kernels_.channel_moments(node.channels, node.area, valid(batch, group), value(node.in, group),
                                sums_[cast(node.norm)].data() + cast(group) * 2 * node.channels);
       break;
     case Op::Kind::loss:
@@ -389,16 +387,20 @@ void TrainingPass::combine_forward(int index, std::size_t images, int groups) {
   NormState& state = parameters_.norm(index);
   const double count = static_cast<double>(images) * static_cast<double>(norm.area);
   for (std::size_t c = 0; c < norm.channels; ++c) {
-    double first = 0, second = 0;
+    // Chan, Golub, LeVeque 1983: moments of parts into those of the whole.
+    double mean = 0, squares = 0;
+    const auto part = [&](int group) {
+      return sums_[cast(index)].data() + (cast(group) * norm.channels + c) * 2;
+    };
+    const auto weight = [&](int group) {
+      return static_cast<double>(std::min(lanes_, images - cast(group) * lanes_) * norm.area);
+    };
+    for (int group = 0; group < groups; ++group) mean += part(group)[0] * weight(group) / count;
     for (int group = 0; group < groups; ++group) {
-      const double* sums = sums_[cast(index)].data() + (cast(group) * norm.channels + c) * 2;
-      first += sums[0];
-      second += sums[1];
+      const double distance = part(group)[0] - mean;
+      squares += part(group)[1] + distance * distance * weight(group);
     }
-    // The sums are of x − running mean: close enough to the mean for no digit to be lost.
-    const double offset = first / count;
-    const double mean = double{state.running_mean[c]} + offset;
-    const double variance = std::max(second / count - offset * offset, 0.0);
+    const double variance = std::max(squares / count, 0.0);
     const double inverse = 1.0 / std::sqrt(variance + norm.eps);
     const double gamma = parameters_.values()[norm.gamma + c];
     const double beta = parameters_.values()[norm.beta + c];
