@@ -45,3 +45,14 @@ if(SMOOTHCERT_SIMT_TESTS)
   gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600
     ${_test_environment})
 endif()
+# Instructions per sample, counted by callgrind and compared with tests/golden/instructions.tsv.
+if(NOT SMOOTHCERT_SANITIZE)
+  add_executable(smoothcert_instruction_jobs tests/instructions/jobs.cpp)
+  target_include_directories(smoothcert_instruction_jobs PRIVATE src)
+  target_link_libraries(smoothcert_instruction_jobs PRIVATE smoothcert smoothcert_options)
+  target_compile_definitions(smoothcert_instruction_jobs PRIVATE
+    SMOOTHCERT_BUILD_TYPE="${CMAKE_BUILD_TYPE}")
+  add_test(NAME instruction_counts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/count-instructions
+    --build ${CMAKE_CURRENT_BINARY_DIR})
+  set_tests_properties(instruction_counts PROPERTIES LABELS "cpu" SKIP_RETURN_CODE 77 TIMEOUT 600)
+endif()
