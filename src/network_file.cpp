@@ -1,6 +1,7 @@
 // A network as one safetensors file: tensors under PyTorch's names, everything else as metadata.
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/model_file_kind.hpp"
 #include "safetensors.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
@@ -41,6 +42,13 @@ TrainingRecord parse_record(const std::string& text, const std::string& where) {
 
 }  // namespace
 
+void read_network_metadata(const SafetensorsFile& file, Network& net, const std::string& where) {
+  const auto clamp = file.metadata.find("clamp");
+  net.clamp = clamp == file.metadata.end() || clamp->second != "false";
+  if (const auto training = file.metadata.find("training"); training != file.metadata.end())
+    net.record = parse_record(training->second, where);
+}
+
 void save_network(const Network& net, const std::filesystem::path& file) {
   validate(net, file.string());
   SafetensorsFile out;
@@ -67,15 +75,20 @@ Network network_from_safetensors(std::span<const std::uint8_t> bytes, const std:
     throw Error(e.what());  // the file is damaged; nobody mistyped anything
   }
   net.tensors = std::move(in.tensors);
-  net.clamp = in.metadata["clamp"] != "false";
-  if (const auto training = in.metadata.find("training"); training != in.metadata.end())
-    net.record = parse_record(training->second, where);
+  read_network_metadata(in, net, where);
   validate(net, where);
   return net;
 }
 
 Network load_network(const std::filesystem::path& file) {
-  return network_from_safetensors(read_file(file), file.string());
+  const auto bytes = read_file(file);
+  if (const auto kind = model_file_kind(bytes); kind != ModelFileKind::safetensors) {
+    refuse_legacy_checkpoint(kind, file.string());
+    throw Error(file.string() +
+                ": a PyTorch checkpoint does not say which network it is; say so with --network "
+                "NAME or a description file");
+  }
+  return network_from_safetensors(bytes, file.string());
 }
 
 }  // namespace smoothcert

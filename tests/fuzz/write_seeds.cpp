@@ -6,11 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/zip_archive.hpp"
 #include "data_support.hpp"
+#include "places_support.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "store_support.hpp"
+#include "util/atomic_file.hpp"
 
 namespace {
 
@@ -77,6 +80,21 @@ void results(const fs::path& tsv, const fs::path& store) {
   fs::copy_file(scratch.path("s.sqlite"), store / "store", fs::copy_options::overwrite_existing);
 }
 
+/// What PyTorch wrote, and the pickles in it on their own.
+void checkpoints(const fs::path& folder) {
+  const fs::path golden = test::source_folder() / "tests" / "golden" / "checkpoints";
+  for (const auto& file : fs::directory_iterator(golden)) {
+    const auto bytes = read_file(file.path());
+    test::write_bytes(folder / file.path().filename(), bytes);
+    if (!ZipArchive::looks_like_zip(bytes)) continue;
+    const ZipArchive archive(bytes, file.path().string());
+    for (const ZipEntry& entry : archive.entries())
+      if (entry.name.ends_with("data.pkl"))
+        test::write_bytes(folder / (file.path().stem().string() + ".pkl"),
+                          archive.read(entry, 1 << 20));
+  }
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -86,5 +104,6 @@ int main(int count, char** arguments) {
   networks(folder_of(root, "safetensors"), folder_of(root, "network_spec"));
   sweep(folder_of(root, "sweep"));
   results(folder_of(root, "tsv"), folder_of(root, "store"));
+  checkpoints(folder_of(root, "checkpoint"));
   return 0;
 }

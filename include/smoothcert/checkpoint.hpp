@@ -1,0 +1,41 @@
+// Models that others trained: PyTorch checkpoints and plain safetensors, fitted to a description.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "smoothcert/network.hpp"
+
+namespace smoothcert {
+
+/// A built-in name ("lenet"), or the path of a JSON description (docs/network-format.md). Throws
+/// UsageError, suggesting the nearest name.
+NetworkSpec network_by_name(const std::string& name_or_file);
+
+/// The same network with `(x − mean) / stddev`, per channel, in front. Throws UsageError where it
+/// has such a layer already or the counts differ from its input channels.
+NetworkSpec with_normalization(NetworkSpec spec, std::vector<float> mean,
+                               std::vector<float> stddev);
+
+/// Fits the tensors of `file` to `spec`: a .pt, .pth or .pth.tar of torch.save() since PyTorch 1.6,
+/// or safetensors, told apart by content. Nothing in a checkpoint is executed. The state dict may
+/// be bare or under state_dict, model_state_dict, model or net; its names may share a prefix
+/// (module., 1., 1.module. …). A leading "1." means that a normalisation comes first: its mean and
+/// deviation are taken from the checkpoint's buffers where it has them, and otherwise `spec` must
+/// have a normalize layer. float64, float16 and bfloat16 become float32. `notes`, where given, gets
+/// a line for each thing that was decided for the caller.
+/// Throws Error, one line: names missing and unexpected with the nearest ones; a shape expected and
+/// found; a file that is damaged, of an old format, or that asks for more than data.
+Network load_checkpoint(const std::filesystem::path& file, NetworkSpec spec,
+                        std::vector<std::string>* notes = nullptr);
+/// The same from bytes already read; `where` names them in errors.
+Network checkpoint_from_bytes(std::span<const std::uint8_t> bytes, const std::string& where,
+                              NetworkSpec spec, std::vector<std::string>* notes = nullptr);
+
+/// load_network() where `network` is "", else load_checkpoint() with network_by_name(network).
+Network load_model(const std::filesystem::path& file, const std::string& network,
+                   std::vector<std::string>* notes = nullptr);
+
+}  // namespace smoothcert

@@ -1,0 +1,80 @@
+#include "smoothcert/checkpoint.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "checkpoint/fit.hpp"
+#include "checkpoint/model_file_kind.hpp"
+#include "checkpoint/torch_file.hpp"
+#include "safetensors.hpp"
+#include "smoothcert/error.hpp"
+#include "util/atomic_file.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert {
+
+NetworkSpec network_by_name(const std::string& name_or_file) {
+  const auto names = builtin_network_names();
+  if (std::find(names.begin(), names.end(), name_or_file) != names.end())
+    return builtin_network(name_or_file);
+  const std::filesystem::path file = name_or_file;
+  std::error_code ignored;
+  if (file.extension() != ".json" && !std::filesystem::is_regular_file(file, ignored))
+    throw UsageError(unknown_name_message("network", name_or_file, names) +
+                     "; a description file of that name does not exist either");
+  const auto bytes = read_file(file, std::size_t{16} << 20);
+  return parse_network_spec({bytes.begin(), bytes.end()}, name_or_file);
+}
+
+NetworkSpec with_normalization(NetworkSpec spec, std::vector<float> mean,
+                               std::vector<float> stddev) {
+  if (!spec.layers.empty() && spec.layers.front().kind == LayerKind::normalize)
+    throw UsageError("network '" + spec.name + "' has a normalize layer already");
+  for (Layer& layer : spec.layers)
+    for (int& input : layer.inputs) ++input;  // −1, the image, becomes the normalised image
+  if (!std::all_of(mean.begin(), mean.end(), [](float m) { return std::isfinite(m); }))
+    throw UsageError("network '" + spec.name + "': normalisation needs finite means");
+  Layer normalize;
+  normalize.kind = LayerKind::normalize;
+  normalize.inputs = {-1};
+  normalize.mean = std::move(mean);
+  normalize.stddev = std::move(stddev);
+  spec.layers.insert(spec.layers.begin(), std::move(normalize));
+  infer_shapes(spec);
+  return spec;
+}
+
+Network checkpoint_from_bytes(std::span<const std::uint8_t> bytes, const std::string& where,
+                              NetworkSpec spec, std::vector<std::string>* notes) {
+  std::vector<std::string> unread;
+  std::vector<std::string>& lines = notes != nullptr ? *notes : unread;
+  const ModelFileKind kind = model_file_kind(bytes);
+  refuse_legacy_checkpoint(kind, where);
+  TensorSource source;
+  if (kind == ModelFileKind::torch_zip) {
+    TorchFile file(bytes, where);
+    for (const auto& [name, tensor] : file.tensors()) source.shapes.emplace(name, tensor.shape);
+    source.read = [&](const std::string& name) { return file.read(name); };
+    return fit_network(std::move(spec), source, where, lines);
+  }
+  const SafetensorsFile file = parse_safetensors(bytes, where);
+  for (const auto& [name, tensor] : file.tensors) source.shapes.emplace(name, tensor.shape);
+  source.read = [&](const std::string& name) { return file.tensors.at(name); };
+  Network net = fit_network(std::move(spec), source, where, lines);
+  read_network_metadata(file, net, where);
+  return net;
+}
+
+Network load_checkpoint(const std::filesystem::path& file, NetworkSpec spec,
+                        std::vector<std::string>* notes) {
+  return checkpoint_from_bytes(read_file(file), file.string(), std::move(spec), notes);
+}
+
+Network load_model(const std::filesystem::path& file, const std::string& network,
+                   std::vector<std::string>* notes) {
+  if (network.empty()) return load_network(file);
+  return load_checkpoint(file, network_by_name(network), notes);
+}
+
+}  // namespace smoothcert

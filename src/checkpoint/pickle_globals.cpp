@@ -1,0 +1,129 @@
+#include "checkpoint/pickle_globals.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace smoothcert {
+namespace {
+
+using Kind = PickleValue::Kind;
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kStorages{{
+    {"torch.FloatStorage", "float32"},
+    {"torch.DoubleStorage", "float64"},
+    {"torch.HalfStorage", "float16"},
+    {"torch.BFloat16Storage", "bfloat16"},
+    {"torch.LongStorage", "int64"},
+    {"torch.IntStorage", "int32"},
+    {"torch.ShortStorage", "int16"},
+    {"torch.CharStorage", "int8"},
+    {"torch.ByteStorage", "uint8"},
+    {"torch.BoolStorage", "bool"},
+}};
+
+constexpr std::size_t kLongestKey = 64;  // torch.save() counts: "0", "1", …
+
+constexpr std::string_view kOrderedDict = "collections.OrderedDict", kSize = "torch.Size",
+                           kTensor = "torch._utils._rebuild_tensor_v2",
+                           kParameter = "torch._utils._rebuild_parameter",
+                           kParameterWithState = "torch._utils._rebuild_parameter_with_state";
+
+/// A tuple (or list) of integers that are sizes.
+std::optional<std::vector<std::int64_t>> sizes(const Pickle& pickle, const PickleValue& value) {
+  constexpr std::size_t kMostDimensions = 16;
+  if ((value.kind != Kind::tuple && value.kind != Kind::list) ||
+      value.items.size() > kMostDimensions)
+    return std::nullopt;
+  std::vector<std::int64_t> numbers;
+  for (const ValueId id : value.items) {
+    const PickleValue& number = pickle.at(id);
+    if (number.kind != Kind::integer || number.integer < 0) return std::nullopt;
+    numbers.push_back(number.integer);
+  }
+  return numbers;
+}
+
+/// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])
+std::optional<PickleValue> tensor(const Pickle& pickle, const std::vector<ValueId>& arguments) {
+  if (arguments.size() < 4 || pickle.at(arguments[0]).kind != Kind::storage) return std::nullopt;
+  const PickleValue& offset = pickle.at(arguments[1]);
+  auto shape = sizes(pickle, pickle.at(arguments[2]));
+  auto stride = sizes(pickle, pickle.at(arguments[3]));
+  if (offset.kind != Kind::integer || offset.integer < 0 || !shape || !stride ||
+      shape->size() != stride->size())
+    return std::nullopt;
+  PickleValue value;
+  value.kind = Kind::tensor;
+  value.items = {arguments[0]};
+  value.integer = offset.integer;
+  value.shape = std::move(*shape);
+  value.stride = std::move(*stride);
+  return value;
+}
+
+/// OrderedDict() or OrderedDict([(key, value), …])
+std::optional<PickleValue> ordered_dict(const Pickle& pickle,
+                                        const std::vector<ValueId>& arguments) {
+  PickleValue dict;
+  dict.kind = Kind::dict;
+  if (arguments.empty()) return dict;
+  const PickleValue& pairs = pickle.at(arguments[0]);
+  if (arguments.size() != 1 || pairs.kind != Kind::list) return std::nullopt;
+  for (const ValueId id : pairs.items) {
+    const PickleValue& pair = pickle.at(id);
+    if ((pair.kind != Kind::tuple && pair.kind != Kind::list) || pair.items.size() != 2)
+      return std::nullopt;
+    dict.items.insert(dict.items.end(), pair.items.begin(), pair.items.end());
+  }
+  return dict;
+}
+
+}  // namespace
+
+std::string storage_dtype(std::string_view name) {
+  for (const auto& [storage, dtype] : kStorages)
+    if (name == storage) return std::string(dtype);
+  return "";
+}
+
+bool is_known_global(std::string_view name) {
+  return name == kOrderedDict || name == kSize || name == kTensor || name == kParameter ||
+         name == kParameterWithState || !storage_dtype(name).empty();
+}
+
+std::optional<PickleValue> call_global(const Pickle& pickle, std::string_view name,
+                                       const PickleValue& arguments) {
+  if (arguments.kind != Kind::tuple) return std::nullopt;
+  const auto& items = arguments.items;
+  if (name == kOrderedDict) return ordered_dict(pickle, items);
+  if (name == kTensor) return tensor(pickle, items);
+  if (name == kSize && items.size() == 1 && sizes(pickle, pickle.at(items[0]))) {
+    PickleValue tuple = pickle.at(items[0]);
+    tuple.kind = Kind::tuple;
+    return tuple;
+  }
+  // A parameter is its tensor; whether it wants a gradient is no concern of ours.
+  if ((name == kParameter || name == kParameterWithState) && !items.empty() &&
+      pickle.at(items[0]).kind == Kind::tensor)
+    return pickle.at(items[0]);
+  return std::nullopt;
+}
+
+std::optional<PickleValue> persistent_storage(const Pickle& pickle, const PickleValue& id) {
+  if (id.kind != Kind::tuple || id.items.size() < 5) return std::nullopt;
+  const PickleValue &what = pickle.at(id.items[0]), &type = pickle.at(id.items[1]),
+                    &key = pickle.at(id.items[2]), &elements = pickle.at(id.items[4]);
+  if (what.kind != Kind::text || what.text != "storage" || type.kind != Kind::global ||
+      storage_dtype(type.text).empty() || key.kind != Kind::text || key.text.size() > kLongestKey ||
+      elements.kind != Kind::integer || elements.integer < 0)
+    return std::nullopt;
+  PickleValue storage;
+  storage.kind = Kind::storage;
+  storage.text = key.text;
+  storage.dtype = storage_dtype(type.text);
+  storage.integer = elements.integer;
+  return storage;
+}
+
+}  // namespace smoothcert

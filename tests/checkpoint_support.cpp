@@ -1,0 +1,107 @@
+#include "checkpoint_support.hpp"
+
+#include <zlib.h>
+
+#include <cstring>
+#include <stdexcept>
+
+namespace smoothcert::test {
+namespace {
+
+std::string little(std::uint64_t value, int width) {
+  std::string bytes;
+  for (int i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i));
+  return bytes;
+}
+
+std::string deflated(const std::string& content) {
+  z_stream z{};
+  if (deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw std::runtime_error("deflateInit2");
+  std::string out(deflateBound(&z, content.size()) + 64, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
+  z.avail_in = static_cast<uInt>(content.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = static_cast<uInt>(out.size());
+  deflate(&z, Z_FINISH);
+  out.resize(z.total_out);
+  deflateEnd(&z);
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> zip_bytes(const std::vector<ZipItem>& items, const std::string& comment) {
+  std::string file, directory;
+  for (const ZipItem& item : items) {
+    const std::string packed = item.deflate ? deflated(item.content) : item.content;
+    const auto crc = item.crc32.value_or(
+        static_cast<std::uint32_t>(::crc32(0, reinterpret_cast<const Bytef*>(item.content.data()),
+                                           static_cast<uInt>(item.content.size()))));
+    const std::uint64_t method = item.method != 0xffff ? item.method : item.deflate ? 8 : 0;
+    const std::string common =
+        little(item.flags, 2) + little(method, 2) + little(0, 4) + little(crc, 4) +
+        little(packed.size(), 4) +
+        little(item.claimed_size.value_or(static_cast<std::uint32_t>(item.content.size())), 4) +
+        little(item.name.size(), 2) + little(0, 2);
+    directory += "PK\1\2" + little(20, 2) + little(20, 2) + common + little(0, 2) + little(0, 2) +
+                 little(0, 2) + little(0, 4) +
+                 little(item.header_at.value_or(static_cast<std::uint32_t>(file.size())), 4) +
+                 item.name;
+    file += "PK\3\4" + little(20, 2) + common + item.name + packed;
+  }
+  const std::string end = "PK\5\6" + little(0, 4) + little(items.size(), 2) +
+                          little(items.size(), 2) + little(directory.size(), 4) +
+                          little(file.size(), 4) + little(comment.size(), 2) + comment;
+  file += directory + end;
+  return {file.begin(), file.end()};
+}
+
+std::string pickled(const std::string& body) { return "\x80\x02" + body + "."; }
+std::string pickled_global(const std::string& module, const std::string& name) {
+  return "c" + module + "\n" + name + "\n";
+}
+std::string pickled_text(const std::string& text) { return "X" + little(text.size(), 4) + text; }
+std::string pickled_int(std::int64_t value) {
+  return "\x8a\x08" + little(static_cast<std::uint64_t>(value), 8);
+}
+std::string pickled_tuple(const std::vector<std::int64_t>& values) {
+  std::string text = "(";
+  for (const auto value : values) text += pickled_int(value);
+  return text + "t";
+}
+std::string pickled_dict(const std::vector<std::pair<std::string, std::string>>& items) {
+  std::string text = "}(";
+  for (const auto& [key, value] : items) text += pickled_text(key) + value;
+  return text + "u";
+}
+std::string pickled_call(const std::string& module, const std::string& name,
+                         const std::string& arguments) {
+  return pickled_global(module, name) + "(" + arguments + "tR";
+}
+
+std::string pickled_tensor(const TensorSpec& tensor) {
+  const std::string storage = "(" + pickled_text("storage") +
+                              pickled_global("torch", tensor.storage) + pickled_text(tensor.key) +
+                              pickled_text("cpu") + pickled_int(tensor.storage_size) + "tQ";
+  return pickled_call("torch._utils", "_rebuild_tensor_v2",
+                      storage + pickled_int(tensor.offset) + pickled_tuple(tensor.shape) +
+                          pickled_tuple(tensor.stride) + "\x89" +
+                          pickled_call("collections", "OrderedDict", ""));
+}
+
+std::vector<std::uint8_t> checkpoint_bytes(const std::string& pickle,
+                                           const std::vector<std::string>& storages) {
+  std::vector<ZipItem> items{{"x/data.pkl", pickle}, {"x/byteorder", "little"}};
+  for (std::size_t i = 0; i < storages.size(); ++i)
+    items.push_back({"x/data/" + std::to_string(i), storages[i]});
+  return zip_bytes(items);
+}
+
+std::string floats(const std::vector<float>& values) {
+  std::string bytes(values.size() * sizeof(float), '\0');
+  if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+}  // namespace smoothcert::test
