@@ -8,6 +8,7 @@
 #include "certify_options.hpp"
 #include "commands.hpp"
 #include "data_options.hpp"
+#include "model_options.hpp"
 #include "options.hpp"
 #include "smoothcert/attack.hpp"
 #include "smoothcert/backend.hpp"
@@ -26,7 +27,7 @@ class AttackCommand : public Command {
  public:
   void define(CLI::App& app) override {
     const std::string group = "Attack";
-    app.add_option("MODEL", model_, "Model file (safetensors)");
+    add_model_options(app, model_);
     app.add_option("--attack", attacks_, "l1, l1-steepest, l2, linf, pgd-l2, pgd-linf")
         ->type_name("NAMES")
         ->delimiter(',')
@@ -54,13 +55,9 @@ class AttackCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    if (model_.empty())
-      throw UsageError(
-          "attack: which model? Give its file, as in 'smoothcert attack "
-          "smoothcert-report/models/normal.safetensors'");
     std::vector<AttackSpec> specs;
     for (const auto& name : attacks_) specs.push_back(make_spec(name));
-    const auto network = load_network(model_);
+    const auto network = load_model(context, model_, "attack");
     const auto data = load_data(context, data_, Splits::test, false).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
@@ -133,7 +130,7 @@ class AttackCommand : public Command {
            "\n";
   }
 
-  std::string model_;
+  ModelOptions model_;
   std::vector<std::string> attacks_ = {"l1", "l1-steepest", "l2", "linf", "pgd-l2", "pgd-linf"};
   double epsilon_ = -1, step_size_ = 0;
   int steps_ = 0, restarts_ = 1;

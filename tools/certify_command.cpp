@@ -8,6 +8,7 @@
 #include "certify_options.hpp"
 #include "commands.hpp"
 #include "data_options.hpp"
+#include "model_options.hpp"
 #include "options.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
@@ -53,7 +54,7 @@ nlohmann::json summary_json(const Summary& s) {
 class CertifyCommand : public Command {
  public:
   void define(CLI::App& app) override {
-    app.add_option("MODEL", model_, "Model file (safetensors)");
+    add_model_options(app, model_);
     app.add_option("--store", store_, "Results store, created where missing, continued otherwise")
         ->type_name("FILE")
         ->capture_default_str();
@@ -72,12 +73,8 @@ class CertifyCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    if (model_.empty())
-      throw UsageError(
-          "certify: which model? Give its file, as in 'smoothcert certify "
-          "smoothcert-report/models/smoothing.safetensors'");
     const auto settings = certify_settings(options_);
-    const auto network = load_network(model_);
+    const auto network = load_model(context, model_, "certify");
     const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
     const auto data = load_data(context, data_, Splits::test, false).test;
     std::string note;
@@ -86,7 +83,7 @@ class CertifyCommand : public Command {
     const auto loaded = backend->load(network);
     const auto all = subset_indices(subset_, data.size());
     CertificationRequest request{
-        network, std::filesystem::path(model_).stem().string(), data, settings, all, {}};
+        network, std::filesystem::path(model_.file).stem().string(), data, settings, all, {}};
     if (!shard_.empty()) {
       request.indices = shard_indices(all, parse_shard(shard_));
       request.all_indices = all;
@@ -127,7 +124,8 @@ class CertifyCommand : public Command {
   }
 
  private:
-  std::string model_, store_ = "results.sqlite", tsv_, shard_;
+  ModelOptions model_;
+  std::string store_ = "results.sqlite", tsv_, shard_;
   CertifyOptions options_;
   SubsetOptions subset_;
   DataOptions data_;

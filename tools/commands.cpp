@@ -40,6 +40,12 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert predict smoothing.safetensors --max 100\n"
        "  smoothcert predict smoothing.safetensors --n 10k --alpha 0.001 --tsv predictions.tsv\n",
        make_predict_command},
+      {"convert", "Step by step", "A PyTorch checkpoint as a model file of ours",
+       "Examples:\n"
+       "  smoothcert convert net.pth.tar --network lenet --sigma 0.5 --out net.safetensors\n"
+       "  smoothcert convert net.pt --network net.json --out net.safetensors\n"
+       "Nothing in a checkpoint is executed. docs/network-format.md describes networks.\n",
+       make_convert_command},
       {"export", "Results", "Runs of a results store, as the field's TSV",
        "Examples:\n"
        "  smoothcert export smoothcert-report               list its runs\n"

@@ -10,6 +10,7 @@ namespace smoothcert::cli {
 std::unique_ptr<Command> make_attack_command();
 std::unique_ptr<Command> make_certify_command();
 std::unique_ptr<Command> make_compare_command();
+std::unique_ptr<Command> make_convert_command();
 std::unique_ptr<Command> make_data_command();
 std::unique_ptr<Command> make_export_command();
 std::unique_ptr<Command> make_info_command();

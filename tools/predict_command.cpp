@@ -7,6 +7,7 @@
 #include "certify_options.hpp"
 #include "commands.hpp"
 #include "data_options.hpp"
+#include "model_options.hpp"
 #include "options.hpp"
 #include "smoothcert/certify.hpp"
 #include "smoothcert/error.hpp"
@@ -20,7 +21,7 @@ class PredictCommand : public Command {
  public:
   void define(CLI::App& app) override {
     options_.settings.n = 1000;
-    app.add_option("MODEL", model_, "Model file (safetensors)");
+    add_model_options(app, model_);
     app.add_option("--tsv", tsv_, "Write the predictions here instead of on stdout")
         ->type_name("FILE");
     add_seed_option(app, options_.settings.seed, "Seed of the noise");
@@ -34,12 +35,8 @@ class PredictCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    if (model_.empty())
-      throw UsageError(
-          "predict: which model? Give its file, as in 'smoothcert predict "
-          "smoothcert-report/models/smoothing.safetensors'");
     const auto settings = certify_settings(options_);
-    const auto network = load_network(model_);
+    const auto network = load_model(context, model_, "predict");
     const auto data = load_data(context, data_, Splits::test, false).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
@@ -84,7 +81,8 @@ class PredictCommand : public Command {
                             correct, wrong, abstained));
   }
 
-  std::string model_, tsv_;
+  ModelOptions model_;
+  std::string tsv_;
   CertifyOptions options_;
   SubsetOptions subset_;
   DataOptions data_;

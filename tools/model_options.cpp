@@ -1,0 +1,67 @@
+#include "model_options.hpp"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+#include "options.hpp"
+#include "smoothcert/checkpoint.hpp"
+#include "smoothcert/error.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+std::vector<float> numbers(const std::string& text) {
+  std::vector<float> values;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    values.push_back(static_cast<float>(parse_number(text.substr(at, end - at), "--normalize")));
+    at = end + 1;
+  }
+  return values;
+}
+
+NetworkSpec described(const ModelOptions& options) {
+  auto spec = network_by_name(options.network);
+  if (options.normalize.empty()) return spec;
+  const auto slash = options.normalize.find('/');
+  if (slash == std::string::npos)
+    throw UsageError(fmt::format("--normalize: '{}' is not MEANS/DEVIATIONS as in 0.1307/0.3081",
+                                 options.normalize));
+  return with_normalization(std::move(spec), numbers(options.normalize.substr(0, slash)),
+                            numbers(options.normalize.substr(slash + 1)));
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("MODEL", options.file,
+                 "Model file: safetensors, or a PyTorch checkpoint (.pt, .pth) with --network");
+  app.add_option("--network", options.network,
+                 "The network in MODEL: a built-in name or a JSON description; needed where MODEL "
+                 "was not written by smoothcert")
+      ->type_name("NAME|FILE");
+  app.add_option("--normalize", options.normalize,
+                 "With --network: per-channel means and deviations applied after the noise")
+      ->type_name("MEANS/STDS");
+}
+
+Network load_model(Context& context, const ModelOptions& options, const std::string& command) {
+  if (options.file.empty())
+    throw UsageError(
+        fmt::format("{0}: which model? Give its file, as in 'smoothcert {0} "
+                    "smoothcert-report/models/smoothing.safetensors'",
+                    command));
+  if (options.network.empty()) {
+    if (!options.normalize.empty())
+      throw UsageError("--normalize goes with --network; this model has its own description");
+    return load_network(options.file);
+  }
+  std::vector<std::string> notes;
+  auto network = load_checkpoint(options.file, described(options), &notes);
+  for (const auto& note : notes) context.console.say(note);
+  return network;
+}
+
+}  // namespace smoothcert::cli
