@@ -56,3 +56,14 @@ if(NOT SMOOTHCERT_SANITIZE)
     --build ${CMAKE_CURRENT_BINARY_DIR})
   set_tests_properties(instruction_counts PROPERTIES LABELS "cpu" SKIP_RETURN_CODE 77 TIMEOUT 600)
 endif()
+
+# Facts about the fused kernels' machine code, compared with the committed ones; needs no GPU.
+find_package(Python3 COMPONENTS Interpreter)
+if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
+  add_test(NAME KernelStatics.AsCommitted COMMAND_EXPAND_LISTS
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/tools/kernel-statics
+            $<FILTER:$<TARGET_OBJECTS:smoothcert_kernels>,INCLUDE,fused>
+            --nvcc ${CMAKE_CUDA_COMPILER_VERSION}
+            --check ${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/fused_static.txt)
+  set_tests_properties(KernelStatics.AsCommitted PROPERTIES LABELS simt SKIP_RETURN_CODE 77)
+endif()

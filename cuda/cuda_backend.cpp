@@ -82,7 +82,8 @@ class CudaModel final : public BackendModel {
       for (const int device : devices_) {
         devices.push_back(make_fused_vote_device(device, *fused, settings));
       }
-      return start_vote_run(std::move(scheduler), std::move(devices), kFusedBatch, kFusedBatch, {});
+      return start_vote_run(std::move(scheduler), std::move(devices), fused->batch, fused->batch,
+                            {});
     }
     std::uint32_t batch = 1u << 15;
     for (const auto& plan : plans_) {
@@ -99,12 +100,11 @@ class CudaModel final : public BackendModel {
   }
 
  private:
-  /// The fused kernel where fast mode was asked for and it fits every device.
+  /// The fused kernel of these settings where it fits every device.
   std::optional<FusedPlan> fused_plan(const VoteSettings& settings, std::string* why_not) const {
-    if (settings.mode != Mode::fast) return std::nullopt;
     std::optional<FusedPlan> fused;
     for (const auto& plan : plans_) {
-      fused = plan_fused(plan->device, plan->plan, settings.noise, why_not);
+      fused = plan_fused(plan->device, plan->plan, settings, why_not);
       if (!fused) break;
     }
     return fused;

@@ -177,16 +177,6 @@ SMOOTHCERT_LEAF void leave_segment(const FusedParams& params, const WarpState<No
   }
 }
 
-/// Segment that holds this tile.
-SMOOTHCERT_HD std::uint32_t segment_of_tile(const FusedBatch& batch, std::uint32_t tile) {
-  std::uint32_t low = 0, high = batch.count;
-  while (high - low > 1) {
-    const std::uint32_t middle = (low + high) / 2;
-    (batch.tiles[middle] <= tile ? low : high) = middle;
-  }
-  return low;
-}
-
 /// Which widths are compiled for which architecture: 12 warps need the 227 KB of compute capability
 /// 9.0, 8 the 163 KB of 8.0; 4 fit everywhere.
 template <int kWarps>

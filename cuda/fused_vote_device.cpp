@@ -11,12 +11,15 @@
 namespace smoothcert::gpu {
 namespace {
 
-constexpr std::size_t kImage = 784;
+cudaDeviceProp properties_of(int device) {
+  cudaDeviceProp properties{};
+  SMOOTHCERT_CUDA(cudaGetDeviceProperties(&properties, device));
+  return properties;
+}
 
 /// As many warps an SM as its shared memory holds; 0 when not even the smallest block fits.
 FusedShape launch_shape(int device, NoiseLaw law) {
-  cudaDeviceProp properties{};
-  SMOOTHCERT_CUDA(cudaGetDeviceProperties(&properties, device));
+  const cudaDeviceProp properties = properties_of(device);
   for (const int warps : {12, 8, 4}) {
     // Which widths exist for which architecture: width_is_built() of the kernel.
     if (warps != 4 && (warps == 12) != (properties.major >= 9)) continue;
@@ -30,7 +33,7 @@ FusedShape launch_shape(int device, NoiseLaw law) {
 class FusedVoteDevice final : public VoteDevice {
  public:
   FusedVoteDevice(int device, const FusedPlan& plan, const VoteSettings& settings)
-      : device_(device), network_(plan.network), settings_(settings) {}
+      : device_(device), plan_(plan), settings_(settings) {}
 
   ~FusedVoteDevice() override {
     cudaSetDevice(device_);
@@ -41,14 +44,19 @@ class FusedVoteDevice final : public VoteDevice {
 
   void prepare(std::uint32_t) override {
     SMOOTHCERT_CUDA(cudaSetDevice(device_));
-    shape_ = launch_shape(device_, settings_.noise.law);
     for (Lane& lane : lanes_) lane = make_lane();
     const cudaStream_t stream = lanes_[0].stream.get();
-    fragments_ = upload(pack_fragments(network_), stream);
     model_.noise = settings_.noise;
-    model_.fragments = fragments_.data();
-    std::copy(std::begin(network_.bias), std::end(network_.bias), model_.bias);
-    model_.classes = network_.classes;
+    if (plan_.half) {
+      shape_ = launch_shape(device_, settings_.noise.law);
+      fragments_ = upload(pack_fragments(*plan_.half), stream);
+      model_.fragments = fragments_.data();
+      std::copy(std::begin(plan_.half->bias), std::end(plan_.half->bias), model_.bias);
+      model_.classes = plan_.classes;
+    } else {
+      shape_.blocks = static_cast<unsigned>(4 * properties_of(device_).multiProcessorCount);
+      weights_ = upload(plan_.exact->weights, stream);
+    }
     if (settings_.noise.law == NoiseLaw::lattice) {
       const LatticeTable& table = *settings_.noise.table;
       hot_ = upload(table.hot, stream);
@@ -65,23 +73,30 @@ class FusedVoteDevice final : public VoteDevice {
     Lane& lane = lanes_[index];
     const cudaStream_t stream = lane.stream.get();
     const std::size_t segments = batch.segments.size();
-    const auto tiles = tile_offsets(batch.segments, batch.samples, 16);
-    lane.counters = segments * static_cast<std::size_t>(network_.classes + 1);
+    const auto tiles =
+        tile_offsets(batch.segments, batch.samples,
+                     plan_.half ? 16 : static_cast<std::uint32_t>(plan_.exact->samples));
+    const std::size_t image = plan_.image_size;
+    lane.counters = segments * static_cast<std::size_t>(plan_.classes + 1);
     std::copy(batch.segments.begin(), batch.segments.end(), lane.host_segments.data());
     std::copy(tiles.begin(), tiles.end(), lane.host_tiles.data());
     for (std::size_t s = 0; s < segments; ++s) {
-      std::copy_n(batch.pixels[s], kImage, lane.host_pixels.data() + s * kImage);
+      std::copy_n(batch.pixels[s], image, lane.host_pixels.data() + s * image);
     }
     copy_to_device(lane.segments.data(), lane.host_segments.data(), segments, stream);
     copy_to_device(lane.tiles.data(), lane.host_tiles.data(), tiles.size(), stream);
-    copy_to_device(lane.pixels.data(), lane.host_pixels.data(), segments * kImage, stream);
+    copy_to_device(lane.pixels.data(), lane.host_pixels.data(), segments * image, stream);
     SMOOTHCERT_CUDA(
         cudaMemsetAsync(lane.counts.data(), 0, lane.counters * sizeof(unsigned long long), stream));
-    count_fused_votes(
-        stream, model_,
-        {lane.segments.data(), lane.tiles.data(), static_cast<std::uint32_t>(segments),
-         batch.samples, lane.pixels.data(), lane.counts.data()},
-        shape_);
+    const FusedBatch on_device{
+        lane.segments.data(), lane.tiles.data(),  static_cast<std::uint32_t>(segments),
+        batch.samples,        lane.pixels.data(), lane.counts.data()};
+    if (plan_.half) {
+      count_fused_votes(stream, model_, on_device, shape_);
+    } else {
+      count_fused_exact_votes(stream, *plan_.exact, weights_.data(), settings_.noise, model_.table,
+                              on_device, shape_.blocks);
+    }
     SMOOTHCERT_CUDA(cudaMemcpyAsync(lane.host_counts.data(), lane.counts.data(),
                                     lane.counters * sizeof(std::uint64_t), cudaMemcpyDeviceToHost,
                                     stream));
@@ -113,42 +128,54 @@ class FusedVoteDevice final : public VoteDevice {
   };
 
   Lane make_lane() const {
-    const auto counters =
-        std::size_t{kMaxSegments} * static_cast<std::size_t>(network_.classes + 1);
+    const auto counters = std::size_t{kMaxSegments} * static_cast<std::size_t>(plan_.classes + 1);
     Lane lane;
     lane.stream = make_stream();
     lane.finished = make_event();
     lane.segments = DeviceBuffer<VoteSegment>(kMaxSegments);
     lane.tiles = DeviceBuffer<std::uint32_t>(kMaxSegments + 1);
-    lane.pixels = DeviceBuffer<std::uint8_t>(kMaxSegments * kImage);
+    lane.pixels = DeviceBuffer<std::uint8_t>(kMaxSegments * plan_.image_size);
     lane.counts = DeviceBuffer<unsigned long long>(counters);
     lane.host_segments = PinnedBuffer<VoteSegment>(kMaxSegments);
     lane.host_tiles = PinnedBuffer<std::uint32_t>(kMaxSegments + 1);
-    lane.host_pixels = PinnedBuffer<std::uint8_t>(kMaxSegments * kImage);
+    lane.host_pixels = PinnedBuffer<std::uint8_t>(kMaxSegments * plan_.image_size);
     lane.host_counts = PinnedBuffer<std::uint64_t>(counters);
     return lane;
   }
 
   int device_;
-  FusedNetwork network_;
+  FusedPlan plan_;
   VoteSettings settings_;
   FusedShape shape_;
   FusedModel model_;
   DeviceBuffer<std::uint32_t> fragments_, hot_, cold_;
+  DeviceBuffer<float> weights_;
   std::array<Lane, 2> lanes_;
 };
 
 }  // namespace
 
-std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan, const NoiseSpec& noise,
-                                    std::string* why_not) {
-  const auto network = match_fused_network(plan, noise, why_not);
-  if (!network) return std::nullopt;
-  if (launch_shape(device, noise.law).warps == 0) {
-    if (why_not) *why_not = "the device has too little shared memory";
-    return std::nullopt;
+std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan,
+                                    const VoteSettings& settings, std::string* why_not) {
+  FusedPlan fused;
+  fused.image_size = plan.input.size();
+  fused.classes = plan.classes;
+  if (settings.mode == Mode::fast) {
+    fused.half = match_fused_network(plan, settings.noise, why_not);
+    if (!fused.half) return std::nullopt;
+    if (launch_shape(device, settings.noise.law).warps == 0) {
+      if (why_not) *why_not = "the device has too little shared memory";
+      return std::nullopt;
+    }
+    fused.kernel = "cuda fused fp16 mma";
+    fused.batch = 1u << 22;
+  } else {
+    fused.exact = make_exact_program(plan, properties_of(device).sharedMemPerBlockOptin, why_not);
+    if (!fused.exact) return std::nullopt;
+    fused.kernel = "cuda exact fused";
+    fused.batch = 1u << 19;
   }
-  return FusedPlan{*network, "cuda fused fp16 mma"};
+  return fused;
 }
 
 std::unique_ptr<VoteDevice> make_fused_vote_device(int device, const FusedPlan& plan,

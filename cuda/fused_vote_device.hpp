@@ -1,9 +1,11 @@
-// Fast mode on one GPU: the fused kernel, with two batches in flight.
+// Votes by one fused kernel on one GPU, with two batches in flight.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "gpu/exact_program.hpp"
 #include "gpu/fused_network.hpp"
 #include "gpu/vote_worker.hpp"
 #include "launch_fused.hpp"
@@ -11,17 +13,21 @@
 
 namespace smoothcert::gpu {
 
-/// Samples of a batch that keep the fused kernel busy for milliseconds: launches cost nothing.
-inline constexpr std::uint32_t kFusedBatch = 1u << 22;
-
-/// The fused kernel of this device ("cuda fused fp16 mma"), or nothing with the reason: the network
-/// does not fit (match_fused_network) or the device cannot hold it.
+/// The fused kernel for a network and these settings: fp16 on tensor cores in fast mode, float32 in
+/// the plan's order in exact mode.
 struct FusedPlan {
-  FusedNetwork network;
-  std::string kernel;
+  std::optional<FusedNetwork> half;   ///< fast mode
+  std::optional<ExactProgram> exact;  ///< exact mode
+  std::string kernel;                 ///< for the record: "cuda fused fp16 mma"
+  std::size_t image_size = 0;
+  int classes = 0;
+  std::uint32_t batch = 0;  ///< samples that keep the kernel busy for milliseconds
 };
-std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan, const NoiseSpec& noise,
-                                    std::string* why_not);
+
+/// Nothing, with the reason, where the network does not fit (match_fused_network,
+/// make_exact_program) or the device cannot hold it.
+std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan,
+                                    const VoteSettings& settings, std::string* why_not);
 
 std::unique_ptr<VoteDevice> make_fused_vote_device(int device, const FusedPlan& plan,
                                                    const VoteSettings& settings);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "abi.hpp"
+#include "gpu/exact_program.hpp"
 #include "gpu/fused_network.hpp"
 #include "gpu/vote_segment.hpp"
 #include "smoothcert/device/lattice_noise.hpp"
@@ -25,6 +26,16 @@ struct FusedBatch {
   unsigned long long* counts = nullptr;  ///< classes + 1 per segment, the last one invalid
 };
 
+/// Segment that holds this tile.
+SMOOTHCERT_HD std::uint32_t segment_of_tile(const FusedBatch& batch, std::uint32_t tile) {
+  std::uint32_t low = 0, high = batch.count;
+  while (high - low > 1) {
+    const std::uint32_t middle = (low + high) / 2;
+    (batch.tiles[middle] <= tile ? low : high) = middle;
+  }
+  return low;
+}
+
 /// The noise and the network of a launch.
 struct FusedModel {
   NoiseSpec noise;
@@ -43,7 +54,13 @@ struct FusedShape {
 /// Dynamic shared memory of a block, bytes.
 std::size_t fused_shared_bytes(NoiseLaw law, int warps);
 
-/// Adds the votes of a batch to batch.counts.
+/// Exact mode in one kernel: adds the votes of a batch to batch.counts. Tiles hold program.samples
+/// samples; `weights` is program.weights in device memory, `blocks` as many as fill the device.
+void count_fused_exact_votes(Stream stream, const ExactProgram& program, const float* weights,
+                             const NoiseSpec& noise, const device::LatticeView& table,
+                             const FusedBatch& batch, unsigned blocks);
+
+/// Fast mode: adds the votes of a batch to batch.counts. Tiles hold 16 samples.
 void count_fused_votes(Stream stream, const FusedModel& model, const FusedBatch& batch,
                        FusedShape shape);
 

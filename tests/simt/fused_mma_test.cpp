@@ -13,27 +13,7 @@ namespace {
 using simt_test::FusedCase;
 using simt_test::PackedNetwork;
 
-std::vector<unsigned long long> reference_counts(const PackedNetwork& packed,
-                                                 const FusedCase& batch) {
-  const auto classes = static_cast<std::size_t>(packed.net.classes);
-  std::vector<unsigned long long> counts(batch.segments.size() * (classes + 1), 0);
-  const auto table = simt_test::view(packed.noise.table.get());
-  for (std::size_t s = 0; s < batch.segments.size(); ++s) {
-    const VoteSegment& segment = batch.segments[s];
-    for (std::uint32_t n = 0; n < batch.size(s); ++n) {
-      const std::uint32_t sample = segment.first_sample + n;
-      const auto input =
-          packed.noise.law == NoiseLaw::lattice
-              ? simt_test::fused_lattice_input(packed.noise, table, batch.image(s), segment.purpose,
-                                               segment.image, sample)
-              : simt_test::fused_gaussian_input(packed.noise, batch.image(s), segment.purpose,
-                                                segment.image, sample);
-      const int vote = reference_vote(simt_test::fused_reference_logits(packed.net, input));
-      ++counts[s * (classes + 1) + (vote < 0 ? classes : static_cast<std::size_t>(vote))];
-    }
-  }
-  return counts;
-}
+using simt_test::fused_reference_counts;
 
 std::vector<unsigned long long> emulated_counts(const PackedNetwork& packed, FusedCase& batch,
                                                 FusedShape shape) {
@@ -55,7 +35,7 @@ TEST(FusedMma, VotesAreThoseOfThePlainComputation) {
       FusedCase batch({21, 16}, simt_test::digit_like_images(2, 3));
       simt::emulation() = {};
       const auto counts = emulated_counts(packed, batch, {1, 1});
-      EXPECT_EQ(counts, reference_counts(packed, batch)) << static_cast<int>(law) << clamp;
+      EXPECT_EQ(counts, fused_reference_counts(packed, batch)) << static_cast<int>(law) << clamp;
       EXPECT_GT(classes_voted(counts), 3u) << "a test that everybody passes";
     }
   }
@@ -66,7 +46,7 @@ TEST(FusedMma, CountsDoNotDependOnTheLaunch) {
   const PackedNetwork packed(plan, simt_test::noise_spec(NoiseLaw::lattice, 1.0, true, 5));
   // Fewer than 16 samples, none, whole tiles, one more; many images and few.
   FusedCase batch({1, 15, 0, 17, 32, 3, 1}, simt_test::digit_like_images(7, 4));
-  const auto expected = reference_counts(packed, batch);
+  const auto expected = fused_reference_counts(packed, batch);
   for (const FusedShape shape : {FusedShape{1, 1}, FusedShape{3, 2}, FusedShape{20, 1}}) {
     simt::emulation() = {};
     simt::emulation().seed = shape.blocks;
@@ -95,7 +75,7 @@ TEST(FusedMma, EqualPixelsAndWordsThatEqualTheirThreshold) {
   packed.noise.table = table;
   simt::emulation() = {};
   const auto counts = emulated_counts(packed, batch, {1, 1});
-  EXPECT_EQ(counts, reference_counts(packed, batch));
+  EXPECT_EQ(counts, fused_reference_counts(packed, batch));
 }
 
 TEST(FusedMma, NanInTheLinearLayerIsInvalid) {
@@ -119,14 +99,14 @@ TEST(FusedMma, ExtremeWeightsStayInRange) {
                              simt_test::noise_spec(NoiseLaw::lattice, 0.5, true, 9));
   FusedCase batch({16}, simt_test::digit_like_images(1, 6));
   simt::emulation() = {};
-  EXPECT_EQ(emulated_counts(packed, batch, {1, 1}), reference_counts(packed, batch));
+  EXPECT_EQ(emulated_counts(packed, batch, {1, 1}), fused_reference_counts(packed, batch));
 }
 
 bool small_case_is_right() {
   const InferencePlan plan = make_inference_plan(simt_test::study_network());
   const PackedNetwork packed(plan, simt_test::noise_spec(NoiseLaw::lattice, 0.5, true, 77));
   FusedCase batch({34, 5}, simt_test::digit_like_images(2, 3));
-  return emulated_counts(packed, batch, {1, 2}) == reference_counts(packed, batch);
+  return emulated_counts(packed, batch, {1, 2}) == fused_reference_counts(packed, batch);
 }
 
 const simt::RegisterMutation kFused("fused mma", [](auto& without, auto seed, auto* barriers) {

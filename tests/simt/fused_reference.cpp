@@ -18,13 +18,26 @@ void pool(const std::vector<double>& in, int side, float gain, float bias, doubl
         return in[static_cast<std::size_t>((2 * y + dy) * side + 2 * x + dx)];
       };
       const double m = std::max(std::max(at(0, 0), at(0, 1)), std::max(at(1, 0), at(1, 1)));
-      const double v = half(gain) * m + half(bias);
+      const double v = double{gain} * m + double{bias};
       out[y * (side / 2) + x] = half(v > 0 ? v : 0);
     }
   }
 }
 
 }  // namespace
+
+gpu::FusedNetwork rounded_to_half(gpu::FusedNetwork net) {
+  const auto round = [](auto& values) {
+    auto* first = reinterpret_cast<float*>(&values);
+    for (std::size_t i = 0; i < sizeof values / sizeof(float); ++i) {
+      first[i] = static_cast<float>(half(first[i]));
+    }
+  };
+  round(net.conv1), round(net.gain1), round(net.bias1);
+  round(net.conv2), round(net.gain2), round(net.bias2);
+  round(net.linear);
+  return net;
+}
 
 // The order in which the kernel rounds. conv1: a k16 block is eight rows by two image columns, so a
 // sum is rounded after each pair of columns 2c, 2c + 1. conv2: for each pair of input rows, first
@@ -41,7 +54,7 @@ std::vector<float> fused_reference_logits(const gpu::FusedNetwork& net,
         for (int c = x / 2; c <= (x + 4) / 2; ++c) {
           for (int ky = 0; ky < 5; ++ky) {
             for (int ix = std::max(2 * c, x); ix <= std::min(2 * c + 1, x + 4); ++ix) {
-              sum += half(net.conv1[o][ky * 5 + ix - x]) *
+              sum += double{net.conv1[o][ky * 5 + ix - x]} *
                      input[static_cast<std::size_t>((y + ky) * 28 + ix)];
             }
           }
@@ -58,7 +71,7 @@ std::vector<float> fused_reference_logits(const gpu::FusedNetwork& net,
         double sum = 0;
         const auto add = [&](int c, int rows, int ix) {
           for (int iy = std::max(2 * rows, y); iy <= std::min(2 * rows + 1, y + 4); ++iy) {
-            sum += half(net.conv2[o][c][(iy - y) * 5 + ix - x]) *
+            sum += double{net.conv2[o][c][(iy - y) * 5 + ix - x]} *
                    h1[static_cast<std::size_t>(c * 144 + iy * 12 + ix)];
           }
         };
@@ -86,7 +99,7 @@ std::vector<float> fused_reference_logits(const gpu::FusedNetwork& net,
         for (int channel = first; channel <= last; ++channel) {
           for (int x = 0; x < 4; ++x) {
             const int k = channel * 16 + p * 4 + x;
-            sum += half(net.linear[c][k]) * h2[static_cast<std::size_t>(k)];
+            sum += double{net.linear[c][k]} * h2[static_cast<std::size_t>(k)];
           }
         }
         logit = static_cast<float>(sum);

@@ -11,7 +11,11 @@
 
 namespace smoothcert::simt_test {
 
-/// Logits (times the network's power of two) of one noisy input of 784 halves, as doubles.
+/// The network with every weight, gain and bias but the linear layer's biases rounded to fp16.
+gpu::FusedNetwork rounded_to_half(gpu::FusedNetwork net);
+
+/// Logits (times the network's power of two) of one noisy input of 784 halves, as doubles; `net` is
+/// rounded.
 std::vector<float> fused_reference_logits(const gpu::FusedNetwork& net,
                                           const std::vector<double>& input);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cpu/reference_forward.hpp"
+#include "fused_reference.hpp"
 #include "gpu/fused_network.hpp"
 #include "gpu/fused_packing.hpp"
 #include "gpu/vote_tiles.hpp"
@@ -117,5 +118,28 @@ struct PackedNetwork {
   gpu::FusedNetwork net;
   std::vector<std::uint32_t> fragments;
 };
+
+/// The counts of a batch by the plain computation of fused_reference.hpp.
+inline std::vector<unsigned long long> fused_reference_counts(const PackedNetwork& packed,
+                                                              const FusedCase& batch) {
+  const auto classes = static_cast<std::size_t>(packed.net.classes);
+  const gpu::FusedNetwork net = rounded_to_half(packed.net);
+  const auto table = view(packed.noise.table.get());
+  std::vector<unsigned long long> counts(batch.segments.size() * (classes + 1), 0);
+  for (std::size_t s = 0; s < batch.segments.size(); ++s) {
+    const gpu::VoteSegment& segment = batch.segments[s];
+    for (std::uint32_t n = 0; n < batch.size(s); ++n) {
+      const std::uint32_t sample = segment.first_sample + n;
+      const auto input = packed.noise.law == NoiseLaw::lattice
+                             ? fused_lattice_input(packed.noise, table, batch.image(s),
+                                                   segment.purpose, segment.image, sample)
+                             : fused_gaussian_input(packed.noise, batch.image(s), segment.purpose,
+                                                    segment.image, sample);
+      const int vote = reference_vote(fused_reference_logits(net, input));
+      ++counts[s * (classes + 1) + (vote < 0 ? classes : static_cast<std::size_t>(vote))];
+    }
+  }
+  return counts;
+}
 
 }  // namespace smoothcert::simt_test
