@@ -1,13 +1,10 @@
 #include "context.hpp"
 
 namespace smoothcert::gpu {
-namespace {
 
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
-
-}  // namespace
 
 bool cuda_usable(std::string* why) {
   int count = 0;

@@ -133,6 +133,9 @@ DeviceBuffer<T> upload(const std::vector<T>& values, cudaStream_t stream) {
   return buffer;
 }
 
+/// CUDA's version numbers as text: 13000 is "13.0".
+std::string version_text(int version);
+
 /// Whether any device can be used; the reason why not in one line.
 bool cuda_usable(std::string* why);
 

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "context.hpp"
+#include "device_trainer.hpp"
 #include "exact_pass.hpp"
 #include "fused_vote_device.hpp"
+#include "library_engine.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
 #include "vote_device.hpp"
@@ -26,14 +28,24 @@ class CudaModel final : public BackendModel {
   void upload(const Network& net) override {
     validate(net, "network");
     net_.tensors = net.tensors;
+    if (trainer_) trainer_->changed();
     lower();
   }
-  void download(Network& net) const override { net.tensors = net_.tensors; }
+  /// The engine and its algorithms join the record of a network that was trained here.
+  void download(Network& net) const override {
+    net.tensors = net_.tensors;
+    if (!trained_ || net.record.backend.empty()) return;
+    const std::string engine = trainer_->describe();
+    if (net.record.backend.find(engine) == std::string::npos) net.record.backend += "; " + engine;
+  }
   void upload(const OptimizerState& state) override { optimizer_ = state; }
   void download(OptimizerState& state) const override { state = optimizer_; }
 
-  EpochReport train_epoch(const EpochRequest&) override {
-    throw Error("--device cuda: training is not available in this build");
+  EpochReport train_epoch(const EpochRequest& request) override {
+    EpochReport report = trainer().train_epoch(request, net_, optimizer_);
+    trained_ = true;
+    lower();
+    return report;
   }
 
   void forward(std::span<const float> images, std::span<float> logits) override {
@@ -65,9 +77,9 @@ class CudaModel final : public BackendModel {
     }
   }
 
-  void input_gradient(std::span<const float>, std::span<const std::uint8_t>, LossKind,
-                      std::span<float>, std::span<float>) override {
-    throw Error("--device cuda: input gradients are not available in this build");
+  void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
+                      LossKind loss, std::span<float> gradient, std::span<float> logits) override {
+    trainer().input_gradient(net_, images, labels, loss, gradient, logits);
   }
 
   std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
@@ -110,6 +122,12 @@ class CudaModel final : public BackendModel {
     return fused;
   }
 
+  /// Training runs on the first GPU; made when first needed, since votes do without.
+  DeviceTrainer& trainer() {
+    if (!trainer_) trainer_ = std::make_unique<DeviceTrainer>(devices_.front(), net_.spec);
+    return *trainer_;
+  }
+
   void lower() {
     const InferencePlan plan = make_inference_plan(net_);
     plans_.clear();
@@ -120,6 +138,8 @@ class CudaModel final : public BackendModel {
   std::vector<int> devices_;
   std::vector<std::shared_ptr<const DevicePlan>> plans_;
   OptimizerState optimizer_;
+  std::unique_ptr<DeviceTrainer> trainer_;
+  bool trained_ = false;
 };
 
 class CudaBackend final : public Backend {
@@ -133,7 +153,7 @@ class CudaBackend final : public Backend {
   std::string describe() const override {
     std::string text = "cuda, " + describe_device(devices_.front());
     if (devices_.size() > 1) text += ", " + std::to_string(devices_.size()) + " GPUs";
-    return text;
+    return text + ", " + library_versions();
   }
   std::unique_ptr<BackendModel> load(const Network& net) override {
     validate(net, "network");
@@ -153,9 +173,13 @@ std::unique_ptr<Backend> make_cuda_backend(std::string* why) {
 }
 
 std::vector<std::string> describe_cuda() {
-  std::vector<std::string> lines;
+  std::vector<std::string> lines{"CUDA libraries: runtime " + gpu::version_text(CUDART_VERSION) +
+                                 ", " + gpu::library_versions()};
   std::string why;
-  if (!gpu::cuda_usable(&why)) return {"CUDA: " + why};
+  if (!gpu::cuda_usable(&why)) {
+    lines.push_back("CUDA: " + why);
+    return lines;
+  }
   int count = 0;
   SMOOTHCERT_CUDA(cudaGetDeviceCount(&count));
   for (int d = 0; d < count; ++d) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "abi.hpp"
 #include "gpu/train_plan.hpp"
@@ -17,6 +18,9 @@ class LayerEngine {
   virtual ~LayerEngine() = default;
   /// "direct kernels", "cuDNN 9.19.0 fp32, cuBLAS 13.1 fp32"
   [[nodiscard]] virtual std::string describe() const = 0;
+  /// Which algorithm runs each shape prepared so far, for the record; empty where there is no
+  /// choice.
+  [[nodiscard]] virtual std::vector<std::string> algorithms() const { return {}; }
   /// Chooses algorithms and makes room for this shape; before any capture, since it may allocate.
   virtual void prepare(const ConvShape& shape, bool linear) = 0;
 

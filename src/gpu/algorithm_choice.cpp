@@ -1,0 +1,16 @@
+#include "gpu/algorithm_choice.hpp"
+
+namespace smoothcert::gpu {
+
+std::optional<std::size_t> choose_algorithm(std::span<const AlgorithmCandidate> candidates,
+                                            MathPrecision precision, std::size_t workspace_limit) {
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const AlgorithmCandidate& c = candidates[i];
+    if (!c.works || !c.deterministic || c.workspace > workspace_limit) continue;
+    if (c.tensor_cores && precision == MathPrecision::fp32) continue;
+    return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace smoothcert::gpu

@@ -1,0 +1,155 @@
+// Host logic of training on a GPU, which needs no driver: the plan, the schedule, the choice of a
+// library's algorithms.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "gpu/algorithm_choice.hpp"
+#include "gpu/step_schedule.hpp"
+#include "gpu/train_plan.hpp"
+#include "smoothcert/error.hpp"
+
+namespace smoothcert::gpu {
+namespace {
+
+TEST(TrainPlan, EveryTensorHasItsPlaceAndComesBack) {
+  for (const std::string& name : builtin_network_names()) {
+    const Network net = initialise(builtin_network(name), 3);
+    const TrainPlan plan = make_train_plan(net.spec);
+    Network copy = net;
+    for (auto& [tensor, t] : copy.tensors) std::fill(t.data.begin(), t.data.end(), -1.0f);
+    for (const bool trainable : {true, false}) {
+      scatter_tensors(plan, gather_tensors(plan, net, trainable), trainable, copy);
+    }
+    std::set<std::string> planned;
+    for (const TrainTensor& t : plan.tensors) planned.insert(t.name);
+    for (const TensorSlot& slot : tensor_slots(net.spec)) {
+      EXPECT_TRUE(planned.contains(slot.name) || slot.name.ends_with("num_batches_tracked"))
+          << slot.name;
+      EXPECT_EQ(copy.tensors.at(slot.name).data, net.tensors.at(slot.name).data) << slot.name;
+    }
+    Network broken = net;
+    broken.tensors.erase(broken.tensors.begin());
+    EXPECT_THROW(gather_tensors(plan, broken, true), Error);
+  }
+}
+
+TEST(TrainPlan, ValuesDoNotOverlapAndLinesAreWhole) {
+  for (const std::string& name : builtin_network_names()) {
+    const TrainPlan plan = make_train_plan(builtin_network(name));
+    std::vector<int> owner(plan.values, -1);
+    for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+      const TrainLayer& layer = plan.layers[i];
+      if (layer.kind == LayerKind::flatten) {
+        EXPECT_EQ(layer.value, plan.value_of(layer.in));
+        continue;
+      }
+      EXPECT_EQ(layer.value % 32, 0u);
+      for (std::size_t v = 0; v < layer.out_shape.size(); ++v) {
+        int& o = owner.at(layer.value + v);
+        ASSERT_EQ(o, -1) << name << " layer " << i;
+        o = static_cast<int>(i);
+      }
+      EXPECT_GE(layer.value, plan.input.size()) << "the image";
+    }
+  }
+}
+
+TEST(TrainPlan, GradientsFlowOnlyWhereSomethingTrains) {
+  const TrainPlan plan = make_train_plan(builtin_network("convnn"));
+  EXPECT_FALSE(plan.layers.front().in_trains) << "nothing lies below the first convolution";
+  EXPECT_TRUE(plan.layers.back().in_trains);
+  for (const TrainLayer& layer : plan.layers) {
+    EXPECT_TRUE(layer.reached);
+    EXPECT_FALSE(layer.adds_to_in) << "a chain: every value has one reader";
+  }
+}
+
+TEST(TrainPlan, AValueWithTwoReadersGathersItsGradient) {
+  NetworkSpec spec;
+  spec.name = "residual";
+  spec.input = {2, 4, 4};
+  spec.classes = 3;
+  const auto layer = [&](LayerKind kind, const char* name, std::vector<int> inputs, int out) {
+    Layer l;
+    l.kind = kind, l.name = name, l.inputs = std::move(inputs), l.out_channels = out;
+    l.kernel = kind == LayerKind::conv2d ? 3 : 0, l.padding = kind == LayerKind::conv2d ? 1 : 0;
+    spec.layers.push_back(l);
+  };
+  layer(LayerKind::conv2d, "a", {-1}, 2);
+  layer(LayerKind::conv2d, "b", {0}, 2);
+  layer(LayerKind::add, "sum", {0, 1}, 0);
+  layer(LayerKind::add, "twice", {2, 2}, 0);
+  layer(LayerKind::relu, "unused", {0}, 0);
+  layer(LayerKind::flatten, "flatten", {3}, 0);
+  layer(LayerKind::linear, "fc", {5}, 3);
+  infer_shapes(spec);
+  const TrainPlan plan = make_train_plan(spec);
+  EXPECT_FALSE(plan.layers[4].reached) << "no loss depends on it";
+  EXPECT_FALSE(plan.layers[3].adds_to_in);
+  EXPECT_TRUE(plan.layers[3].adds_to_in2) << "the same value twice";
+  EXPECT_FALSE(plan.layers[2].adds_to_in) << "the last reader of a runs first and writes";
+  EXPECT_TRUE(plan.layers[1].adds_to_in) << "the other one adds";
+}
+
+TEST(StepSchedule, AdamsCorrectionsAndTheLearningRateOfEachStep) {
+  Dataset data;
+  TrainRecipe recipe;
+  recipe.batch_size = 4;
+  recipe.cosine = true;
+  const std::vector<std::uint32_t> order(10, 0);
+  const EpochRequest request{.data = data,
+                             .recipe = recipe,
+                             .order = order,
+                             .epoch = 1,
+                             .learning_rate = 0.5,
+                             .total_steps = 6,
+                             .seed = 0,
+                             .on_step = {},
+                             .stop = {}};
+  const auto steps = step_schedule(request, 3);
+  ASSERT_EQ(steps.size(), 3u);
+  for (std::size_t s = 0; s < 3; ++s) {
+    const double t = 4.0 + static_cast<double>(s);
+    const double rate = learning_rate_at(request, 3 + s);
+    EXPECT_FLOAT_EQ(steps[s].sgd.learning_rate, static_cast<float>(rate));
+    EXPECT_FLOAT_EQ(steps[s].adam.step_size,
+                    static_cast<float>(rate / (1 - std::pow(recipe.optimizer.beta1, t))));
+    EXPECT_FLOAT_EQ(steps[s].adam.root_scale,
+                    static_cast<float>(1 / std::sqrt(1 - std::pow(recipe.optimizer.beta2, t))));
+  }
+  EXPECT_GT(steps[0].sgd.learning_rate, steps[2].sgd.learning_rate);
+}
+
+TEST(StepSchedule, MomentsKeepTheirNamesAndShapes) {
+  const Network net = initialise(builtin_network("convnn"), 3);
+  const TrainPlan plan = make_train_plan(net.spec);
+  OptimizerState state;
+  EXPECT_THAT(gather_moments(plan, state, "m"), testing::Each(0.0f));
+  std::vector<float> flat(plan.parameters);
+  for (std::size_t i = 0; i < flat.size(); ++i) flat[i] = static_cast<float>(i);
+  scatter_moments(plan, net.spec, flat, "m", state);
+  EXPECT_EQ(state.slots.at("conv1.weight/m").shape, net.tensors.at("conv1.weight").shape);
+  EXPECT_EQ(gather_moments(plan, state, "m"), flat);
+  state.slots.at("conv1.weight/m").data.pop_back();
+  EXPECT_THROW(gather_moments(plan, state, "m"), Error);
+}
+
+TEST(AlgorithmChoice, TheFirstThatIsDeterministicFitsAndKeepsThePrecision) {
+  using P = MathPrecision;
+  const AlgorithmCandidate list[] = {{0, false, true, false, 0},   // not supported
+                                     {1, true, false, false, 0},   // adds in any order
+                                     {2, true, true, true, 10},    // tensor cores
+                                     {3, true, true, false, 999},  // more workspace than allowed
+                                     {4, true, true, false, 20}};
+  EXPECT_EQ(choose_algorithm(list, P::fp32, 100), 4u);
+  EXPECT_EQ(choose_algorithm(list, P::fp32, 1000), 3u);
+  EXPECT_EQ(choose_algorithm(list, P::tf32, 100), 2u);
+  EXPECT_EQ(choose_algorithm(list, P::tf32, 5), std::nullopt);
+  EXPECT_EQ(choose_algorithm({}, P::fp32, 100), std::nullopt);
+}
+
+}  // namespace
+}  // namespace smoothcert::gpu
