@@ -1,6 +1,7 @@
 # GoogleTest binaries: one for the library, one for kernels in the SIMT emulator.
 find_package(GTest REQUIRED)
 include(GoogleTest)
+include(cmake/GpuTests.cmake)
 set(_test_environment "")
 if(SMOOTHCERT_SANITIZE)
   set(_test_environment ENVIRONMENT

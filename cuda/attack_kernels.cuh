@@ -137,7 +137,8 @@ __device__ __forceinline__ StartGroup start_group(const StartBall& ball, std::ui
 }
 
 /// A point drawn uniformly from the ball around each clean image, clamped; one warp an image. The
-/// counter is (group, sample + global step, data-set index, attack_start).
+/// counter is (group, sample, data-set index, attack_start); with a state its seed and, in the
+/// place of the sample, its global step: a fresh start every step.
 static __global__ void __launch_bounds__(256)
     random_start_kernel(StartBall ball, std::uint64_t seed, std::uint32_t sample,
                         const EpochState* __restrict__ state, const float* __restrict__ clean,
@@ -145,7 +146,10 @@ static __global__ void __launch_bounds__(256)
                         float* __restrict__ images) {
   std::uint32_t image, lane;
   if (!warp_image(n, &image, &lane)) return;
-  if (state) sample += state->global_step + state->step;
+  if (state) {
+    seed = state->seed;
+    sample = state->global_step + state->step;
+  }
   const std::uint32_t id = ids[image], groups = (size + 3) / 4;
   float factor = ball.radius;
   if (ball.norm == Projection::l2) {

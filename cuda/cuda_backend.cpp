@@ -1,4 +1,5 @@
 // The CUDA backend behind the seam.
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -7,7 +8,9 @@
 #include "device_trainer.hpp"
 #include "exact_pass.hpp"
 #include "fused_vote_device.hpp"
+#include "gpu/library_tile.hpp"
 #include "library_engine.hpp"
+#include "library_vote_device.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
 #include "vote_device.hpp"
@@ -15,6 +18,9 @@
 namespace smoothcert {
 namespace gpu {
 namespace {
+
+/// What a run has to say while it goes on: less memory than hoped for.
+void note(const std::string& line) { std::fprintf(stderr, "smoothcert: %s\n", line.c_str()); }
 
 class CudaModel final : public BackendModel {
  public:
@@ -97,18 +103,27 @@ class CudaModel final : public BackendModel {
       return start_vote_run(std::move(scheduler), std::move(devices), fused->batch, fused->batch,
                             {});
     }
+    if (settings.mode == Mode::fast) {
+      const std::uint32_t tile = library_tile(plans_.front()->layout);
+      for (const auto& plan : plans_) devices.push_back(make_library_vote_device(plan, settings));
+      return start_vote_run(std::move(scheduler), std::move(devices), tile, tile, note);
+    }
     std::uint32_t batch = 1u << 15;
     for (const auto& plan : plans_) {
       devices.push_back(make_exact_vote_device(plan, settings));
       batch = std::min(batch, default_vote_batch(*plan));
     }
-    return start_vote_run(std::move(scheduler), std::move(devices), batch, 256, {});
+    return start_vote_run(std::move(scheduler), std::move(devices), batch, 256, note);
   }
 
   std::string describe_votes(const VoteSettings& settings) const override {
     std::string why_not;
     if (const auto fused = fused_plan(settings, &why_not)) return fused->kernel;
-    return "cuda exact direct kernels" + (why_not.empty() ? "" : " (not fused: " + why_not + ")");
+    if (settings.mode == Mode::fast) {
+      if (library_text_.empty()) library_text_ = describe_library_votes(*plans_.front());
+      return library_text_ + " (not fused: " + why_not + ")";
+    }
+    return "cuda exact direct kernels";
   }
 
  private:
@@ -140,6 +155,7 @@ class CudaModel final : public BackendModel {
   OptimizerState optimizer_;
   std::unique_ptr<DeviceTrainer> trainer_;
   bool trained_ = false;
+  mutable std::string library_text_;  // costs a cuDNN handle; depends on the network's shape alone
 };
 
 class CudaBackend final : public Backend {

@@ -44,6 +44,15 @@ static __global__ void __launch_bounds__(256)
   if (i < count) store_gradient(&in_gradient[i], out_gradient[i], add);
 }
 
+static __global__ void __launch_bounds__(256)
+    swap_kernel(float* __restrict__ a, float* __restrict__ b, std::size_t count) {
+  const std::size_t i = flat_index();
+  if (i >= count) return;
+  const float was = a[i];
+  a[i] = b[i];
+  b[i] = was;
+}
+
 /// fmaf(x, scale[c], shift[c]): normalize, and BatchNorm folded for evaluation.
 static __global__ void __launch_bounds__(256)
     affine_kernel(const float* __restrict__ in, const float* __restrict__ scale,

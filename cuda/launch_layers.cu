@@ -45,6 +45,10 @@ void pass_gradient(Stream stream, const float* out_gradient, std::size_t count, 
   SMOOTHCERT_LAUNCH_FLAT(pass_gradient_kernel, count, out_gradient, count, add, in_gradient);
 }
 
+void swap_values(Stream stream, float* a, float* b, std::size_t count) {
+  SMOOTHCERT_LAUNCH_FLAT(swap_kernel, count, a, b, count);
+}
+
 void affine(Stream stream, const float* in, const float* scale, const float* shift,
             const ActivationShape& shape, std::uint32_t n, float* out) {
   const std::size_t count = shape.size() * n;

@@ -38,7 +38,8 @@ void attack_step(Stream stream, AttackKind kind, float length, float epsilon, co
                  const float* clean, std::uint32_t n, std::uint32_t size, float* images);
 
 /// images = points drawn uniformly from the ε-balls around the clean ones, clamped. `sample` is the
-/// counter's: the restart of an attack, or the state's global step (state may be null).
+/// counter's: the restart of an attack. With a state, its seed and global step take the place of
+/// both.
 void random_start(Stream stream, AttackKind kind, float epsilon, std::uint64_t seed,
                   std::uint32_t sample, const EpochState* state, const float* clean,
                   const std::uint32_t* ids, std::uint32_t n, std::uint32_t size, float* images);
@@ -50,6 +51,7 @@ void relu_backward(Stream stream, const float* out, const float* out_gradient, s
 void add(Stream stream, const float* a, const float* b, std::size_t count, float* out);
 void pass_gradient(Stream stream, const float* out_gradient, std::size_t count, bool add,
                    float* in_gradient);
+void swap_values(Stream stream, float* a, float* b, std::size_t count);
 void affine(Stream stream, const float* in, const float* scale, const float* shift,
             const ActivationShape& shape, std::uint32_t n, float* out);
 void affine_backward(Stream stream, const float* out_gradient, const float* scale,

@@ -32,15 +32,20 @@ class StepIssuer {
   [[nodiscard]] float* logit_gradient() const { return m_.network.gradient(plan_, plan_.logits()); }
 
   /// clean_weight · CE(x) + (1 − clean_weight) · CE(x'), each in a pass of its own, as two calls of
-  /// a module would be: BatchNorm sees the clean batch first.
+  /// a module would be: first the attack, then the clean pass, then the one on the attacked images.
   void adversarial() {
     const auto clean_weight = static_cast<float>(recipe_.clean_weight);
-    pass_gradient(stream_, images(), std::size_t{n_} * plan_.input.size(), false, m_.clean);
-    if (clean_weight > 0.0f) train_on_images(clean_weight, false);
+    const std::size_t pixels = std::size_t{n_} * plan_.input.size();
     if (clean_weight < 1.0f) {
+      pass_gradient(stream_, images(), pixels, false, m_.clean);
       attack();
-      train_on_images(1.0f - clean_weight, clean_weight > 0.0f);
     }
+    if (clean_weight > 0.0f) {
+      if (clean_weight < 1.0f) swap_values(stream_, images(), m_.clean, pixels);
+      train_on_images(clean_weight, false);
+      if (clean_weight < 1.0f) swap_values(stream_, images(), m_.clean, pixels);
+    }
+    if (clean_weight < 1.0f) train_on_images(1.0f - clean_weight, clean_weight > 0.0f);
   }
 
   void attack() {
@@ -52,7 +57,7 @@ class StepIssuer {
                                            : attack.step_size > 0 ? attack.step_size
                                                                   : 2.5 * attack.epsilon / steps);
     if (pgd && attack.random_start) {
-      random_start(stream_, attack.kind, epsilon, attack.seed, 0, m_.state, m_.clean, m_.ids, n_,
+      random_start(stream_, attack.kind, epsilon, 0, 0, m_.state, m_.clean, m_.ids, n_,
                    static_cast<std::uint32_t>(plan_.input.size()), images());
     }
     for (int s = 0; s < steps; ++s) {
@@ -113,7 +118,7 @@ std::string step_key(const TrainRecipe& recipe, std::uint32_t n) {
   }
   if (recipe.regime == Regime::adversarial) {
     std::snprintf(text, sizeof text,
-                  " attack=%d loss=%d eps=%a steps=%d size=%a start=%d seed=%llu mode=%d w=%a",
+                  " attack=%d loss=%d eps=%a steps=%d size=%a start=%d mode=%d w=%a",
                   static_cast<int>(a.kind), static_cast<int>(a.loss), a.epsilon, a.steps,
                   a.step_size, a.random_start ? 1 : 0, static_cast<unsigned long long>(a.seed),
                   static_cast<int>(recipe.attack_mode), recipe.clean_weight);

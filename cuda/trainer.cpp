@@ -131,6 +131,7 @@ EpochReport Trainer::train_epoch(const EpochRequest& request, OptimizerState& op
   const NvtxRange range("train epoch");
   const auto start = std::chrono::steady_clock::now();
   check_epoch(spec_, request);
+  if (request.order.empty()) return {};
   const auto batch = static_cast<std::uint32_t>(request.recipe.batch_size);
   batch_memory(static_cast<std::uint32_t>(std::min<std::size_t>(batch, request.order.size())));
   upload_data(request.data);

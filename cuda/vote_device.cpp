@@ -4,6 +4,7 @@
 #include <array>
 
 #include "nvtx.hpp"
+#include "vote_lane.hpp"
 
 namespace smoothcert::gpu {
 namespace {
@@ -15,86 +16,48 @@ class ExactVoteDevice final : public VoteDevice {
 
   ~ExactVoteDevice() override {
     cudaSetDevice(plan_->device);
-    for (const Lane& lane : lanes_) {
-      if (lane.stream) cudaStreamSynchronize(lane.stream.get());
-    }
+    for (const Lane& lane : lanes_) lane.votes.drain();
   }
 
   void prepare(std::uint32_t samples) override {
     SMOOTHCERT_CUDA(cudaSetDevice(plan_->device));
     for (Lane& lane : lanes_) lane = Lane{};  // free the larger try first
-    const std::size_t image = plan_->plan.input.size();
-    const auto counters = std::size_t{kMaxSegments} * static_cast<std::size_t>(classes() + 1);
     for (Lane& lane : lanes_) {
-      lane.stream = make_stream();
-      lane.finished = make_event();
+      lane.votes =
+          VoteLane(plan_->plan.input.size(), static_cast<std::size_t>(plan_->plan.classes));
       lane.values = DeviceBuffer<float>(plan_->layout.total * value_pitch(samples));
-      lane.segments = DeviceBuffer<VoteSegment>(kMaxSegments);
-      lane.pixels = DeviceBuffer<std::uint8_t>(kMaxSegments * image);
-      lane.counts = DeviceBuffer<unsigned long long>(counters);
-      lane.host_segments = PinnedBuffer<VoteSegment>(kMaxSegments);
-      lane.host_pixels = PinnedBuffer<std::uint8_t>(kMaxSegments * image);
-      lane.host_counts = PinnedBuffer<std::uint64_t>(counters);
     }
     if (settings_.noise.law == NoiseLaw::lattice) {
       const LatticeTable& table = *settings_.noise.table;
-      hot_ = upload(table.hot, lanes_[0].stream.get());
-      cold_ = upload(table.cold, lanes_[0].stream.get());
+      hot_ = upload(table.hot, lanes_[0].votes.stream.get());
+      cold_ = upload(table.cold, lanes_[0].votes.stream.get());
       lattice_ = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
     }
   }
 
   std::size_t lanes() const override { return lanes_.size(); }
-  std::uint32_t max_segments() const override { return kMaxSegments; }
+  std::uint32_t max_segments() const override { return VoteLane::kMaxSegments; }
 
   void submit(std::size_t index, const VoteBatch& batch) override {
     const NvtxRange range("submit vote batch");
     Lane& lane = lanes_[index];
-    const cudaStream_t stream = lane.stream.get();
-    const std::size_t image = plan_->plan.input.size(), segments = batch.segments.size();
-    lane.counters = segments * static_cast<std::size_t>(classes() + 1);
-    std::copy(batch.segments.begin(), batch.segments.end(), lane.host_segments.data());
-    for (std::size_t s = 0; s < segments; ++s) {
-      std::copy_n(batch.pixels[s], image, lane.host_pixels.data() + s * image);
-    }
-    copy_to_device(lane.segments.data(), lane.host_segments.data(), segments, stream);
-    copy_to_device(lane.pixels.data(), lane.host_pixels.data(), segments * image, stream);
-    SMOOTHCERT_CUDA(
-        cudaMemsetAsync(lane.counts.data(), 0, lane.counters * sizeof(unsigned long long), stream));
-    const DeviceSegments on_device{lane.segments.data(), static_cast<std::uint32_t>(segments),
-                                   batch.samples, lane.pixels.data(), static_cast<int>(image)};
-    count_exact_votes(stream, plan_->plan, plan_->layout, plan_->params.data(), settings_.noise,
-                      lattice_, on_device, lane.values.data(), lane.counts.data());
-    SMOOTHCERT_CUDA(cudaMemcpyAsync(lane.host_counts.data(), lane.counts.data(),
-                                    lane.counters * sizeof(std::uint64_t), cudaMemcpyDeviceToHost,
-                                    stream));
-    SMOOTHCERT_CUDA(cudaEventRecord(lane.finished.get(), stream));
+    const DeviceSegments on_device = lane.votes.stage(batch);
+    count_exact_votes(lane.votes.stream.get(), plan_->plan, plan_->layout, plan_->params.data(),
+                      settings_.noise, lattice_, on_device, lane.values.data(),
+                      lane.votes.counts.data());
+    lane.votes.finish();
   }
 
   std::span<const std::uint64_t> collect(std::size_t index) override {
     const NvtxRange range("collect vote batch");
-    Lane& lane = lanes_[index];
-    SMOOTHCERT_CUDA(cudaEventSynchronize(lane.finished.get()));
-    return {lane.host_counts.data(), lane.counters};
+    return lanes_[index].votes.collect();
   }
 
  private:
-  static constexpr std::uint32_t kMaxSegments = 1024;
-
   struct Lane {
-    OwnedStream stream;
-    OwnedEvent finished;
+    VoteLane votes;
     DeviceBuffer<float> values;
-    DeviceBuffer<VoteSegment> segments;
-    DeviceBuffer<std::uint8_t> pixels;
-    DeviceBuffer<unsigned long long> counts;
-    PinnedBuffer<VoteSegment> host_segments;
-    PinnedBuffer<std::uint8_t> host_pixels;
-    PinnedBuffer<std::uint64_t> host_counts;
-    std::size_t counters = 0;
   };
-
-  [[nodiscard]] int classes() const { return plan_->plan.classes; }
 
   std::shared_ptr<const DevicePlan> plan_;
   VoteSettings settings_;

@@ -7,6 +7,22 @@
 
 namespace smoothcert::gpu {
 
+namespace {
+
+/// BatchNorm has no variance to train with where the last batch leaves it one value a channel.
+void check_batch_statistics(const NetworkSpec& spec, const EpochRequest& request) {
+  const auto batch = static_cast<std::size_t>(request.recipe.batch_size);
+  if (request.order.empty() || (request.order.size() - 1) % batch != 0) return;
+  for (const Layer& layer : spec.layers) {
+    if (layer.kind == LayerKind::batchnorm && layer.out.height * layer.out.width == 1) {
+      throw UsageError("training: a batch of one image leaves BatchNorm '" + layer.name +
+                       "' a single value per channel; choose another batch size");
+    }
+  }
+}
+
+}  // namespace
+
 void check_epoch(const NetworkSpec& spec, const EpochRequest& request) {
   const Dataset& data = request.data;
   if (!(data.shape == spec.input) || data.classes > spec.classes) {
@@ -14,7 +30,7 @@ void check_epoch(const NetworkSpec& spec, const EpochRequest& request) {
                      "'");
   }
   if (request.recipe.batch_size < 1) throw UsageError("training: the batch size must be positive");
-  if (request.order.empty()) throw UsageError("training: no images");
+  check_batch_statistics(spec, request);
   for (const std::uint32_t index : request.order) {
     if (index >= data.size()) {
       throw UsageError("training: image " + std::to_string(index) + " of " +

@@ -214,9 +214,9 @@ TEST(TrainKernels, RandomStartsFillTheBall) {
     EXPECT_GT(largest, 0.39);
     EXPECT_GT(outer, 8);
     EXPECT_LT(outer, 32);
-    const EpochState state{0, 1, 2};  // a training step: the same counters at its global step
-    random_start(nullptr, AttackKind::pgd_l2, 0.4f, 7, 0, &state, clean.data(), ids.data(), kImages,
-                 kSize, again.data());
+    const EpochState state{7, 1, 2};  // a training step: the same counters at its global step
+    random_start(nullptr, AttackKind::pgd_l2, 0.4f, 99, 0, &state, clean.data(), ids.data(),
+                 kImages, kSize, again.data());
     EXPECT_EQ(again, l2);
   }
 }
@@ -410,6 +410,10 @@ TEST(TrainKernels, ElementwiseLayersForwardAndBackward) {
     out = in;
     add_bias(nullptr, shift.data(), shape, kImages, out.data());
     for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(out[i], in[i] + shift[i / 10 % 3]);
+    std::vector<float> a = in, b = grad;
+    swap_values(nullptr, a.data(), b.data(), count);
+    EXPECT_EQ(a, grad);
+    EXPECT_EQ(b, in);
   }
 }
 

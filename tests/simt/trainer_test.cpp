@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "cpu/training.hpp"
 #include "emulated_device.hpp"
 #include "gpu/step_schedule.hpp"
 #include "kernel_support.hpp"
@@ -110,11 +111,12 @@ struct PlainEpoch {
       net.forward(x, true, true);
     };
     if (recipe.regime == Regime::adversarial) {
+      const Batch bad = attacked(recipe, images, labels);
       if (recipe.clean_weight > 0) {
         pass(images, recipe.clean_weight);
         accuracy.pop_back();
       }
-      pass(attacked(recipe, images, labels), 1 - recipe.clean_weight);
+      pass(bad, 1 - recipe.clean_weight);
     } else {
       pass(images, 1);
     }
@@ -229,6 +231,57 @@ TEST(Trainer, SgdWithMomentumAndDecay) {
   recipe.optimizer.momentum = 0.9;
   recipe.optimizer.weight_decay = 0.01;
   expect_same_epoch(recipe, simt_test::shapes()[0]);
+}
+
+/// The CPU's trainer, from the same seed: the same noise, starts and order of passes.
+TEST(Trainer, AgreesWithTheCpu) {
+  const Dataset data = small_data();
+  std::vector<TrainRecipe> recipes;
+  recipes.push_back(recipe_of(Regime::normal));
+  recipes.push_back(recipe_of(Regime::smoothing));
+  recipes.push_back(recipe_of(Regime::adversarial));
+  recipes.back().clean_weight = 0.4;
+  recipes.push_back(recipe_of(Regime::adversarial));
+  recipes.back().attack.kind = AttackKind::pgd_linf;
+  recipes.back().attack.steps = 2;
+  recipes.back().attack.epsilon = 0.1;
+  recipes.back().attack.random_start = true;
+  recipes.back().attack_mode = ForwardMode::eval;
+  recipes.push_back(recipe_of(Regime::adversarial));
+  recipes.back().attack.kind = AttackKind::pgd_l2;
+  recipes.back().attack.steps = 2;
+  recipes.back().attack.random_start = true;
+  recipes.back().clean_weight = 1;
+  simt_test::use(simt_test::shapes()[1]);
+  ThreadPool pool(1);
+  for (const TrainRecipe& recipe : recipes) {
+    SCOPED_TRACE("recipe " + std::to_string(&recipe - recipes.data()));
+    EpochRequest request = request_of(data, recipe, kOrder);
+    request.seed = 123456789012345u;
+    Network on_cpu = small_network(), on_gpu = on_cpu;
+    OptimizerState cpu_state, gpu_state;
+    cpu_state.step = gpu_state.step = 70000;
+    const EpochReport expected = cpu::train_epoch(on_cpu, cpu_state, pool, request);
+    Trainer trainer(std::make_unique<EmulatedDevice>(), on_gpu.spec);
+    trainer.load(on_gpu);
+    const EpochReport report = trainer.train_epoch(request, gpu_state);
+    trainer.store(on_gpu);
+    EXPECT_EQ(gpu_state.step, cpu_state.step);
+    EXPECT_THAT(report.step_loss,
+                testing::Pointwise(testing::FloatNear(1e-5f), expected.step_loss));
+    EXPECT_EQ(report.step_accuracy, expected.step_accuracy);
+    for (const auto& [name, tensor] : on_cpu.tensors) {
+      EXPECT_THAT(on_gpu.tensors.at(name).data,
+                  testing::Pointwise(testing::FloatNear(2e-5f), tensor.data))
+          << name << ", regime " << static_cast<int>(recipe.regime);
+    }
+    ASSERT_EQ(gpu_state.slots.size(), cpu_state.slots.size());
+    for (const auto& [name, slot] : cpu_state.slots) {
+      EXPECT_THAT(gpu_state.slots.at(name).data,
+                  testing::Pointwise(testing::FloatNear(1e-5f), slot.data))
+          << name;
+    }
+  }
 }
 
 TEST(Trainer, TwoEpochsAreOneInterruptedByAResume) {

@@ -1,0 +1,11 @@
+# Tests that need a GPU; without one they are skipped (SMOOTHCERT_REQUIRE_GPU=1: they fail).
+file(GLOB SMOOTHCERT_GPU_TESTS CONFIGURE_DEPENDS tests/gpu/*_test.cpp tests/gpu/*_test.cu)
+if(SMOOTHCERT_HAVE_CUDA AND SMOOTHCERT_GPU_TESTS)
+  add_executable(smoothcert_gpu_tests ${SMOOTHCERT_GPU_TESTS})
+  set_target_properties(smoothcert_gpu_tests PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+  target_include_directories(smoothcert_gpu_tests PRIVATE tests tests/gpu src cuda
+    ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(smoothcert_gpu_tests PRIVATE smoothcert smoothcert_options GTest::gtest
+    GTest::gmock GTest::gtest_main CUDA::cudart_static Threads::Threads)
+  gtest_discover_tests(smoothcert_gpu_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS gpu TIMEOUT 300)
+endif()

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+#include "gpu/value_layout.hpp"
+
+namespace smoothcert::gpu {
+
+/// How many samples fast mode's library path runs at once: a power of two from 256 to 8192 whose
+/// values take at most 512 MiB. A function of the network alone, since a library's rounding may
+/// depend on it: part of what the base classifier is, and of its description.
+constexpr std::uint32_t library_tile(const ValueLayout& layout) {
+  constexpr std::size_t kBytes = std::size_t{512} << 20;
+  std::uint32_t tile = 8192;
+  while (tile > 256 && tile * layout.total * sizeof(float) > kBytes) tile /= 2;
+  return tile;
+}
+
+}  // namespace smoothcert::gpu

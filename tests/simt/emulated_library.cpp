@@ -1,0 +1,2 @@
+// Fast mode's library path, compiled for the emulator.
+#include "library_pass.cpp"  // NOLINT(bugprone-suspicious-include)
