@@ -246,7 +246,7 @@ class Epoch {
     const bool pgd = is_pgd(attack);
     const double clean = recipe_.clean_weight;
     append(Op::Kind::keep_clean);
-    if (pgd && attack.random_start) append(Op::Kind::random_start);
+    if (pgd && attack.random_start && clean < 1) append(Op::Kind::random_start);
     const int attack_steps = pgd ? attack.steps : 1;
     const double length = !pgd                   ? attack.epsilon
                           : attack.step_size > 0 ? attack.step_size
