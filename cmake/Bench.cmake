@@ -2,11 +2,13 @@
 find_package(benchmark QUIET)
 file(GLOB SMOOTHCERT_BENCH_SOURCES CONFIGURE_DEPENDS bench/*_bench.cpp)
 
-# Stand-alone: prints JSON for bench/compare_certification.
-list(REMOVE_ITEM SMOOTHCERT_BENCH_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/bench/certification_bench.cpp)
-add_executable(certification_bench bench/certification_bench.cpp)
-target_include_directories(certification_bench PRIVATE src)
-target_link_libraries(certification_bench PRIVATE smoothcert smoothcert_options)
+# Stand-alone: each prints JSON for the script bench/compare_<what it measures>.
+foreach(name certification_bench training_bench)
+  list(REMOVE_ITEM SMOOTHCERT_BENCH_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/bench/${name}.cpp)
+  add_executable(${name} bench/${name}.cpp)
+  target_include_directories(${name} PRIVATE src)
+  target_link_libraries(${name} PRIVATE smoothcert smoothcert_options)
+endforeach()
 
 if(benchmark_FOUND)
   foreach(source ${SMOOTHCERT_BENCH_SOURCES})
