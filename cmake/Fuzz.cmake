@@ -32,7 +32,7 @@ target_compile_options(smoothcert_fuzzed PRIVATE -O1 -g1 ${_instrument})
 target_link_libraries(smoothcert_fuzzed PUBLIC ${_libraries})
 
 add_executable(fuzz_write_seeds EXCLUDE_FROM_ALL tests/fuzz/write_seeds.cpp
-  tests/data_support.cpp tests/store_support.cpp tests/places_support.cpp)
+  tests/checkpoint_support.cpp tests/data_support.cpp tests/store_support.cpp tests/places_support.cpp)
 target_compile_options(fuzz_write_seeds PRIVATE -O1 ${_sanitizers})
 target_link_options(fuzz_write_seeds PRIVATE ${_sanitizers})
 target_link_libraries(fuzz_write_seeds PRIVATE smoothcert_fuzzed)

@@ -25,6 +25,12 @@ const char* environment(const char* name) {
   return value != nullptr && *value != '\0' ? value : nullptr;
 }
 
+/// One file in place of a folder.
+bool is_npz(const fs::path& path) {
+  std::error_code ignored;
+  return path.extension() == ".npz" && fs::is_regular_file(path, ignored);
+}
+
 bool is_known(const std::string& name) {
   const auto names = data_set_names();
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -60,7 +66,8 @@ class Search {
       throw UsageError("`digits` is drawn by the program; it is not read from a folder");
     if (!request_.name.empty() && !is_known(request_.name)) {
       std::error_code ignored;
-      if (!request_.dir.empty() || !fs::is_directory(request_.name, ignored)) {
+      if (!request_.dir.empty() ||
+          (!fs::is_directory(request_.name, ignored) && !is_npz(request_.name))) {
         throw UsageError(unknown_name_message("data set", request_.name, data_set_names()) +
                          "; a folder of that name does not exist either");
       }
@@ -90,7 +97,7 @@ class Search {
 
   DataPair from_given_folder() {
     std::error_code ignored;
-    if (!fs::is_directory(request_.dir, ignored)) {
+    if (!fs::is_directory(request_.dir, ignored) && !is_npz(request_.dir)) {
       throw Error(fmt::format("no data in {}: there is no such folder; pass one that holds {}",
                               request_.dir.string(), files_looked_for(name_, request_)));
     }
@@ -140,6 +147,7 @@ class Search {
   DataPair finish(DataPair pair, const fs::path& folder) {
     // Only a name or a folder's own name says what the images are.
     std::string name = name_;
+    if (name.empty() && is_npz(folder)) name = folder.stem().string();
     if (name.empty())
       name = folder.filename().empty() ? folder.parent_path().filename().string()
                                        : folder.filename().string();
@@ -172,7 +180,9 @@ class Search {
 
 }  // namespace
 
-std::vector<std::string> data_set_names() { return {"mnist", "fashion-mnist", "digits"}; }
+std::vector<std::string> data_set_names() {
+  return {"mnist", "fashion-mnist", "cifar10", "cifar100", "digits"};
+}
 
 fs::path default_cache_dir() {
   if (const char* cache = environment("XDG_CACHE_HOME")) return fs::path(cache) / "smoothcert";

@@ -4,7 +4,9 @@
 #include <system_error>
 #include <vector>
 
+#include "data/cifar.hpp"
 #include "data/idx.hpp"
+#include "data/numpy_set.hpp"
 
 namespace smoothcert {
 namespace {
@@ -45,6 +47,18 @@ std::optional<Dataset> idx_split(const fs::path& dir, const char* split,
   return read_idx_split(dir, split, request.classes != 0 ? request.classes : 10);
 }
 
+std::optional<Dataset> numpy_split(const fs::path& dir, const char* split,
+                                   const DataRequest& request) {
+  return read_numpy_split(dir, split, request.classes != 0 ? request.classes : 10,
+                          request.round_to_lattice);
+}
+std::optional<Dataset> cifar10_split(const fs::path& dir, const char* split, const DataRequest&) {
+  return read_cifar_split(dir, split, 10);
+}
+std::optional<Dataset> cifar100_split(const fs::path& dir, const char* split, const DataRequest&) {
+  return read_cifar_split(dir, split, 100);
+}
+
 /// Both splits that are needed, from the first folder that has them.
 std::optional<DataPair> read_splits(const std::vector<fs::path>& dirs, SplitReader read,
                                     const DataRequest& request) {
@@ -60,6 +74,7 @@ std::optional<DataPair> read_splits(const std::vector<fs::path>& dirs, SplitRead
       }
       split->split = train ? "train" : "test";
       split->origin = dir.string();
+      if (split->rounded_to_lattice) split->origin += " (pixels rounded to multiples of 1/255)";
       (train ? pair.train : pair.test) = std::move(*split);
     }
     if (complete) return pair;
@@ -70,26 +85,42 @@ std::optional<DataPair> read_splits(const std::vector<fs::path>& dirs, SplitRead
 std::vector<fs::path> folders(const fs::path& dir, const std::string& name) {
   std::vector<fs::path> all{dir};
   if (!name.empty()) all.push_back(dir / name);
-  // torchvision's layout
+  // torchvision's layout, and what the authors' archives unpack to
   if (name == "mnist" || name.empty()) all.push_back(dir / "MNIST" / "raw");
   if (name == "fashion-mnist") all.push_back(dir / "FashionMNIST" / "raw");
+  if (name == "cifar10" || name.empty()) all.push_back(dir / "cifar-10-batches-bin");
+  if (name == "cifar100" || name.empty()) all.push_back(dir / "cifar-100-binary");
   return all;
+}
+
+/// A data set with a name comes in its own format; a folder may hold any.
+std::vector<SplitReader> readers(const std::string& name) {
+  if (name == "cifar10") return {cifar10_split};
+  if (name == "cifar100") return {cifar100_split};
+  if (!name.empty()) return {idx_split};
+  return {idx_split, cifar10_split, cifar100_split, numpy_split};
 }
 
 }  // namespace
 
 std::optional<DataPair> read_data_folder(const fs::path& dir, const std::string& name,
                                          const DataRequest& request) {
-  return read_splits(folders(dir, name), idx_split, request);
+  for (const SplitReader reader : readers(name))
+    if (auto pair = read_splits(folders(dir, name), reader, request)) return pair;
+  return std::nullopt;
 }
 
-std::string files_looked_for(const std::string&, const DataRequest& request) {
+std::string files_looked_for(const std::string& name, const DataRequest& request) {
+  if (name == "cifar10") return "data_batch_1.bin … data_batch_5.bin, test_batch.bin";
+  if (name == "cifar100") return "train.bin, test.bin";
   std::string files;
   if (request.need_train) files += "train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz]";
   if (request.need_test) {
     if (!files.empty()) files += ", ";
     files += "t10k-images-idx3-ubyte[.gz], t10k-labels-idx1-ubyte[.gz]";
   }
+  if (name.empty())
+    files += "; or CIFAR's binary files, or {train,test}.npz, or {train,test}-{images,labels}.npy";
   return files;
 }
 

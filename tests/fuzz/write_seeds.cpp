@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/zip_archive.hpp"
+#include "checkpoint_support.hpp"
 #include "data_support.hpp"
 #include "places_support.hpp"
 #include "smoothcert/network.hpp"
@@ -95,6 +96,33 @@ void checkpoints(const fs::path& folder) {
   }
 }
 
+std::string npy(const std::string& type, const std::string& shape, const std::string& data) {
+  std::string header =
+      "{'descr': '" + type + "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  header.resize(117, ' ');
+  header += '\n';
+  return std::string("\x93NUMPY\1\0\x76\0", 10) + header + data;
+}
+
+void numpy(const fs::path& folder) {
+  const std::string six = "\1\2\3\4\5\6", floats(24, '\0');
+  const std::string grey = npy("|u1", "1, 2, 3", six), real = npy("<f4", "1, 2, 3", floats);
+  test::write_text(folder / "grey", grey);
+  test::write_text(folder / "colour", npy("|u1", "1, 2, 1, 3", six));
+  test::write_text(folder / "last", npy("|u1", "1, 3, 1, 2", six));
+  test::write_text(folder / "float", real);
+  test::write_text(folder / "labels", npy("<i8", "3,", floats));
+  const std::string label = npy("|u1", "1,", "\1");
+  test::write_bytes(folder / "both", test::zip_bytes({{"x.npy", grey}, {"y.npy", label}}));
+  test::write_bytes(folder / "packed",
+                    test::zip_bytes({{"x.npy", real, true}, {"y.npy", label, true}}));
+}
+
+void cifar(const fs::path& folder) {
+  test::write_text(folder / "ten", std::string(1 + 2 * 3073, '\2'));
+  test::write_text(folder / "hundred", std::string(1 + 2 * 3074, '\3'));
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -105,5 +133,7 @@ int main(int count, char** arguments) {
   sweep(folder_of(root, "sweep"));
   results(folder_of(root, "tsv"), folder_of(root, "store"));
   checkpoints(folder_of(root, "checkpoint"));
+  numpy(folder_of(root, "npy"));
+  cifar(folder_of(root, "cifar"));
   return 0;
 }
