@@ -10,6 +10,9 @@ foreach(name certification_bench training_bench)
   target_link_libraries(${name} PRIVATE smoothcert smoothcert_options)
 endforeach()
 
+list(REMOVE_ITEM SMOOTHCERT_BENCH_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/bench/gpu_bench.cpp)
+include(cmake/GpuBench.cmake)
+
 if(benchmark_FOUND)
   foreach(source ${SMOOTHCERT_BENCH_SOURCES})
     get_filename_component(name ${source} NAME_WE)

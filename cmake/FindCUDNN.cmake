@@ -2,14 +2,8 @@
 # (nvidia/cudnn/{include,lib}, with only libcudnn.so.9 and no libcudnn.so).
 # Defines CUDNN::cudnn, CUDNN_VERSION. Hint: -DCUDNN_ROOT=... or the environment variable CUDNN_ROOT.
 set(_cudnn_hints ${CUDNN_ROOT} $ENV{CUDNN_ROOT} ${CUDAToolkit_LIBRARY_ROOT} ${CUDAToolkit_BIN_DIR}/..)
-find_package(Python3 QUIET COMPONENTS Interpreter)
-if(Python3_Interpreter_FOUND)
-  execute_process(
-    COMMAND ${Python3_EXECUTABLE} -c
-      "import importlib.util as u; s = u.find_spec('nvidia.cudnn'); print(list(s.submodule_search_locations)[0] if s else '')"
-    OUTPUT_VARIABLE _cudnn_wheel OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-  list(APPEND _cudnn_hints ${_cudnn_wheel})
-endif()
+include(${CMAKE_CURRENT_LIST_DIR}/CudaWheels.cmake)
+list(APPEND _cudnn_hints ${SMOOTHCERT_CUDA_WHEELS})
 find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${_cudnn_hints} ${CUDAToolkit_INCLUDE_DIRS}
   PATH_SUFFIXES include . x86_64-linux-gnu)
 find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS ${_cudnn_hints} ${CUDAToolkit_LIBRARY_DIR}

@@ -30,6 +30,21 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
+/// How the backend would count votes of each built-in network, in either mode.
+nlohmann::ordered_json vote_paths(Backend& backend) {
+  nlohmann::ordered_json paths;
+  for (const auto& name : builtin_network_names()) {
+    const auto model = backend.load(initialise(builtin_network(name), 0));
+    for (const auto& [mode, text] : {std::pair{Mode::exact, "exact"}, {Mode::fast, "fast"}}) {
+      VoteSettings settings;
+      settings.mode = mode;
+      settings.noise.table = make_lattice_table(1.0, model->spec().input.size());
+      paths[name][text] = model->describe_votes(settings);
+    }
+  }
+  return paths;
+}
+
 class InfoCommand : public Command {
  public:
   void define(CLI::App& app) override {
@@ -42,6 +57,7 @@ class InfoCommand : public Command {
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     const auto cuda = describe_cuda();
+    const auto votes = vote_paths(*backend);
     if (output_.json) {
       const nlohmann::json info = {{"version", kVersion},
                                    {"arithmetic", kArithmetic},
@@ -50,6 +66,7 @@ class InfoCommand : public Command {
                                    {"device", backend->describe()},
                                    {"note", note},
                                    {"cuda", cuda},
+                                   {"votes", votes},
                                    {"networks", builtin_network_names()}};
       context.console.result(info.dump(2) + "\n");
       return;
@@ -59,6 +76,11 @@ class InfoCommand : public Command {
     if (!note.empty()) text += note + "\n";
     for (const auto& line : cuda) text += line + "\n";
     text += fmt::format("networks: {}\n", joined(builtin_network_names()));
+    for (const auto& [network, modes] : votes.items()) {
+      for (const auto& [mode, path] : modes.items()) {
+        text += fmt::format("  {}, --mode {}: {}\n", network, mode, path.get<std::string>());
+      }
+    }
     context.console.result(text);
   }
 

@@ -1,0 +1,82 @@
+// Every kernel once on small cases, for compute-sanitizer (tools/gpu-check): under its tools a
+// kernel is ten to a hundred times slower. Own kernels only: what the libraries launch is theirs to
+// check.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "gpu_support.hpp"
+
+namespace smoothcert {
+namespace {
+
+class GpuSmall : public gpu_test::GpuTest {
+ protected:
+  void SetUp() override {
+    setenv("SMOOTHCERT_GPU_ENGINE", "direct", 1);
+    GpuTest::SetUp();
+  }
+  void TearDown() override { unsetenv("SMOOTHCERT_GPU_ENGINE"); }
+
+  void expect_counts(const std::string& network, Mode mode, NoiseLaw law) {
+    const Network net = initialise(builtin_network(network), 5);
+    const Dataset data = gpu_test::random_data(net.spec, 2, 1);
+    VoteSettings settings;
+    settings.mode = mode;
+    settings.noise.law = law;
+    settings.noise.sigma = 0.5;
+    if (law == NoiseLaw::lattice) {
+      settings.noise.table = make_lattice_table(0.5, net.spec.input.size());
+    }
+    const auto jobs = gpu_test::some_jobs(data, 2, 60);
+    const auto results = gpu_test::votes(*cuda->load(net), settings, jobs);
+    for (const VoteResult& r : results) {
+      std::uint64_t sum = r.invalid;
+      for (const auto c : r.counts) sum += c;
+      EXPECT_EQ(sum, jobs[r.job].last - jobs[r.job].first);
+    }
+  }
+};
+
+TEST_F(GpuSmall, ExactVotes) {
+  for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
+    expect_counts("convnn", Mode::exact, law);
+    expect_counts("mlp", Mode::exact, law);
+  }
+}
+
+TEST_F(GpuSmall, FusedVotes) {
+  for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
+    expect_counts("convnn", Mode::fast, law);
+  }
+}
+
+TEST_F(GpuSmall, LibraryVotesByOurKernels) { expect_counts("mlp", Mode::fast, NoiseLaw::lattice); }
+
+TEST_F(GpuSmall, TrainingAndGradients) {
+  const Network net = initialise(builtin_network("convnn"), 3);
+  const Dataset data = gpu_test::random_data(net.spec, 8, 4);
+  const std::vector<std::uint32_t> order{1, 5, 2, 7, 0, 3, 6, 4, 1, 2};  // 4 + 4 + 2
+  const auto model = cuda->load(net);
+  for (const char* name : {"normal", "adversarial", "smoothing", "adversarial-strong"}) {
+    TrainRecipe recipe = builtin_recipe(name);
+    recipe.batch_size = 4;
+    if (recipe.clean_weight > 0) {
+      recipe.attack = attack_from_name("pgd-l2");
+      recipe.attack.steps = 2;
+      recipe.attack.random_start = true;
+      recipe.optimizer.kind = OptimizerSpec::Kind::sgd;
+    }
+    const auto report = model->train_epoch({data, recipe, order, 0, 1e-3, 10, 1, {}, {}});
+    EXPECT_EQ(report.step_loss.size(), 3u);
+    for (const float loss : report.step_loss) EXPECT_GT(loss, 0.0f) << name;
+    model->upload(OptimizerState{});
+  }
+  const auto x = gpu_test::floats_of(data);
+  std::vector<float> gradient(x.size()), logits(8 * 10);
+  model->input_gradient(x, data.labels, LossKind::cross_entropy, gradient, logits);
+  model->forward(x, logits);
+}
+
+}  // namespace
+}  // namespace smoothcert
