@@ -58,6 +58,13 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert data show mnist            find it, check it, count its classes\n"
        "  smoothcert data fetch fashion-mnist   download into the cache\n",
        make_data_command},
+      {"bench", "Look", "How fast a model is certified and attacked on this machine",
+       "Examples:\n"
+       "  smoothcert bench                              the study's network, every path\n"
+       "  smoothcert bench my.safetensors --sigma 0.5   a model of yours\n"
+       "  smoothcert bench lenet --mode exact --noise lattice --attack none --json\n"
+       "  smoothcert bench convnn --device cpu --threads 1 --seconds 3 --repeats 9\n",
+       make_bench_command},
       {"info", "Look", "This machine, its devices, versions, built-in names",
        "Examples:\n"
        "  smoothcert info            what --device auto would choose, and why\n"

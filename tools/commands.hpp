@@ -8,6 +8,7 @@
 namespace smoothcert::cli {
 
 std::unique_ptr<Command> make_attack_command();
+std::unique_ptr<Command> make_bench_command();
 std::unique_ptr<Command> make_certify_command();
 std::unique_ptr<Command> make_compare_command();
 std::unique_ptr<Command> make_convert_command();

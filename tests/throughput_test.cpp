@@ -1,0 +1,136 @@
+// measure_votes and measure_attack, and the program's `bench`.
+#include "smoothcert/throughput.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <thread>
+
+#include "fake_model_support.hpp"
+#include "linear_model_support.hpp"
+#include "places_support.hpp"
+
+namespace smoothcert::test {
+namespace {
+
+const ImageShape kShape{1, 2, 2};
+
+VoteSettings gaussian_votes() {
+  VoteSettings votes;
+  votes.noise.law = NoiseLaw::gaussian;
+  return votes;
+}
+
+TEST(Throughput, MiddleAndEnds) {
+  const Throughput odd{"", {5, 1, 3}}, even{"", {4, 1, 3, 2}};
+  EXPECT_EQ(odd.median(), 3);
+  EXPECT_EQ(even.median(), 2.5);
+  EXPECT_EQ(odd.lowest(), 1);
+  EXPECT_EQ(odd.highest(), 5);
+}
+
+TEST(Throughput, VotesAreTimedAfterAWarmUp) {
+  FakeModel model(kShape, 2, [](std::span<const float>) { return 0; });
+  // At most so many jobs a second, whatever the machine: 16 of them are one measurement or more.
+  const auto pause = std::chrono::milliseconds(1);
+  model.before_job = [&](std::size_t) { std::this_thread::sleep_for(pause); };
+  std::vector<int> seen;
+  const auto speed =
+      measure_votes(model, gaussian_votes(), {3, 0.05}, [&](int done) { seen.push_back(done); });
+  EXPECT_EQ(speed.path, "fake");
+  ASSERT_EQ(speed.rates.size(), 3u);
+  EXPECT_THAT(seen, testing::ElementsAre(0, 0, 1, 2));
+  ASSERT_GT(model.jobs_seen.size(), 3 * 16u);  // the warm-up is not among the measurements
+  // The last measurement: 16 jobs, which took at least 16 pauses.
+  const auto samples = std::accumulate(
+      model.jobs_seen.end() - 16, model.jobs_seen.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const VoteJob& job) { return sum + job.last - job.first; });
+  EXPECT_LE(speed.rates.back(), static_cast<double>(samples) / 0.016);
+  EXPECT_GT(speed.lowest(), 0);
+}
+
+TEST(Throughput, LostVotesAreNoThroughput) {
+  FakeModel model(kShape, 2, [](std::span<const float>) { return 0; });
+  model.tamper = [](VoteResult& result) { result.counts[0] -= 1; };
+  EXPECT_THROW(measure_votes(model, gaussian_votes(), {1, 0.01}, {}), Error);
+}
+
+TEST(Throughput, AttacksCountEveryImage) {
+  LinearModel model(kShape, 2, {1, 0, 0, 0, 0, 1, 0, 0}, {0, 0});
+  const auto speed = measure_attack(model, attack_from_name("l2"), {2, 0.01}, {});
+  EXPECT_EQ(speed.path, "l2");
+  EXPECT_EQ(speed.rates.size(), 2u);
+  EXPECT_EQ(model.largest_batch, 1000u);
+  // One gradient call a batch of 1,000: the rates cannot claim more images than were attacked.
+  EXPECT_GE(static_cast<double>(model.gradient_calls) * 1000, speed.lowest() * 0.02);
+}
+
+TEST(Throughput, StopsAndRefuses) {
+  FakeModel model(kShape, 2, [](std::span<const float>) { return 0; });
+  std::stop_source source;
+  source.request_stop();
+  EXPECT_THROW(measure_votes(model, gaussian_votes(), {1, 0.01}, {}, source.get_token()),
+               Interrupted);
+  EXPECT_THROW(measure_votes(model, gaussian_votes(), {0, 0.01}, {}), UsageError);
+  EXPECT_THROW(measure_votes(model, gaussian_votes(), {1, 0}, {}), UsageError);
+  EXPECT_THROW(measure_votes(model, gaussian_votes(), {1, NAN}, {}), UsageError);
+}
+
+class BenchCommand : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (program().empty()) GTEST_SKIP() << "the program is not built";
+  }
+  /// stdout and stderr of `smoothcert bench ARGUMENTS`, and the exit code.
+  static std::pair<int, std::string> bench(const std::string& arguments) {
+    FILE* pipe = popen((program().string() + " bench " + arguments + " 2>&1").c_str(), "r");
+    std::string text;
+    for (int c; (c = std::fgetc(pipe)) != EOF;) text += static_cast<char>(c);
+    return {WEXITSTATUS(pclose(pipe)), text};
+  }
+};
+
+TEST_F(BenchCommand, JsonHasEveryPathOnce) {
+  const auto [code, text] = bench("convnn --device cpu --seconds 0.01 --repeats 2 --json --quiet");
+  ASSERT_EQ(code, 0) << text;
+  const auto json = nlohmann::json::parse(text);
+  EXPECT_EQ(json["network"], "convnn");
+  std::vector<std::string> rows;
+  for (const auto& row : json["results"]) {
+    rows.push_back(row["what"].get<std::string>() + " " + row.value("noise", "") + " " +
+                   row.value("mode", ""));
+    EXPECT_EQ(row["rates"].size(), 2u);
+    EXPECT_GT(row["median"].get<double>(), 0);
+    EXPECT_LE(row["lowest"].get<double>(), row["highest"].get<double>());
+  }
+  // The CPU has one way for both modes.
+  EXPECT_THAT(rows, testing::ElementsAre("certify lattice exact,fast",
+                                         "certify gaussian exact,fast", "attack  ", "attack  "));
+}
+
+TEST_F(BenchCommand, TableNamesNetworkDeviceAndPath) {
+  const auto [code, text] =
+      bench("mlp --device cpu --seconds 0.01 --repeats 1 --noise lattice --attack none");
+  ASSERT_EQ(code, 0) << text;
+  EXPECT_THAT(text, testing::HasSubstr("mlp on cpu"));
+  EXPECT_THAT(text, testing::HasSubstr("cpu exact"));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("gaussian")));
+}
+
+TEST_F(BenchCommand, RefusesInOneLine) {
+  for (const std::string bad : {"convn", "--noise latice", "--mode quick", "--attack l3",
+                                "--sigma 0", "--seconds 0", "--repeats 0"}) {
+    const auto [code, text] = bench(bad + " --device cpu --quiet");
+    EXPECT_EQ(code, 2) << bad << ": " << text;
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
+  }
+  EXPECT_THAT(bench("convn --quiet").second, testing::HasSubstr("convnn"));
+}
+
+}  // namespace
+}  // namespace smoothcert::test

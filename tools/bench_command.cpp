@@ -1,0 +1,204 @@
+// smoothcert bench: how fast a model is certified and attacked on this machine.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "commands.hpp"
+#include "options.hpp"
+#include "smoothcert/backend.hpp"
+#include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/throughput.hpp"
+#include "smoothcert/version.hpp"
+#include "util/atomic_file.hpp"
+#include "util/format_number.hpp"
+#include "util/nearest_name.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+/// One line of the table.
+struct Row {
+  std::string what, noise, mode;  ///< "certify" with its noise and mode, or "attack"
+  Throughput speed;
+};
+
+class BenchCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    const std::string group = "Measurement";
+    app.add_option("MODEL", model_,
+                   "Model file, built-in network or JSON description (the last two with random "
+                   "weights: the speed does not depend on them)")
+        ->capture_default_str();
+    app.add_option("--noise", noises_, "lattice, gaussian")
+        ->type_name("NAMES")
+        ->delimiter(',')
+        ->default_str("both")
+        ->group(group);
+    app.add_option("--mode", modes_, "exact, fast")
+        ->type_name("NAMES")
+        ->delimiter(',')
+        ->default_str("both")
+        ->group(group);
+    app.add_option("--attack", attacks_, "Attacks to time, as of 'smoothcert attack', or none")
+        ->type_name("NAMES")
+        ->delimiter(',')
+        ->default_str("l2,pgd-l2")
+        ->group(group);
+    add_number_option(app, "--sigma", sigma_, "Noise σ, in units of [0,1] pixels")->group(group);
+    app.add_flag("--no-clamp", no_clamp_, "Do not clamp noisy pixels to [0,1]")->group(group);
+    add_number_option(app, "--seconds", settings_.seconds, "Of one measurement")->group(group);
+    app.add_option("--repeats", settings_.repeats, "Measurements of each, of which the median")
+        ->type_name("N")
+        ->capture_default_str()
+        ->group(group);
+    add_device_options(app, device_);
+    add_output_options(app, output_);
+  }
+  bool quiet() const override { return output_.quiet; }
+
+  void run(Context& context) override {
+    check_names();
+    const auto network = load();
+    std::string note;
+    const auto backend = make_backend(device_.device, device_.threads, &note);
+    context.console.say(note);
+    const auto model = backend->load(network);
+    std::vector<Row> rows;
+    for (const auto& noise : noises_)
+      for (const auto& mode : modes_) time_votes(context, *model, noise, mode, rows);
+    for (const auto& name : attacks_)
+      if (name != "none") {
+        const auto attack = attack_from_name(name);
+        rows.push_back({"attack", "", "",
+                        measure_attack(*model, attack, settings_,
+                                       progress(context, "attack " + name), context.stop)});
+      }
+    context.console.end_progress();
+    context.console.result(output_.json ? json_text(network, *backend, rows)
+                                        : table(network, *backend, rows));
+  }
+
+ private:
+  void check_names() const {
+    for (const auto& noise : noises_)
+      if (noise != "lattice" && noise != "gaussian")
+        throw UsageError("--noise: " +
+                         unknown_name_message("noise law", noise, {"lattice", "gaussian"}));
+    for (const auto& mode : modes_)
+      if (mode != "exact" && mode != "fast")
+        throw UsageError("--mode: " + unknown_name_message("mode", mode, {"exact", "fast"}));
+    for (const auto& name : attacks_)
+      if (name != "none") attack_from_name(name);
+    if (!(sigma_ > 0)) throw UsageError("--sigma: it must be above 0");
+  }
+
+  Network load() const {
+    const auto names = builtin_network_names();
+    if (std::find(names.begin(), names.end(), model_) != names.end())
+      return initialise(builtin_network(model_), 0);
+    if (model_.ends_with(".json")) {
+      const auto bytes = read_file(model_, std::size_t{1} << 20);
+      return initialise(parse_network_spec({bytes.begin(), bytes.end()}, model_), 0);
+    }
+    if (!std::filesystem::exists(model_))
+      throw UsageError(fmt::format("bench: no such file; as a built-in network: {}",
+                                   unknown_name_message("network", model_, names)));
+    return load_network(model_);
+  }
+
+  ThroughputProgress progress(Context& context, std::string activity) const {
+    return [&console = context.console, activity = std::move(activity),
+            repeats = settings_.repeats](int done) {
+      console.progress(activity, static_cast<double>(done) / repeats,
+                       fmt::format("{}/{}", done, repeats));
+    };
+  }
+
+  void time_votes(Context& context, BackendModel& model, const std::string& noise,
+                  const std::string& mode, std::vector<Row>& rows) const {
+    VoteSettings votes;
+    votes.mode = mode == "fast" ? Mode::fast : Mode::exact;
+    votes.noise.law = noise == "gaussian" ? NoiseLaw::gaussian : NoiseLaw::lattice;
+    votes.noise.sigma = sigma_;
+    votes.noise.clamp = !no_clamp_;
+    if (votes.noise.law == NoiseLaw::lattice)
+      votes.noise.table = make_lattice_table(sigma_, model.spec().input.size());
+    const auto path = model.describe_votes(votes);
+    // Where the device has one way for both modes it is timed once.
+    for (Row& row : rows)
+      if (row.noise == noise && row.speed.path == path) {
+        row.mode += "," + mode;
+        return;
+      }
+    rows.push_back(
+        {"certify", noise, mode,
+         measure_votes(model, votes, settings_,
+                       progress(context, fmt::format("{} noise, {}", noise, mode)), context.stop)});
+  }
+
+  std::string table(const Network& network, const Backend& backend,
+                    const std::vector<Row>& rows) const {
+    std::string text = fmt::format("{} on {}\n\n", network.spec.name, backend.describe());
+    text += fmt::format("{:<8} {:<9} {:<11} {:>14}  {:<19} {}\n", "", "noise", "mode", "a second",
+                        "lowest to highest", "path");
+    for (const Row& row : rows) {
+      const auto whole = [](double rate) {
+        return format_count(static_cast<std::uint64_t>(rate + 0.5));
+      };
+      text += fmt::format("{:<8} {:<9} {:<11} {:>14}  {:<19} {}\n", row.what, row.noise, row.mode,
+                          whole(row.speed.median()),
+                          whole(row.speed.lowest()) + " to " + whole(row.speed.highest()),
+                          row.speed.path);
+    }
+    return text +
+           fmt::format("\ncertify: samples, attack: images. Medians of {} measurements of {} s.\n",
+                       settings_.repeats, format_shortest(settings_.seconds));
+  }
+
+  std::string json_text(const Network& network, const Backend& backend,
+                        const std::vector<Row>& rows) const {
+    nlohmann::json list = nlohmann::json::array();
+    for (const Row& row : rows) {
+      nlohmann::json entry = {{"what", row.what},
+                              {"unit", row.what == "certify" ? "samples/s" : "images/s"},
+                              {"path", row.speed.path},
+                              {"median", row.speed.median()},
+                              {"lowest", row.speed.lowest()},
+                              {"highest", row.speed.highest()},
+                              {"rates", row.speed.rates}};
+      if (row.what == "certify") {
+        entry["noise"] = row.noise;
+        entry["mode"] = row.mode;
+      }
+      list.push_back(std::move(entry));
+    }
+    return nlohmann::json{{"version", kVersion},          {"arithmetic", kArithmetic},
+                          {"network", network.spec.name}, {"backend", backend.name()},
+                          {"device", backend.describe()}, {"sigma", sigma_},
+                          {"clamp", !no_clamp_},          {"seconds", settings_.seconds},
+                          {"results", std::move(list)}}
+               .dump(2) +
+           "\n";
+  }
+
+  std::string model_ = "convnn";
+  std::vector<std::string> noises_ = {"lattice", "gaussian"}, modes_ = {"exact", "fast"},
+                           attacks_ = {"l2", "pgd-l2"};
+  double sigma_ = 1.0;
+  bool no_clamp_ = false;
+  ThroughputSettings settings_;
+  DeviceOptions device_;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_bench_command() { return std::make_unique<BenchCommand>(); }
+
+}  // namespace smoothcert::cli
