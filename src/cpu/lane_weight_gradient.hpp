@@ -14,19 +14,45 @@ inline namespace SMOOTHCERT_ISA {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kMaxTaps = 5, kTileOut = 5, kLinearOut = 4, kLinearIn = 6;
+constexpr int kMaxTaps = 5, kTileOut = 5, kLinearOut = 4, kLinearIn = 4;
 #else
-constexpr int kMaxTaps = 5, kTileOut = 2, kLinearOut = 2, kLinearIn = 5;
+constexpr int kMaxTaps = 5, kTileOut = 2, kLinearOut = 2, kLinearIn = 4;
 #endif
 
-/// Σ over lanes, by halves: the same order always.
-SMOOTHCERT_HD float sum_lanes(Lanes x) {
-  alignas(64) float lane[kLanes];
-  store(lane, x);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
-  return lane[0];
+/// Lane j of the result holds sums of two neighbouring blocks of Span lanes: a's where bit Span of
+/// j is clear, b's where it is set.
+template <int Span>
+SMOOTHCERT_HD Lanes fold(Lanes a, Lanes b) {
+  IntLanes low{}, high{};
+  for (int j = 0; j < kLanes; ++j) {
+    low[j] = (j & Span) == 0 ? j : kLanes + j - Span;
+    high[j] = (j & Span) == 0 ? j + Span : kLanes + j;
+  }
+  return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
 }
+
+/// kLanes vectors → one: lane i = Σ of the lanes of v[i], two shuffles and an addition a vector.
+SMOOTHCERT_HD Lanes sums_of_lanes(Lanes (&v)[kLanes]) {
+  for (int i = 0; i < kLanes; i += 2) v[i / 2] = fold<1>(v[i], v[i + 1]);
+  for (int i = 0; i < kLanes / 2; i += 2) v[i / 2] = fold<2>(v[i], v[i + 1]);
+  for (int i = 0; i < kLanes / 4; i += 2) v[i / 2] = fold<4>(v[i], v[i + 1]);
+#if defined(__AVX512F__)
+  v[0] = fold<8>(v[0], v[1]);
+#endif
+  return v[0];
+}
+
+/// sums[i] = Σ of the lanes of acc[i]; sums has room for whole vectors.
+template <int Count>
+SMOOTHCERT_HD void sum_lanes(const Lanes* acc, float* sums) {
+  for (int first = 0; first < Count; first += kLanes) {
+    Lanes v[kLanes] = {};
+    for (int i = 0; i < kLanes && first + i < Count; ++i) v[i] = acc[first + i];
+    store(sums + first, sums_of_lanes(v));
+  }
+}
+template <int Count>
+constexpr int kRounded = (Count + kLanes - 1) / kLanes* kLanes;
 
 /// Out output channels from `o`, Taps taps of row ky from kx, input channel c.
 template <int Out, int Taps>
@@ -53,6 +79,8 @@ __attribute__((noinline)) void conv_weight_tile(const ConvWeightStep& s, const f
       }
     }
   }
+  alignas(64) float sums[kRounded<Out * Taps>];
+  sum_lanes<Out * Taps>(acc[0], sums);
   for (int a = 0; a < Out; ++a) {
     const std::size_t row =
         (static_cast<std::size_t>(o + a) * static_cast<std::size_t>(s.in_channels) +
@@ -61,7 +89,7 @@ __attribute__((noinline)) void conv_weight_tile(const ConvWeightStep& s, const f
         static_cast<std::size_t>(ky);
     for (int t = 0; t < Taps; ++t)
       weights[row * static_cast<std::size_t>(s.kernel) + static_cast<std::size_t>(kx + t)] =
-          sum_lanes(acc[a][t]);
+          sums[a * Taps + t];
   }
 }
 
@@ -99,7 +127,10 @@ void channel_sums(std::size_t channels, std::size_t area, const float* grad, flo
   for (std::size_t c = 0; c < channels; ++c) {
     Lanes sum[2] = {};
     for (std::size_t i = 0; i < area; ++i, grad += kLanes) sum[i % 2] = sum[i % 2] + load(grad);
-    sums[c] = sum_lanes(sum[0] + sum[1]);
+    const Lanes both = sum[0] + sum[1];
+    alignas(64) float lanes[kLanes];
+    sum_lanes<1>(&both, lanes);
+    sums[c] = lanes[0];
   }
 }
 
@@ -118,11 +149,13 @@ __attribute__((noinline)) void linear_weight_tile(const LinearWeightStep& s, int
       for (int b = 0; b < In; ++b) acc[a][b] = fma(d, v[b], acc[a][b]);
     }
   }
+  alignas(64) float sums[kRounded<Out * In>];
+  sum_lanes<Out * In>(acc[0], sums);
   for (int a = 0; a < Out; ++a)
     for (int b = 0; b < In; ++b) {
       float& w = weights[static_cast<std::size_t>(o + a) * static_cast<std::size_t>(s.inputs) +
                          static_cast<std::size_t>(i + b)];
-      const float sum = sum_lanes(acc[a][b]);
+      const float sum = sums[a * In + b];
       w = s.accumulate ? w + sum : sum;
     }
 }
