@@ -9,6 +9,7 @@
 #include "cpu/lane_backward.hpp"
 #include "cpu/lane_batchnorm.hpp"
 #include "cpu/lane_images.hpp"
+#include "cpu/lane_norm_pool.hpp"
 #include "cpu/lane_optimizer.hpp"
 #include "cpu/lane_weight_gradient.hpp"
 
@@ -35,6 +36,9 @@ const TrainKernels SMOOTHCERT_JOIN(train_kernels_, SMOOTHCERT_ISA) = {
     channel_moments,
     norm_backward_sums,
     norm_backward,
+    norm_pool,
+    norm_pool_sums,
+    norm_pool_backward,
     conv_weights,
     channel_sums,
     linear_weights,

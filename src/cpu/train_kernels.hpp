@@ -47,6 +47,14 @@ struct NormBackward {
   float scale = 0, mean_dy = 0, mean = 0, slope = 0;
 };
 
+/// BatchNorm and the 2×2 max pooling, stride 2, that alone reads it.
+struct NormPoolStep {
+  int channels = 0, height = 0, width = 0;  ///< of the input
+  const float* scale = nullptr;             ///< BatchNorm's y = x·scale + shift
+  const float* shift = nullptr;
+  bool relu = false;  ///< backward: the input is a relu's output, whose gradient is wanted
+};
+
 struct AdamParameters {
   float step_size, root_scale, beta1, beta2, eps, weight_decay;
 };
@@ -79,6 +87,12 @@ struct TrainKernels {
   void (*norm_backward)(std::size_t channels, std::size_t area, int valid,
                         const NormBackward* channel, const float* in, const float* grad,
                         float* grad_in);
+
+  void (*norm_pool)(const NormPoolStep& step, const float* in, float* out);
+  void (*norm_pool_sums)(const NormPoolStep& step, int valid, const float* mean, const float* in,
+                         const float* grad, double* sums);
+  void (*norm_pool_backward)(const NormPoolStep& step, int valid, const NormBackward* channel,
+                             const float* in, const float* grad, float* grad_in);
 
   /// weights: OIHW, overwritten with the sum over the group's lanes.
   void (*conv_weights)(const ConvWeightStep& step, const float* in, const float* grad,

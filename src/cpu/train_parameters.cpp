@@ -112,6 +112,7 @@ void TrainParameters::use_running_statistics() {
       const double gamma = values_.data()[norm.gamma + c], beta = values_.data()[norm.beta + c];
       const double scale = gamma / std::sqrt(double{state.running_var[c]} + norm.eps);
       state.scale[c] = static_cast<float>(scale);
+      state.backward[c] = {state.scale[c]};
       state.shift[c] = static_cast<float>(beta - double{state.running_mean[c]} * scale);
     }
   }

@@ -68,11 +68,54 @@ class Lowering {
       needed[cast(node->in)] = true;
       if (node->kind == LayerKind::add) needed[cast(node->in2)] = true;
     }
+    fuse();
     for (const TrainValue& v : graph_.values)
       graph_.largest_value = std::max(graph_.largest_value, v.size);
   }
 
  private:
+  /// A relu in place joins the convolution before it; a 2×2 pooling that alone reads a BatchNorm
+  /// joins that, and so does the gradient of a relu in place before it that nothing else reads.
+  void fuse() {
+    auto& nodes = graph_.nodes;
+    std::vector<int> readers(graph_.values.size());
+    for (const TrainNode& node : nodes) {
+      if (node.in != node.out) ++readers[cast(node.in)];
+      if (node.kind == LayerKind::add) ++readers[cast(node.in2)];
+    }
+    ++readers[cast(graph_.logits)];
+    std::vector<TrainNode*> writer(graph_.values.size(), nullptr);  // the latest so far
+    for (TrainNode& node : nodes) {
+      TrainNode* before = writer[cast(node.in)];
+      if (node.kind == LayerKind::relu && node.in == node.out && before != nullptr &&
+          (before->kind == LayerKind::conv2d || before->kind == LayerKind::linear)) {
+        before->forward.post_ops = 1;
+        node.in_forward = true;
+      }
+      const PoolStep& pool = node.pool;
+      if (node.kind == LayerKind::maxpool && node.reached && pool.kernel == 2 && pool.stride == 2 &&
+          pool.padding == 0 && before != nullptr && before->kind == LayerKind::batchnorm &&
+          readers[cast(node.in)] == 1) {
+        node.in_norm = true;
+        before->pool_out = node.out;
+        TrainNode* relu = writer_before(*before);
+        if (relu != nullptr && relu->kind == LayerKind::relu && relu->in == relu->out &&
+            readers[cast(before->in)] == 1)
+          relu->in_backward = before->relu_in = true;
+      }
+      writer[cast(node.out)] = &node;
+    }
+  }
+  /// The last node to write a node's input before it reads it.
+  TrainNode* writer_before(const TrainNode& node) {
+    TrainNode* found = nullptr;
+    for (TrainNode& other : graph_.nodes) {
+      if (&other == &node) break;
+      if (other.out == node.in) found = &other;
+    }
+    return found;
+  }
+
   int value_of(int layer) const { return layer < 0 ? 0 : value_[cast(layer)]; }
   ActivationShape shape_of(int layer) const {
     return layer < 0 ? spec_.input : spec_.layers[cast(layer)].out;

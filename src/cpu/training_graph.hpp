@@ -35,7 +35,15 @@ struct TrainNode {
   std::size_t weight_slot = kNone, bias_slot = kNone;   ///< offsets in a group's gradient slot
   std::size_t packed_forward = 0, packed_backward = 0;  ///< offsets in the packed weights
   int norm = -1;                                        ///< batchnorm: its number
-  std::vector<float> scale, shift;                      ///< normalize
+
+  // What runs as part of another node.
+  bool in_forward = false;   ///< relu: the layer before it applies it
+  bool in_backward = false;  ///< relu: the BatchNorm after it takes its gradient as well
+  bool in_norm = false;      ///< maxpool: part of the BatchNorm before it
+  int pool_out = -1;         ///< batchnorm: the value of that pooling
+  bool relu_in = false;      ///< batchnorm: its input is such a relu's output
+
+  std::vector<float> scale, shift;  ///< normalize
 };
 
 struct TrainValue {

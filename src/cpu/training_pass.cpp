@@ -98,7 +98,7 @@ void TrainingPass::append_pass(std::vector<Phase>& phases, const Op& loss, Forwa
   const auto count = static_cast<int>(graph_.nodes.size());
   for (op.node = 0; op.node < count; ++op.node) {
     const TrainNode& node = graph_.nodes[cast(op.node)];
-    if (!node.reached) continue;
+    if (!node.reached || node.in_forward || node.in_norm) continue;
     if (node.kind == LayerKind::batchnorm && batch_statistics) {
       op.kind = Op::Kind::moments;
       phases.back().ops.push_back(op);
@@ -110,7 +110,9 @@ void TrainingPass::append_pass(std::vector<Phase>& phases, const Op& loss, Forwa
   phases.back().ops.push_back(loss);
   for (op.node = count - 1; op.node >= 0; --op.node) {
     const TrainNode& node = graph_.nodes[cast(op.node)];
-    if (!node.reached || (weights && !graph_.values[cast(node.out)].trains)) continue;
+    if (!node.reached || node.in_backward || node.in_norm ||
+        (weights && !graph_.values[cast(node.out)].trains))
+      continue;
     if (node.kind == LayerKind::batchnorm && batch_statistics) {
       op.kind = Op::Kind::norm_sums;
       phases.back().ops.push_back(op);
@@ -176,12 +178,17 @@ void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch&
     case Op::Kind::loss:
       loss(op, batch, group);
       break;
-    case Op::Kind::norm_sums:
-      kernels_.norm_backward_sums(node.channels, node.area, valid(batch, group),
-                                  parameters_.norm(node.norm).mean.data(), value(node.in, group),
-                                  gradient(node.out, group),
-                                  sums_[cast(node.norm)].data() + cast(group) * 2 * node.channels);
+    case Op::Kind::norm_sums: {
+      const float* mean = parameters_.norm(node.norm).mean.data();
+      double* sums = sums_[cast(node.norm)].data() + cast(group) * 2 * node.channels;
+      if (node.pool_out >= 0)
+        kernels_.norm_pool_sums(norm_pool(node), valid(batch, group), mean, value(node.in, group),
+                                gradient(node.pool_out, group), sums);
+      else
+        kernels_.norm_backward_sums(node.channels, node.area, valid(batch, group), mean,
+                                    value(node.in, group), gradient(node.out, group), sums);
       break;
+    }
     case Op::Kind::backward:
       backward(op, node, batch, group, scratch);
       break;
@@ -205,7 +212,11 @@ void TrainingPass::forward(const TrainNode& node, int group) {
       break;
     case LayerKind::batchnorm: {
       const NormState& norm = parameters_.norm(node.norm);
-      lane_kernels_.affine(node.channels, node.area, norm.scale.data(), norm.shift.data(), in, out);
+      if (node.pool_out >= 0)
+        kernels_.norm_pool(norm_pool(node), in, value(node.pool_out, group));
+      else
+        lane_kernels_.affine(node.channels, node.area, norm.scale.data(), norm.shift.data(), in,
+                             out);
       break;
     }
     case LayerKind::normalize:
@@ -225,6 +236,16 @@ void TrainingPass::forward(const TrainNode& node, int group) {
     case LayerKind::flatten:
       break;  // across groups, in linear(); no node
   }
+}
+
+NormPoolStep TrainingPass::norm_pool(const TrainNode& node) const {
+  const NormState& norm = parameters_.norm(node.norm);
+  return {static_cast<int>(node.channels),
+          node.in_shape.height,
+          node.in_shape.width,
+          norm.scale.data(),
+          norm.shift.data(),
+          node.relu_in};
 }
 
 void TrainingPass::conv_weights(const TrainNode& node, int group, Scratch& scratch) {
@@ -271,7 +292,10 @@ void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& ba
         break;
       case LayerKind::batchnorm: {
         const NormState& norm = parameters_.norm(node.norm);
-        if (op.mode == ForwardMode::train)
+        if (node.pool_out >= 0)
+          kernels_.norm_pool_backward(norm_pool(node), valid(batch, group), norm.backward.data(),
+                                      value(node.in, group), gradient(node.pool_out, group), to);
+        else if (op.mode == ForwardMode::train)
           kernels_.norm_backward(node.channels, node.area, valid(batch, group),
                                  norm.backward.data(), value(node.in, group), grad, to);
         else

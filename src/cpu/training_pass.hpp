@@ -109,6 +109,7 @@ class TrainingPass {
                 Scratch& scratch);
   void linear(const Op& op, const TrainNode& node, int first_group, int end_group,
               Scratch& scratch);
+  [[nodiscard]] NormPoolStep norm_pool(const TrainNode& node) const;
   void conv_weights(const TrainNode& node, int group, Scratch& scratch);
   void conv_input(const TrainNode& node, const float* grad, float* to, Scratch& scratch);
   void loss(const Op& op, const Batch& batch, int group);
