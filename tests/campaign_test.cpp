@@ -210,9 +210,9 @@ TEST_F(Campaign, ShardsMergeIntoTheWhole) {
     parts.push_back(folder_.path(name));
   }
   EXPECT_THAT(
-      error_of([&] { merge_stores(folder_.path("two.db"), std::span(parts).first(2), false); }),
+      error_of([&] { merge_stores(folder_.path("two.db"), std::span(parts).first(2)); }),
       HasSubstr("13 images of 'toy'"));
-  merge_stores(folder_.path("merged.db"), parts, false);
+  merge_stores(folder_.path("merged.db"), parts);
   EXPECT_EQ(open("merged.db")->canonical_dump(), whole->canonical_dump());
 }
 

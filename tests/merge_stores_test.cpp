@@ -73,12 +73,12 @@ TEST(MergeStores, ShardsGiveTheWholeStore) {
     parts.push_back(make_store(folder.path(std::string("part") + shard[0]), settings,
                                shard_indices(iota(30), parse_shard(shard)), 30));
   }
-  const MergeReport report = merge_stores(folder.path("merged.db"), parts, false);
+  const MergeReport report = merge_stores(folder.path("merged.db"), parts);
   EXPECT_EQ(report.runs, 1u);
   EXPECT_EQ(report.certificates, 30u);
   EXPECT_EQ(report.missing_images, 0u);
   EXPECT_EQ(dump(folder.path("merged.db")), dump(folder.path("whole.db")));
-  EXPECT_THAT(error_of([&] { merge_stores(folder.path("merged.db"), parts, false); }),
+  EXPECT_THAT(error_of([&] { merge_stores(folder.path("merged.db"), parts); }),
               HasSubstr("exists"));
 }
 
@@ -87,15 +87,27 @@ TEST(MergeStores, RefusesGapsUnlessAsked) {
   const auto a = make_store(folder.path("a.db"), sample_settings(), {0, 1, 2}, 10);
   const auto b = make_store(folder.path("b.db"), sample_settings(), {2, 4, 5, 6, 7, 8, 9}, 10);
   const std::vector<std::filesystem::path> both = {a, b};
-  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), both, false); }),
+  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), both, {.allow_overlaps = true}); }),
               HasSubstr("1 images of 'model' at sigma 0.5 are in none of the stores, the first is "
                         "image 3"));
   EXPECT_FALSE(std::filesystem::exists(folder.path("out.db")));
   EXPECT_FALSE(std::filesystem::exists(folder.path("out.db.partial")));
-  const MergeReport report = merge_stores(folder.path("out.db"), both, true);
+  const MergeReport report =
+      merge_stores(folder.path("out.db"), both, {.allow_gaps = true, .allow_overlaps = true});
   EXPECT_EQ(report.missing_images, 1u);
   EXPECT_EQ(report.duplicates, 1u);
   EXPECT_EQ(report.certificates, 9u);
+}
+
+TEST(MergeStores, RefusesOverlapsUnlessAsked) {
+  TemporaryFolder folder;
+  const auto a = make_store(folder.path("a.db"), sample_settings(), {0, 1}, 3);
+  const auto b = make_store(folder.path("b.db"), sample_settings(), {1, 2}, 3);
+  const std::vector<std::filesystem::path> both = {a, b};
+  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), both); }),
+              HasSubstr("holds image 1 of 'model' at sigma 0.5, and so does a store before it"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path("out.db")));
+  EXPECT_EQ(merge_stores(folder.path("out.db"), both, {.allow_overlaps = true}).certificates, 3u);
 }
 
 TEST(MergeStores, RefusesContradictions) {
@@ -109,7 +121,7 @@ TEST(MergeStores, RefusesContradictions) {
     store->add_certificate(run.id, other);
   }
   const std::vector<std::filesystem::path> both = {a, folder.path("b.db")};
-  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), both, true); }),
+  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), both, {.allow_gaps = true}); }),
               HasSubstr("b.db' holds image 1 of 'model' with another result"));
   EXPECT_FALSE(std::filesystem::exists(folder.path("out.db")));
 }
@@ -124,7 +136,7 @@ TEST(MergeStores, RefusesMixedSettingsNamingTheDifference) {
     store->find_or_create_run(other);
   }
   const std::vector<std::filesystem::path> both = {a, folder.path("b.db")};
-  const auto message = error_of([&] { merge_stores(folder.path("out.db"), both, false); });
+  const auto message = error_of([&] { merge_stores(folder.path("out.db"), both); });
   EXPECT_THAT(message, HasSubstr("mixed settings"));
   EXPECT_THAT(message, testing::AnyOf(HasSubstr("n=1000 here, n=2000 there"),
                                       HasSubstr("n=2000 here, n=1000 there")));
@@ -134,23 +146,23 @@ TEST(MergeStores, RefusesMixedSettingsNamingTheDifference) {
     store->find_or_create_run(other);
   }
   const std::vector<std::filesystem::path> old = {a, folder.path("c.db")};
-  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), old, true); }),
+  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), old, {.allow_gaps = true}); }),
               HasSubstr("arithmetic 'older'"));
 }
 
 TEST(MergeStores, DocumentsMustAgreeButForTimes) {
   TemporaryFolder folder;
   const auto a = make_store(folder.path("a.db"), sample_settings(), {0}, 1);
-  const auto b = make_store(folder.path("b.db"), sample_settings(), {0}, 1);
+  const auto b = make_store(folder.path("b.db"), sample_settings(), {}, 1);
   const std::vector<std::filesystem::path> both = {a, b};
   const auto put = [](const std::filesystem::path& file, const char* json) {
     ResultsStore::open(file, Access::read_write)->put_document("history", json);
   };
   put(a, R"({"loss":1,"seconds":2})");
   put(b, R"({"loss":1,"seconds":3})");
-  merge_stores(folder.path("out.db"), both, false);
+  merge_stores(folder.path("out.db"), both);
   put(b, R"({"loss":2})");
-  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out2.db"), both, false); }),
+  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out2.db"), both); }),
               HasSubstr("document 'history' with another content"));
 }
 

@@ -278,7 +278,7 @@ TEST_F(SweepRunTest, ShardsMergeIntoTheWhole) {
     sweep(*store, quiet_);
     parts.push_back(folder_.path(name));
   }
-  merge_stores(folder_.path("merged.db"), parts, false);
+  merge_stores(folder_.path("merged.db"), parts);
   EXPECT_EQ(open("merged.db")->canonical_dump(), whole->canonical_dump());
 }
 

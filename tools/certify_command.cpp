@@ -14,6 +14,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/results.hpp"
+#include "smoothcert/sweep.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::cli {
@@ -62,6 +63,8 @@ class CertifyCommand : public Command {
     app.add_option("--shard", shard_, "Part i of N of the images, for several machines")
         ->type_name("i/N")
         ->group("Images");
+    app.add_flag("--force", force_, "Go on where a check finds an error");
+    app.add_flag("--no-checks", no_checks_, "Without the checks of the model");
     add_seed_option(app, options_.settings.seed, "Seed of the noise");
     add_certify_options(app, options_, true);
     add_subset_options(app, subset_);
@@ -75,23 +78,22 @@ class CertifyCommand : public Command {
     auto& console = context.console;
     const auto settings = certify_settings(options_);
     const auto network = load_model(context, model_, "certify");
-    const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
+    require_writable(store_);
+    if (!tsv_.empty()) require_writable(tsv_);
+    const Shard shard = shard_.empty() ? Shard{} : parse_shard(shard_);
     const auto data = load_data(context, data_, Splits::test, false).test;
+    const auto all = subset_indices(subset_, data.size());
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
     const auto loaded = backend->load(network);
-    const auto all = subset_indices(subset_, data.size());
     CertificationRequest request{
         network, std::filesystem::path(model_.file).stem().string(), data, settings, all, {}};
-    if (!shard_.empty()) {
-      request.indices = shard_indices(all, parse_shard(shard_));
-      request.all_indices = all;
-    }
-    if (network.record.sigma > 0 && network.record.sigma != settings.sigma)
-      console.warn(fmt::format("note: the model was trained with σ = {}, this is σ = {}",
-                               format_shortest(network.record.sigma),
-                               format_shortest(settings.sigma)));
+    request.indices = shard_indices(all, shard);
+    request.all_indices = all;
+    if (!no_checks_) check(console, request, *loaded);
+    // Nothing is made before everything else is known to be in order.
+    const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
     CertifyCallbacks callbacks;
     callbacks.on_progress = [&](const CertifyProgress& p) {
       const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
@@ -124,6 +126,27 @@ class CertifyCommand : public Command {
   }
 
  private:
+  /// What a few hundred forward passes know, before hours are spent.
+  void check(Console& console, const CertificationRequest& request, BackendModel& model) const {
+    bool failed = false;
+    for (const Finding& finding : preflight(request.network, request.model_name, model,
+                                            request.data, request.indices, request.settings)) {
+      const bool error = finding.severity == Finding::Severity::error;
+      failed |= error;
+      const char* kind = error                                            ? "error: "
+                         : finding.severity == Finding::Severity::warning ? "warning: "
+                                                                          : "note: ";
+      if (error && !force_)
+        console.warn(kind + finding.line);
+      else
+        console.say(kind + finding.line);
+    }
+    if (failed && !force_)
+      throw UsageError(
+          "certify: not started because of the error above; --force does it all the same");
+  }
+
+  bool force_ = false, no_checks_ = false;
   ModelOptions model_;
   std::string store_ = "results.sqlite", tsv_, shard_;
   CertifyOptions options_;

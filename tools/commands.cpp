@@ -12,10 +12,14 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert compare --data digits             without MNIST: digits drawn by the program\n"
        "The same command continues what was interrupted.\n",
        make_compare_command},
-      {"report", "The whole comparison", "Write the report of a folder again, or its tables",
+      {"report", "The whole comparison",
+       "Write the report of a comparison or a store, or its tables",
        "Examples:\n"
        "  smoothcert report                                  the report of smoothcert-report/\n"
-       "  smoothcert report long --tables latex > table.tex  its tables for a paper\n",
+       "  smoothcert report long --tables latex > table.tex  its tables for a paper\n"
+       "  smoothcert report sweep.sqlite                     all runs of a sweep, into "
+       "sweep-report/\n"
+       "  smoothcert report sweep.sqlite --peer macer.tsv    with a peer's results beside them\n",
        make_report_command},
       {"train", "Step by step", "Train one model by a recipe",
        "Examples:\n"
@@ -46,12 +50,36 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert convert net.pt --network net.json --out net.safetensors\n"
        "Nothing in a checkpoint is executed. docs/network-format.md describes networks.\n",
        make_convert_command},
+      {"sweep", "At scale", "Certify models × σ × n × α × seeds into one store",
+       "Examples:\n"
+       "  smoothcert sweep sweep.json --plan           what it would do, and how long it would "
+       "take\n"
+       "  smoothcert sweep sweep.json\n"
+       "  smoothcert sweep sweep.json --shard 2/4      on the second of four machines\n"
+       "The file is described in docs/sweep.md. The same command continues what was interrupted,\n"
+       "or killed.\n",
+       make_sweep_command},
+      {"merge", "At scale", "Join the stores of the shards of a sweep",
+       "Examples:\n"
+       "  smoothcert merge sweep.1-of-2.sqlite sweep.2-of-2.sqlite --out sweep.sqlite\n"
+       "  smoothcert merge part*.sqlite --allow-gaps --out so-far.sqlite\n",
+       make_merge_command},
+      {"recompute", "At scale", "Every run of a store at another α, without drawing again",
+       "Examples:\n"
+       "  smoothcert recompute sweep.sqlite --alpha 0.001\n",
+       make_recompute_command},
       {"export", "Results", "Runs of a results store, as the field's TSV",
        "Examples:\n"
        "  smoothcert export smoothcert-report               list its runs\n"
        "  smoothcert export smoothcert-report --run 3 --tsv smoothing.tsv\n"
-       "  smoothcert export results.sqlite --run 1 --alpha 0.001\n",
+       "  smoothcert export results.sqlite --run 1 --alpha 0.001\n"
+       "  smoothcert export sweep.sqlite --out tsv          one file a run\n",
        make_export_command},
+      {"import", "Results", "Other people's TSV files, to plot beside ours",
+       "Examples:\n"
+       "  smoothcert import cohen/noise_0.50.tsv --name 'Cohen et al.' --store sweep.sqlite\n"
+       "  smoothcert report sweep.sqlite\n",
+       make_import_command},
       {"data", "Look", "Data sets: list, find and describe, fetch",
        "Examples:\n"
        "  smoothcert data                       the names, and where the cache is\n"

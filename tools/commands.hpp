@@ -14,9 +14,13 @@ std::unique_ptr<Command> make_compare_command();
 std::unique_ptr<Command> make_convert_command();
 std::unique_ptr<Command> make_data_command();
 std::unique_ptr<Command> make_export_command();
+std::unique_ptr<Command> make_import_command();
 std::unique_ptr<Command> make_info_command();
+std::unique_ptr<Command> make_merge_command();
 std::unique_ptr<Command> make_predict_command();
+std::unique_ptr<Command> make_recompute_command();
 std::unique_ptr<Command> make_report_command();
+std::unique_ptr<Command> make_sweep_command();
 std::unique_ptr<Command> make_train_command();
 
 }  // namespace smoothcert::cli

@@ -72,11 +72,17 @@ struct MergeReport {
   std::uint64_t missing_images = 0;  ///< only where gaps were allowed
 };
 
-/// Writes a new store `out` with everything in `inputs`. Throws Error, and leaves no file, where
-/// `out` exists, two inputs hold an image or a document with different values, or runs of another
-/// arithmetic; and, unless `allow_gaps`, where images are missing or inputs hold different runs
-/// (naming the setting that differs).
+struct MergeOptions {
+  bool allow_gaps = false;      ///< images in no input, runs in some of them only
+  bool allow_overlaps = false;  ///< an image in several inputs, with equal results
+};
+
+/// Writes a new store `out` with everything in `inputs`. Throws Error, and leaves no file, where two
+/// inputs hold an image or a document with different values, or runs of another arithmetic; and,
+/// unless allowed, where an image is held twice, is missing, or inputs hold different runs (naming
+/// the setting that differs). UsageError where `out` exists.
 MergeReport merge_stores(const std::filesystem::path& out,
-                         std::span<const std::filesystem::path> inputs, bool allow_gaps);
+                         std::span<const std::filesystem::path> inputs,
+                         const MergeOptions& options = {});
 
 }  // namespace smoothcert

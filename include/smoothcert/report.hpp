@@ -33,7 +33,7 @@ struct ReportFiles {
 ReportFiles write_report(const StudyResult& study, const std::filesystem::path& folder);
 
 /// One run of a sweep, or a peer's imported result file.
-struct SweepRun {
+struct ReportedRun {
   std::string name;         ///< as shown, unique
   std::string source;       ///< the store or file it came from
   bool imported = false;    ///< from a TSV: settings and counts are unknown
@@ -44,7 +44,7 @@ struct SweepRun {
 struct SweepResult {
   std::string title;
   std::string command;  ///< that makes this report again
-  std::vector<SweepRun> runs;
+  std::vector<ReportedRun> runs;
 };
 
 std::string sweep_report_html(const SweepResult& sweep);

@@ -34,4 +34,11 @@ struct ImportedResults {
 /// abstention with a radius.
 ImportedResults import_tsv(const std::filesystem::path& file);
 
+class ResultsStore;
+
+/// Keeps them in a store as the document "import/NAME"; a result of that name is replaced.
+void put_imported(ResultsStore& store, const ImportedResults& results);
+/// All that a store holds, by name. Throws Error where one is damaged.
+std::vector<ImportedResults> imported_results(const ResultsStore& store);
+
 }  // namespace smoothcert

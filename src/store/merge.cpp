@@ -84,7 +84,8 @@ void check_same_runs(const std::vector<Input>& inputs, bool allow_gaps) {
   }
 }
 
-void merge_run(ResultsStore& out, const Input& input, const RunInfo& run, MergeReport& report) {
+void merge_run(ResultsStore& out, const Input& input, const RunInfo& run,
+               const MergeOptions& options, MergeReport& report) {
   const RunInfo target = out.find_or_create_run(run.settings);
   std::map<std::uint32_t, std::string> held;
   for (const Certificate& c : out.certificates(target.id)) {
@@ -96,6 +97,12 @@ void merge_run(ResultsStore& out, const Input& input, const RunInfo& run, MergeR
       out.add_certificate(target.id, c);
       ++report.certificates;
     } else if (found->second == store::certificate_text(c)) {
+      if (!options.allow_overlaps) {
+        throw Error(fmt::format(
+            "'{}' holds image {} of '{}' at sigma {}, and so does a store before it; are these the "
+            "shards of one sweep? --allow-overlaps merges all the same, as the results are equal",
+            input.file.string(), c.image, run.settings.model_name, run.settings.certify.sigma));
+      }
       ++report.duplicates;
     } else {
       throw Error(
@@ -155,7 +162,8 @@ void remove_store(const std::filesystem::path& file) {
 }  // namespace
 
 MergeReport merge_stores(const std::filesystem::path& out,
-                         std::span<const std::filesystem::path> inputs, bool allow_gaps) {
+                         std::span<const std::filesystem::path> inputs,
+                         const MergeOptions& options) {
   if (inputs.empty()) throw UsageError("there is nothing to merge");
   std::error_code ignored;
   if (std::filesystem::exists(out, ignored)) {
@@ -165,7 +173,7 @@ MergeReport merge_stores(const std::filesystem::path& out,
   for (const auto& file : inputs) {
     opened.push_back({file, ResultsStore::open(file, ResultsStore::Access::read_only)});
   }
-  check_same_runs(opened, allow_gaps);
+  check_same_runs(opened, options.allow_gaps);
   // Under another name until it is whole: whoever finds `out` finds all of it.
   const std::filesystem::path partial = out.string() + ".partial";
   remove_store(partial);
@@ -174,14 +182,16 @@ MergeReport merge_stores(const std::filesystem::path& out,
     {
       auto store = ResultsStore::open(partial, ResultsStore::Access::read_write);
       for (const Input& input : opened) {
-        for (const RunInfo& run : input.store->runs()) merge_run(*store, input, run, report);
+        for (const RunInfo& run : input.store->runs()) {
+          merge_run(*store, input, run, options, report);
+        }
         for (const std::string& key : input.store->document_keys()) {
           merge_document(*store, input, key);
         }
       }
       store->flush();
       report.runs = store->runs().size();
-      report.missing_images = count_gaps(*store, allow_gaps);
+      report.missing_images = count_gaps(*store, options.allow_gaps);
     }
     std::filesystem::rename(partial, out);
   } catch (...) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "smoothcert/data_source.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/sweep.hpp"
 #include "util/atomic_file.hpp"
@@ -141,7 +142,17 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   SweepSpec spec;
   spec.store = folder / object.text("store", "sweep.sqlite");
   spec.data = object.text("data", spec.data);
+  // A folder beside the file; names of data sets and absolute paths stand for themselves.
+  const auto known = data_set_names();
+  std::error_code ignored;
+  if (std::ranges::find(known, spec.data) == known.end() &&
+      std::filesystem::is_directory(folder / spec.data, ignored)) {
+    spec.data = (folder / spec.data).string();
+  }
   spec.split = object.text("split", spec.split);
+  if (spec.split != "train" && spec.split != "test") {
+    object.fail("split", "must be \"train\" or \"test\"");
+  }
   if (!object.has("models")) object.fail("models", "is missing");
   std::set<std::string> names;
   for (const json& model : object.list("models")) {

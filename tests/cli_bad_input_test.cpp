@@ -1,0 +1,265 @@
+// Whatever is wrong: one line that says what, the right exit code, nothing lost.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "cli_support.hpp"
+#include "data_support.hpp"
+#include "places_support.hpp"
+#include "smoothcert/network.hpp"
+
+namespace smoothcert {
+namespace {
+
+using nlohmann::json;
+using test::Bytes;
+using test::idx_bytes;
+using test::write_bytes;
+using testing::HasSubstr;
+
+constexpr const char* kImages = "data/t10k-images-idx3-ubyte";
+constexpr const char* kLabels = "data/t10k-labels-idx1-ubyte";
+
+class CliBadInput : public testing::Test, public test::CliTest {
+ protected:
+  void SetUp() override {
+    if (test::program().empty()) GTEST_SKIP() << "built without the program";
+    write_toy_study();
+  }
+  // What every failed run must leave: no store that was not there, no half-written file.
+  std::string certify_fails(int code, const std::string& more = "") {
+    return fails(code,
+                 "certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --alpha 0.05 "
+                 "--store new.sqlite " +
+                     more);
+  }
+  void put_weights(const std::function<void(json& header, std::string& data)>& change) {
+    const std::string file = test::file_text(path("toy.safetensors"));
+    std::uint64_t length = 0;
+    std::memcpy(&length, file.data(), 8);
+    json header = json::parse(file.substr(8, length));
+    std::string data = file.substr(8 + length);
+    change(header, data);
+    const std::string text = header.dump();
+    length = text.size();
+    std::string out(8, '\0');
+    std::memcpy(out.data(), &length, 8);
+    test::write_text(path("toy.safetensors"), out + text + data);
+  }
+};
+
+TEST_F(CliBadInput, IdxFiles) {
+  const Bytes pixels(40 * 16, 7), labels(40, 3);
+  const auto rejected = [&](const char* file, const Bytes& bytes) {
+    write_toy_study();
+    write_bytes(path(file), bytes);
+    return certify_fails(1);
+  };
+  EXPECT_THAT(rejected(kImages, Bytes{1, 2, 3, 4, 5, 6, 7, 8}), HasSubstr(kImages));
+  Bytes truncated = idx_bytes({40, 4, 4}, pixels);
+  truncated.resize(100);
+  EXPECT_THAT(rejected(kImages, truncated), HasSubstr(kImages));
+  EXPECT_THAT(rejected(kImages, {}), HasSubstr(kImages));
+  EXPECT_THAT(rejected(kImages, Bytes{0, 0}), HasSubstr(kImages));
+  EXPECT_THAT(
+      rejected(kImages, idx_bytes({4'000'000'000u, 4'000'000'000u, 4'000'000'000u}, pixels)),
+      HasSubstr(kImages));
+  EXPECT_THAT(rejected(kImages, idx_bytes({39, 4, 4}, Bytes(39 * 16, 1))),
+              HasSubstr("40 labels, but"));
+  Bytes eleven = labels;
+  eleven[5] = 11;
+  EXPECT_THAT(rejected(kLabels, idx_bytes({40}, eleven)), HasSubstr("label 11 at index 5"));
+  write_toy_study();
+  std::filesystem::remove(path(kLabels));
+  EXPECT_THAT(certify_fails(1), HasSubstr("data"));
+  EXPECT_THAT(fails(2, "certify toy.safetensors --data nowhere/at/all"),
+              HasSubstr("nowhere/at/all"));
+  EXPECT_FALSE(std::filesystem::exists(path("new.sqlite")));
+}
+
+TEST_F(CliBadInput, ModelFiles) {
+  const auto rejected = [&](const std::function<void(json&, std::string&)>& change) {
+    write_toy_study();
+    put_weights(change);
+    return certify_fails(1);
+  };
+  EXPECT_THAT(fails(1, "certify missing.safetensors"), HasSubstr("missing.safetensors"));
+  EXPECT_THAT(fails(1, "certify data"), HasSubstr("data"));
+  test::write_text(path("toy.safetensors"), "this is no model, only text");
+  EXPECT_THAT(certify_fails(1), HasSubstr("toy.safetensors"));
+  EXPECT_THAT(rejected([](json&, std::string& data) { data.resize(40); }),
+              HasSubstr("toy.safetensors"));
+  EXPECT_THAT(rejected([](json& header, std::string&) {
+                header["fc1.weight"]["data_offsets"] = header["fc1.bias"]["data_offsets"];
+              }),
+              HasSubstr("fc1"));
+  EXPECT_THAT(rejected([](json& header, std::string&) {
+                header["fc1.weight"]["data_offsets"][1] = 1'000'000;
+              }),
+              HasSubstr("fc1.weight"));
+  EXPECT_THAT(rejected([](json& header, std::string&) { header["fc1.bias"]["dtype"] = "I64"; }),
+              HasSubstr("fc1.bias"));
+  EXPECT_THAT(rejected([](json& header, std::string&) {
+                header["fc1.weight"]["shape"] = {16, 10};
+              }),
+              HasSubstr("fc1.weight"));
+  EXPECT_THAT(rejected([](json&, std::string& data) {
+                const float nan = std::numeric_limits<float>::quiet_NaN();
+                std::memcpy(data.data() + data.size() - 4, &nan, 4);
+              }),
+              HasSubstr("NaN"));
+  EXPECT_FALSE(std::filesystem::exists(path("new.sqlite")));
+}
+
+TEST_F(CliBadInput, NumbersOutOfRange) {
+  const auto rejected = [&](const std::string& flags) {
+    return fails(2, "certify toy.safetensors --data data --store new.sqlite " + flags);
+  };
+  EXPECT_THAT(rejected("--sigma 0"), HasSubstr("sigma is 0"));
+  EXPECT_THAT(rejected("--sigma -1"), HasSubstr("sigma is -1"));
+  EXPECT_THAT(rejected("--sigma nan"), HasSubstr("sigma"));
+  EXPECT_THAT(rejected("--sigma inf"), HasSubstr("sigma"));
+  EXPECT_THAT(rejected("--sigma half"), HasSubstr("--sigma: 'half' is not a number"));
+  EXPECT_THAT(rejected("--alpha 0"), HasSubstr("alpha is 0"));
+  EXPECT_THAT(rejected("--alpha 1"), HasSubstr("alpha is 1"));
+  EXPECT_THAT(rejected("--alpha 1.5"), HasSubstr("alpha is 1.5"));
+  EXPECT_THAT(rejected("--n0 0"), HasSubstr("n0 is 0"));
+  EXPECT_THAT(rejected("--n 0"), HasSubstr("n is 0"));
+  EXPECT_THAT(rejected("--n -5"), HasSubstr("--n: '-5'"));
+  EXPECT_THAT(rejected("--n 1.5"), HasSubstr("--n: '1.5'"));
+  EXPECT_THAT(rejected("--n 5 --alpha 0.001"), HasSubstr("it takes at least n = 10"));
+  EXPECT_THAT(rejected("--n 5000000000"), HasSubstr("at most 4294967295"));
+  EXPECT_THAT(rejected("--skip 0"), HasSubstr("--skip"));
+  EXPECT_THAT(rejected("--start 40"), HasSubstr("beyond the 40 images"));
+  EXPECT_THAT(rejected("--shard 3/2"), HasSubstr("a shard is I/N"));
+  EXPECT_THAT(rejected("--seed -1"), HasSubstr("--seed: '-1'"));
+  EXPECT_THAT(rejected("--threads 5000"), HasSubstr("--threads"));
+  EXPECT_THAT(rejected("--sigma"), HasSubstr("--sigma"));
+  EXPECT_FALSE(std::filesystem::exists(path("new.sqlite")));
+}
+
+TEST_F(CliBadInput, AModelForOtherImages) {
+  test::write_text(path("big.json"), R"({"name":"big","input":[1,5,5],"classes":10,"layers":[
+      {"op":"flatten"},{"op":"linear","name":"fc1","out_features":10}]})");
+  save_network(initialise(parse_network_spec(test::file_text(path("big.json")), "big.json"), 1),
+               path("big.safetensors"));
+  for (const char* command : {"certify", "predict"}) {
+    const auto line = fails(2, std::string(command) + " big.safetensors --data data --n 100");
+    EXPECT_THAT(line, HasSubstr("5")) << line;
+    EXPECT_THAT(line, HasSubstr("4")) << line;
+  }
+}
+
+TEST_F(CliBadInput, AFullDisk) {
+  // Every file of the process is bounded, as by a quota: the store cannot grow.
+  const std::vector<std::string> command = {
+      "certify", "toy.safetensors", "--data", "data",    "--sigma",    "0.5", "--n", "500", "--n0",
+      "50",      "--alpha",         "0.05",   "--store", "full.sqlite"};
+  for (const std::uint64_t limit : {3'000, 20'000, 50'000}) {
+    const auto full = run(command, limit);
+    EXPECT_EQ(full.code, 1) << full.err;
+    EXPECT_THAT(full.err, HasSubstr("smoothcert: results store 'full.sqlite'")) << limit;
+  }
+  // With room the same command goes on, and ends as if nothing had happened.
+  EXPECT_EQ(run(command).code, 0);
+  ok("certify toy.safetensors --data data --sigma 0.5 --n 500 --n0 50 --alpha 0.05 --store "
+     "whole.sqlite");
+  EXPECT_EQ(dump("full.sqlite"), dump("whole.sqlite"));
+}
+
+TEST_F(CliBadInput, AFullStandardOutput) {
+  const std::string program = test::program().string();
+  const int status =
+      std::system(("'" + program + "' info > /dev/full 2> '" + path("err").string() + "'").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_THAT(test::file_text(path("err")),
+              HasSubstr("cannot write the result to standard output"));
+}
+
+TEST_F(CliBadInput, FoldersThatCannotBeWritten) {
+  EXPECT_THAT(certify_fails(1, "--tsv no/such/folder.tsv"), HasSubstr("no/such"));
+  EXPECT_FALSE(std::filesystem::exists(path("new.sqlite"))) << "found before the work";
+  EXPECT_THAT(fails(1, "certify toy.safetensors --data data --store no/such/store.sqlite"),
+              HasSubstr("no/such"));
+  EXPECT_THAT(fails(1, "certify toy.safetensors --data data --store data"),
+              HasSubstr("is a folder"));
+  if (geteuid() == 0) return;  // root writes everywhere
+  std::filesystem::create_directory(path("closed"));
+  chmod(path("closed").c_str(), 0500);
+  EXPECT_THAT(fails(1, "certify toy.safetensors --data data --store closed/store.sqlite"),
+              HasSubstr("closed"));
+}
+
+TEST_F(CliBadInput, StoresThatAreNone) {
+  EXPECT_THAT(fails(1, "export missing.sqlite"), HasSubstr("there is no results store"));
+  EXPECT_THAT(fails(1, "recompute missing.sqlite --alpha 0.1"),
+              HasSubstr("there is no results store"));
+  EXPECT_FALSE(std::filesystem::exists(path("missing.sqlite")));
+  test::write_text(path("text.sqlite"), "This is not a database at all, but it is long enough.");
+  for (const char* command : {"export text.sqlite", "report text.sqlite",
+                              "recompute text.sqlite --alpha 0.1", "merge text.sqlite"})
+    EXPECT_THAT(fails(1, command), HasSubstr("text.sqlite")) << command;
+  EXPECT_THAT(test::file_text(path("text.sqlite")), testing::StartsWith("This is not"));
+}
+
+class OpenDatabase {
+ public:
+  explicit OpenDatabase(const std::filesystem::path& file) { sqlite3_open(file.c_str(), &db_); }
+  ~OpenDatabase() { sqlite3_close(db_); }
+  void execute(const char* sql) {
+    ASSERT_EQ(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db_);
+  }
+
+ private:
+  sqlite3* db_ = nullptr;
+};
+
+TEST_F(CliBadInput, AStoreThatAnotherProcessLocks) {
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --max 3");
+  const std::string before = dump("results.sqlite");
+  OpenDatabase db(path("results.sqlite"));
+  db.execute("BEGIN IMMEDIATE");
+  EXPECT_THAT(fails(1, "certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --max 6"),
+              HasSubstr("results.sqlite"));
+  db.execute("ROLLBACK");
+  EXPECT_EQ(dump("results.sqlite"), before);
+}
+
+TEST_F(CliBadInput, AStoreFromANewerVersion) {
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --max 3");
+  OpenDatabase(path("results.sqlite")).execute("PRAGMA user_version=99");
+  for (const char* command :
+       {"export results.sqlite",
+        "certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --max 3"})
+    EXPECT_THAT(fails(1, command), HasSubstr("schema version 99")) << command;
+}
+
+TEST_F(CliBadInput, TsvFilesOfPeers) {
+  test::write_text(path("peer.tsv"), "idx\tlabel\tpredict\n");
+  EXPECT_THAT(fails(1, "import peer.tsv"), HasSubstr("is not a certification file"));
+  test::write_text(path("peer.tsv"),
+                   "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t1\t1\tx\t1\t0:00:00\n");
+  EXPECT_THAT(fails(1, "import peer.tsv"), HasSubstr("'peer.tsv' line 2: radius is 'x'"));
+  EXPECT_THAT(fails(1, "import missing.tsv"), HasSubstr("missing.tsv"));
+  EXPECT_THAT(fails(2, "import"), HasSubstr("which file?"));
+  EXPECT_FALSE(std::filesystem::exists(path("results.sqlite")));
+}
+
+TEST_F(CliBadInput, WhatIsMissing) {
+  for (const char* command : {"certify", "predict", "attack"})
+    EXPECT_THAT(fails(2, command), HasSubstr("which model?")) << command;
+  EXPECT_THAT(fails(2, "merge"), HasSubstr("which stores?"));
+  EXPECT_THAT(fails(2, "recompute results.sqlite"), HasSubstr("at which α?"));
+  EXPECT_THAT(fails(2, "recompute results.sqlite --alpha 7"), HasSubstr("--alpha: 7"));
+}
+
+}  // namespace
+}  // namespace smoothcert

@@ -1,0 +1,189 @@
+// certify, predict, export, recompute, import and merge, through the program.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli_support.hpp"
+#include "places_support.hpp"
+#include "smoothcert/campaign.hpp"
+#include "smoothcert/result_files.hpp"
+
+namespace smoothcert {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string kSettings = " --data data --sigma 0.5 --n0 50 --n 500 --alpha 0.01";
+
+class CliCertify : public testing::Test, public test::CliTest {
+ protected:
+  void SetUp() override {
+    if (test::program().empty()) GTEST_SKIP() << "built without the program";
+    write_toy_study();
+  }
+};
+
+TEST_F(CliCertify, TellsWhatItFound) {
+  const std::string out = ok("certify toy.safetensors" + kSettings + " --store a.sqlite");
+  EXPECT_THAT(out, HasSubstr("images               40"));
+  EXPECT_THAT(out, HasSubstr("at α = 0.01 up to one certificate in 100 may be false"));
+  const json report =
+      json::parse(ok("certify toy.safetensors" + kSettings + " --store a.sqlite --json"));
+  EXPECT_EQ(report.at("images"), 40);
+  EXPECT_EQ(report.at("abstained").get<int>() + report.at("wrong").get<int>() +
+                report.at("correct_certified").get<int>(),
+            40);
+  EXPECT_GT(report.at("correct_certified"), 20);
+}
+
+TEST_F(CliCertify, QuietIsSilent) {
+  const auto outcome = run("certify toy.safetensors" + kSettings + " --store a.sqlite --quiet");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(CliCertify, SaysWhatItContinues) {
+  ok("certify toy.safetensors" + kSettings + " --max 10");
+  const auto outcome = run("certify toy.safetensors" + kSettings + " --max 20");
+  EXPECT_THAT(outcome.err, HasSubstr("resumed 10 of 20 images"));
+}
+
+TEST_F(CliCertify, DependsOnTheSeedAndNothingElse) {
+  ok("certify toy.safetensors" + kSettings + " --seed 3 --threads 1 --store a.sqlite");
+  ok("certify toy.safetensors" + kSettings + " --seed 3 --threads 1 --store b.sqlite");
+  ok("certify toy.safetensors" + kSettings + " --seed 3 --threads 3 --store c.sqlite");
+  ok("certify toy.safetensors" + kSettings + " --seed 4 --threads 1 --store d.sqlite");
+  EXPECT_EQ(dump("a.sqlite"), dump("b.sqlite"));
+  EXPECT_EQ(dump("a.sqlite"), dump("c.sqlite"));
+  EXPECT_NE(dump("a.sqlite"), dump("d.sqlite"));
+  EXPECT_EQ(ok("export a.sqlite --dump"), dump("a.sqlite"));
+}
+
+TEST_F(CliCertify, ChecksTheModelFirst) {
+  Network network = load_network(path("toy.safetensors"));
+  for (float& w : network.tensors.at("fc1.weight").data) w = -w;
+  save_network(network, path("wrong.safetensors"));
+  const auto refused = run("certify wrong.safetensors" + kSettings);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err,
+              HasSubstr("error: model 'wrong' is at chance on clean images (0 % of 40)"));
+  EXPECT_EQ(run("certify wrong.safetensors" + kSettings + " --force").code, 0);
+  EXPECT_EQ(run("certify wrong.safetensors" + kSettings + " --no-checks").code, 0);
+  const auto other_sigma =
+      run("certify toy.safetensors --data data --sigma 1 --n 500 --n0 10 --alpha 0.01 --no-clamp");
+  EXPECT_THAT(other_sigma.err, HasSubstr("trained with sigma 0.5 and is certified at 1"));
+  EXPECT_THAT(other_sigma.err, HasSubstr("trained with clamping"));
+  EXPECT_THAT(other_sigma.err, HasSubstr("no radius above"));
+}
+
+TEST_F(CliCertify, WritesTheFieldsTsv) {
+  ok("certify toy.safetensors" + kSettings + " --skip 4 --tsv own.tsv");
+  EXPECT_EQ(ok("export results.sqlite --run 1"), test::file_text(path("own.tsv")));
+  ok("export results.sqlite --out tsv");
+  EXPECT_EQ(test::file_text(path("tsv/toy_sigma0.5_n500_alpha0.01_seed0.tsv")),
+            test::file_text(path("own.tsv")));
+  std::istringstream in(test::file_text(path("own.tsv")));
+  std::string line;
+  std::getline(in, line);
+  EXPECT_EQ(line, "idx\tlabel\tpredict\tradius\tcorrect\ttime");
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(std::getline(in, line));
+    EXPECT_THAT(line, StartsWith(std::to_string(4 * i) + "\t"));
+    EXPECT_EQ(std::count(line.begin(), line.end(), '\t'), 5);
+  }
+  EXPECT_FALSE(std::getline(in, line));
+  const json runs = json::parse(ok("export results.sqlite --json"));
+  EXPECT_EQ(runs.at("runs").at(0).at("images"), 10);
+  const json rows = json::parse(ok("export results.sqlite --run 1 --json"));
+  EXPECT_EQ(rows.at("certificates").size(), 10u);
+  EXPECT_THAT(ok("export results.sqlite"), HasSubstr("toy"));
+}
+
+TEST_F(CliCertify, RecomputesAnAlphaAsAFreshRunWouldGiveIt) {
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 500 --alpha 0.1 --store "
+     "a.sqlite");
+  EXPECT_THAT(ok("recompute a.sqlite --alpha 0.001"), HasSubstr("0.001"));
+  const json report = json::parse(ok("recompute a.sqlite --alpha 0.001 --json"));
+  EXPECT_EQ(report.at("added"), 0);
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 500 --alpha 0.1 --store "
+     "b.sqlite");
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 500 --alpha 0.001 --store "
+     "c.sqlite");
+  const auto certificates = [&](const char* file, double alpha) {
+    const auto store = ResultsStore::open(path(file), ResultsStore::Access::read_only);
+    for (const RunInfo& run : store->runs())
+      if (run.settings.certify.alpha == alpha) return store->certificates(run.id);
+    return std::vector<Certificate>();
+  };
+  const auto derived = certificates("a.sqlite", 0.001), fresh = certificates("c.sqlite", 0.001);
+  ASSERT_EQ(derived.size(), 40u);
+  ASSERT_EQ(fresh.size(), 40u);
+  for (std::size_t i = 0; i < 40; ++i) {
+    EXPECT_EQ(derived[i].radius, fresh[i].radius);
+    EXPECT_EQ(derived[i].prediction, fresh[i].prediction);
+    EXPECT_EQ(derived[i].estimation.counts, fresh[i].estimation.counts);
+  }
+}
+
+TEST_F(CliCertify, PredictsTwiceTheSame) {
+  const std::string command =
+      "predict toy.safetensors --data data --sigma 0.5 --n 200 --alpha 0.01";
+  const auto without_time = [](const std::string& tsv) {
+    std::istringstream in(tsv);
+    std::string out;
+    for (std::string line; std::getline(in, line);) out += line.substr(0, line.rfind('\t')) + "\n";
+    return out;
+  };
+  const std::string first = ok(command);
+  EXPECT_THAT(first, StartsWith("idx\tlabel\tpredict\tcorrect\ttime\n"));
+  EXPECT_EQ(without_time(first), without_time(ok(command + " --threads 1")));
+  EXPECT_EQ(json::parse(ok(command + " --json --max 7")).at("images"), 7);
+  ok(command + " --tsv out.tsv");
+  EXPECT_EQ(without_time(test::file_text(path("out.tsv"))), without_time(first));
+}
+
+TEST_F(CliCertify, ImportsPeers) {
+  ok("certify toy.safetensors" + kSettings + " --tsv peer.tsv");
+  const std::string text = ok("import peer.tsv --name theirs");
+  EXPECT_THAT(text, HasSubstr("theirs: 40 images"));
+  EXPECT_EQ(json::parse(ok("import peer.tsv --json")).at("imported").at(0).at("images"), 40);
+  const auto store = ResultsStore::open(path("results.sqlite"), ResultsStore::Access::read_only);
+  const auto imported = imported_results(*store);
+  ASSERT_EQ(imported.size(), 2u);
+  EXPECT_EQ(imported[0].name, "peer");
+  const auto ours = store->certificates(1);
+  for (std::size_t i = 0; i < 40; ++i)
+    EXPECT_EQ(imported[1].certificates[i].radius, ours[i].radius);
+}
+
+TEST_F(CliCertify, ShardsMergeToTheWhole) {
+  ok("certify toy.safetensors" + kSettings + " --store whole.sqlite");
+  for (const char* part : {"1", "2", "3"})
+    ok("certify toy.safetensors" + kSettings + " --shard " + part + "/3 --store part" + part +
+       ".sqlite");
+  const json report =
+      json::parse(ok("merge part1.sqlite part2.sqlite part3.sqlite --out merged.sqlite --json"));
+  EXPECT_EQ(report.at("certificates"), 40);
+  EXPECT_EQ(dump("merged.sqlite"), dump("whole.sqlite"));
+  EXPECT_THAT(fails(2, "merge part1.sqlite part2.sqlite part3.sqlite --out merged.sqlite"),
+              HasSubstr("'merged.sqlite' exists"));
+  EXPECT_THAT(fails(1, "merge part1.sqlite part2.sqlite --out gaps.sqlite"),
+              HasSubstr("13 images of 'toy' at sigma 0.5 are in none of the stores"));
+  EXPECT_THAT(fails(1, "merge part1.sqlite part1.sqlite --out twice.sqlite"),
+              HasSubstr("so does a store before it"));
+  ok("certify toy.safetensors --data data --sigma 0.25 --n0 50 --n 500 --alpha 0.01 --shard 2/3 "
+     "--store other.sqlite");
+  EXPECT_THAT(fails(1, "merge part1.sqlite other.sqlite --out mixed.sqlite"),
+              HasSubstr("mixed settings"));
+  for (const char* file : {"gaps.sqlite", "twice.sqlite", "mixed.sqlite"})
+    EXPECT_FALSE(std::filesystem::exists(path(file))) << file;
+  EXPECT_THAT(ok("merge part1.sqlite part2.sqlite --allow-gaps --out gaps.sqlite"),
+              HasSubstr("13 images missing"));
+}
+
+}  // namespace
+}  // namespace smoothcert

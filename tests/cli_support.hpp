@@ -1,0 +1,69 @@
+// Runs the real program in a folder of its own, and a toy study small enough to do so often.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "store_support.hpp"
+
+namespace smoothcert::test {
+
+struct Outcome {
+  int code = -1;   ///< exit code; −1 where a signal ended it
+  int signal = 0;  ///< that ended it
+  double seconds = 0;
+  std::string out, err;
+};
+
+/// A started program, for those that are to be interrupted.
+class RunningProgram {
+ public:
+  RunningProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                 std::uint64_t file_limit = 0);
+  ~RunningProgram();
+  RunningProgram(const RunningProgram&) = delete;
+  RunningProgram& operator=(const RunningProgram&) = delete;
+
+  void send(int signal) const;
+  Outcome wait();
+
+ private:
+  std::filesystem::path out_, err_;
+  pid_t pid_ = -1;
+  std::uint64_t started_ = 0;
+};
+
+/// A folder with a data set (`data`: 40 + 40 images of 1×4×4, ten classes: one bright pixel each),
+/// a linear model that knows them (`toy.safetensors`), and the program. Skips where it is not
+/// built.
+class CliTest {
+ public:
+  /// In the folder, nothing else of the environment that matters: no cache, no download.
+  [[nodiscard]] Outcome run(const std::vector<std::string>& arguments,
+                            std::uint64_t file_limit = 0) const;
+  /// The same, words separated by spaces.
+  [[nodiscard]] Outcome run(const std::string& arguments) const;
+  /// Expects exit code 0; gives what stdout got.
+  std::string ok(const std::string& arguments) const;
+  /// Expects `code`, an empty stdout, and one line on stderr; gives that line.
+  std::string fails(int code, const std::string& arguments) const;
+
+  /// Interrupts the command at about half the time `whole` took, with `signal`, earlier where it
+  /// was too late. Gives the outcome of the interrupted one.
+  Outcome stopped(const std::string& arguments, int signal, double whole) const;
+
+  void write_toy_study() const;
+  [[nodiscard]] std::filesystem::path path(const std::string& name = "") const {
+    return folder_.path(name);
+  }
+  [[nodiscard]] std::string dump(const std::string& store) const;
+
+ private:
+  TemporaryFolder folder_;
+};
+
+}  // namespace smoothcert::test

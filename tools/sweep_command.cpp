@@ -1,0 +1,120 @@
+// smoothcert sweep: models × σ × n × α × seeds from one file into one store.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "commands.hpp"
+#include "data_options.hpp"
+#include "options.hpp"
+#include "run_list.hpp"
+#include "smoothcert/error.hpp"
+#include "smoothcert/sweep.hpp"
+
+namespace smoothcert::cli {
+namespace {
+
+class SweepCommand : public Command {
+ public:
+  void define(CLI::App& app) override {
+    const std::string group = "Sweep";
+    app.add_option("FILE", file_, "What to certify (docs/sweep.md)");
+    app.add_option("--store", store_, "Results store, instead of the file's")
+        ->type_name("FILE")
+        ->group(group);
+    app.add_flag("--plan", options_.plan_only,
+                 "Say the plan, the expected time and what the checks find; certify nothing")
+        ->group(group);
+    app.add_option("--shard", shard_,
+                   "Part i of N of the images, into a store of its own; 'merge' joins them")
+        ->type_name("i/N")
+        ->group(group);
+    app.add_flag("--force", options_.force, "Go on where a check finds an error")->group(group);
+    app.add_flag("--no-checks", no_checks_, "Without the checks of the models")->group(group);
+    add_data_options(app, data_);
+    add_device_options(app, device_);
+    add_output_options(app, output_);
+  }
+  bool quiet() const override { return output_.quiet; }
+
+  void run(Context& context) override {
+    auto& console = context.console;
+    if (file_.empty())
+      throw UsageError(
+          "sweep: which one? Give its file, as in 'smoothcert sweep sweep.json' (docs/sweep.md)");
+    const SweepSpec spec = load_sweep(file_);
+    options_.preflight = !no_checks_;
+    if (!shard_.empty()) options_.shard = parse_shard(shard_);
+    const auto file = store_of(spec);
+    for (const auto& model : spec.models) (void)load_network(model.file);  // before anything else
+    const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
+    if (data_.data.empty()) data_.data = spec.data;
+    const bool train = spec.split == "train";
+    const auto pair = load_data(context, data_, train ? Splits::train : Splits::test, false);
+    std::string note;
+    const auto backend = make_backend(device_.device, device_.threads, &note);
+    console.say(note);
+    try {
+      run_sweep(
+          spec, *store, *backend, train ? pair.train : pair.test,
+          [](const SweepModel& model) { return load_network(model.file); }, options_,
+          observer(console), context.stop);
+    } catch (const Interrupted&) {
+      throw Interrupted(fmt::format("stopped; what was finished is kept in {}. To go on: {}",
+                                    file.string(), context.command_line));
+    }
+    console.end_progress();
+    if (options_.plan_only) return;
+    console.result(
+        output_.json
+            ? nlohmann::json{{"store", file.string()}, {"runs", run_array(*store)}}.dump(2) + "\n"
+            : run_table(*store));
+    console.say(fmt::format("kept in {}; 'smoothcert report {}' plots it", file.string(),
+                            shell_quoted(file.string())));
+  }
+
+ private:
+  /// Shards do not share a file: they run on different machines.
+  std::filesystem::path store_of(const SweepSpec& spec) const {
+    if (!store_.empty()) return store_;
+    if (options_.shard.parts == 1) return spec.store;
+    auto file = spec.store;
+    const auto ending = file.extension();
+    file.replace_extension(
+        fmt::format(".{}-of-{}{}", options_.shard.part, options_.shard.parts, ending.string()));
+    return file;
+  }
+
+  static SweepObserver observer(Console& console) {
+    SweepObserver observer;
+    observer.say = [&console](std::string_view line) { console.end_progress(line); };
+    observer.on_progress = [&console](const SweepProgress& p) {
+      const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
+      // Samples tell how much work is left; a sweep that draws none has its images.
+      const double share =
+          p.samples_total > 0
+              ? static_cast<double>(p.samples_done) / static_cast<double>(p.samples_total)
+              : static_cast<double>(p.images_done) /
+                    static_cast<double>(std::max<std::uint64_t>(1, p.images_total));
+      console.progress("sweep", share,
+                       fmt::format("run {}/{}, {}/{} images, {}samples/s", p.run + 1, p.runs,
+                                   p.images_done, p.images_total, rate_text(rate)));
+    };
+    return observer;
+  }
+
+  std::string file_, store_, shard_;
+  bool no_checks_ = false;
+  SweepOptions options_;
+  DataOptions data_;
+  DeviceOptions device_;
+  OutputOptions output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_sweep_command() { return std::make_unique<SweepCommand>(); }
+
+}  // namespace smoothcert::cli
