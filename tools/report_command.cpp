@@ -1,10 +1,12 @@
-// smoothcert report: the report of a folder again, from what its store holds.
+// smoothcert report: the report of a comparison's folder, or of all runs of a store.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "commands.hpp"
 #include "options.hpp"
+#include "run_list.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/report.hpp"
 #include "smoothcert/study.hpp"
@@ -12,33 +14,91 @@
 namespace smoothcert::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 class ReportCommand : public Command {
  public:
   void define(CLI::App& app) override {
-    app.add_option("DIR", folder_, "Folder that 'smoothcert compare' wrote")->capture_default_str();
+    app.add_option("DIR|STORE", source_,
+                   "Folder that 'smoothcert compare' wrote, or the store of a sweep")
+        ->capture_default_str();
     app.add_option("--tables", tables_, "Print the tables for a paper instead: markdown or latex")
         ->type_name("FORMAT");
+    app.add_option("--peer", peers_,
+                   "Plot this TSV file as well, under its own name or another (repeatable)")
+        ->type_name("[NAME=]FILE");
+    app.add_option("-o,--out", out_, "Folder for a store's report (STORE-report)")
+        ->type_name("DIR");
     add_output_options(app, output_);
   }
   bool quiet() const override { return output_.quiet; }
 
   void run(Context& context) override {
-    const auto study = load_study(folder_);
-    if (!tables_.empty()) {
-      context.console.result(report_tables(study, table_format_from_name(tables_)));
-      return;
+    if (!tables_.empty()) (void)table_format_from_name(tables_);
+    const fs::path file = store_file(source_);
+    std::error_code ignored;
+    const bool folder = fs::is_directory(source_, ignored);
+    if (!fs::exists(file, ignored)) {
+      if (folder || !source_.ends_with(".sqlite"))
+        (void)load_study(source_);  // says what is missing
+      throw Error(fmt::format("there is no results store '{}'", file.string()));
     }
-    const auto files = write_report(study, folder_);
-    if (!files.note.empty()) context.console.say(files.note);
-    if (output_.json) {
-      context.console.result(study_summary_json(study) + "\n");
-      return;
-    }
-    context.console.result(study_table(study) + "\nreport: " + files.html.string() + "\n");
+    if (folder && file.filename() == kResultsFile && peers_.empty())
+      study(context.console);
+    else
+      sweep(context, file);
   }
 
  private:
-  std::string folder_ = "smoothcert-report", tables_;
+  void study(Console& console) const {
+    if (!out_.empty())
+      throw UsageError(
+          "report: the report of a comparison stays in its folder; --out is for stores");
+    const auto study = load_study(source_);
+    if (!tables_.empty()) {
+      console.result(report_tables(study, table_format_from_name(tables_)));
+      return;
+    }
+    const auto files = write_report(study, source_);
+    if (!files.note.empty()) console.say(files.note);
+    if (output_.json) {
+      console.result(study_summary_json(study) + "\n");
+      return;
+    }
+    console.result(study_table(study) + "\nreport: " + files.html.string() + "\n");
+  }
+
+  void sweep(Context& context, const fs::path& file) const {
+    SweepResult sweep = sweep_of_store(file);
+    sweep.command = context.command_line;
+    for (const auto& peer : peers_) {
+      const auto equals = peer.find('=');
+      if (equals == std::string::npos)
+        add_peer(sweep, peer);
+      else
+        add_peer(sweep, peer.substr(equals + 1), peer.substr(0, equals));
+    }
+    if (!tables_.empty()) {
+      context.console.result(sweep_tables(sweep, table_format_from_name(tables_)));
+      return;
+    }
+    fs::path folder = out_;
+    if (out_.empty()) folder = file.parent_path() / (file.stem().string() + "-report");
+    const auto files = write_sweep_report(sweep, folder);
+    if (!files.note.empty()) context.console.say(files.note);
+    if (output_.json) {
+      const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
+      context.console.result(
+          nlohmann::json{{"report", files.html.string()}, {"runs", run_array(*store)}}.dump(2) +
+          "\n");
+      return;
+    }
+    context.console.result(sweep_tables(sweep, TableFormat::markdown) +
+                           "\nreport: " + files.html.string() + "\n");
+  }
+
+  std::string source_ = "smoothcert-report", tables_, out_;
+  std::vector<std::string> peers_;
   OutputOptions output_;
 };
 

@@ -32,12 +32,12 @@ struct ReportFiles {
 /// the file that could not be written.
 ReportFiles write_report(const StudyResult& study, const std::filesystem::path& folder);
 
-/// One run of a sweep, or a peer's imported result file.
+/// One run of a store, or a peer's imported result file.
 struct ReportedRun {
-  std::string name;         ///< as shown, unique
-  std::string source;       ///< the store or file it came from
-  bool imported = false;    ///< from a TSV: settings and counts are unknown
-  RunSettings settings;     ///< of our own runs; of an imported one only what the user stated
+  std::string name;      ///< as shown, unique
+  std::string source;    ///< the store or file it came from
+  bool imported = false; ///< from a TSV: settings and counts are unknown
+  RunSettings settings;  ///< of our own runs
   std::vector<Certificate> certificates;
 };
 
@@ -47,8 +47,17 @@ struct SweepResult {
   std::vector<ReportedRun> runs;
 };
 
+/// Every run of a store that has certificates, and what was imported into it, named by what tells
+/// them apart ("gaussian, σ = 0.5"). Throws Error where there is nothing to show.
+SweepResult sweep_of_store(const std::filesystem::path& file);
+/// Adds peers' files. Throws Error as import_tsv() does.
+void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name = "");
+
+/// All runs in one report: certified accuracy against radius, ACR, abstention and saturation.
 std::string sweep_report_html(const SweepResult& sweep);
+/// The ACR table and certified accuracy at round radii, for a paper.
 std::string sweep_tables(const SweepResult& sweep, TableFormat format);
+/// Writes report.html and figures/*.svg, *.png into `folder`, which is created where missing.
 ReportFiles write_sweep_report(const SweepResult& sweep, const std::filesystem::path& folder);
 
 }  // namespace smoothcert

@@ -1,0 +1,114 @@
+// From stores and files to the runs of a report, each under a name that tells it apart.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "smoothcert/error.hpp"
+#include "smoothcert/report.hpp"
+#include "smoothcert/result_files.hpp"
+#include "util/format_number.hpp"
+
+namespace smoothcert {
+
+namespace {
+
+using Part = std::string (*)(const RunSettings&);
+
+// In the order in which people read them.
+const Part kParts[] = {
+    [](const RunSettings& s) { return s.dataset_name + " " + s.dataset_split; },
+    [](const RunSettings& s) { return "σ = " + format_shortest(s.certify.sigma); },
+    [](const RunSettings& s) { return "n₀ = " + format_count(s.certify.n0); },
+    [](const RunSettings& s) { return "n = " + format_count(s.certify.n); },
+    [](const RunSettings& s) { return "α = " + format_shortest(s.certify.alpha); },
+    [](const RunSettings& s) { return fmt::format("seed {}", s.certify.seed); },
+    [](const RunSettings& s) {
+      return std::string(s.certify.noise == NoiseLaw::lattice ? "lattice" : "continuous noise");
+    },
+    [](const RunSettings& s) { return std::string(s.certify.clamp ? "clamped" : "not clamped"); },
+    [](const RunSettings& s) { return s.precision; },
+};
+
+bool varies(const std::vector<ReportedRun>& runs, Part part) {
+  return std::ranges::any_of(
+      runs, [&](const ReportedRun& r) { return part(r.settings) != part(runs.front().settings); });
+}
+
+// "gaussian, σ = 0.5": the model, and what differs between the runs; σ always.
+void name_runs(std::vector<ReportedRun>& runs) {
+  if (runs.empty()) return;
+  std::vector<Part> shown;
+  for (const Part& part : kParts)
+    if (&part == &kParts[1] || varies(runs, part)) shown.push_back(part);
+  std::set<std::string> taken;
+  for (ReportedRun& run : runs) {
+    run.name = run.settings.model_name;
+    for (const Part part : shown) run.name += ", " + part(run.settings);
+    if (!taken.insert(run.name).second) {
+      run.name += ", " + run.settings.model_hash.substr(0, 8);  // two models of one name
+      taken.insert(run.name);
+    }
+  }
+}
+
+std::string free_name(const SweepResult& sweep, const std::string& wanted) {
+  std::string name = wanted;
+  for (int i = 2;
+       std::ranges::any_of(sweep.runs, [&](const ReportedRun& r) { return r.name == name; }); ++i) {
+    name = fmt::format("{} ({})", wanted, i);
+  }
+  return name;
+}
+
+void add_imported(SweepResult& sweep, ImportedResults results) {
+  ReportedRun run;
+  run.name = free_name(sweep, results.name);
+  run.source = results.origin;
+  run.imported = true;
+  run.certificates = std::move(results.certificates);
+  sweep.runs.push_back(std::move(run));
+}
+
+// By model, σ, n, α, seed: the order of a table.
+bool before(const ReportedRun& a, const ReportedRun& b) {
+  const auto key = [](const RunSettings& s) {
+    return std::tuple(s.dataset_name, s.model_name, s.model_hash, s.certify.sigma, s.certify.n,
+                      s.certify.alpha, s.certify.seed);
+  };
+  return key(a.settings) < key(b.settings);
+}
+
+}  // namespace
+
+SweepResult sweep_of_store(const std::filesystem::path& file) {
+  const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
+  SweepResult sweep;
+  for (const RunInfo& info : store->runs()) {
+    ReportedRun run;
+    run.settings = info.settings;
+    run.source = file.string();
+    run.certificates = store->certificates(info.id);
+    if (!run.certificates.empty()) sweep.runs.push_back(std::move(run));
+  }
+  std::ranges::stable_sort(sweep.runs, before);
+  name_runs(sweep.runs);
+  std::set<std::string> data;
+  for (const ReportedRun& run : sweep.runs) data.insert(run.settings.dataset_name);
+  for (ImportedResults& results : imported_results(*store)) add_imported(sweep, std::move(results));
+  if (sweep.runs.empty())
+    throw Error(
+        "results store '" + file.string() +
+        "' holds no certificates yet; 'smoothcert certify' and 'smoothcert sweep' make them");
+  sweep.title = data.size() == 1 ? "Certified robustness on " + *data.begin()
+                                 : std::string("Certified robustness");
+  return sweep;
+}
+
+void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name) {
+  ImportedResults results = import_tsv(file);
+  results.name = name.empty() ? file.stem().string() : name;
+  add_imported(sweep, std::move(results));
+}
+
+}  // namespace smoothcert
