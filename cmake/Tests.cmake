@@ -68,3 +68,12 @@ if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
             --check ${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/fused_static.txt)
   set_tests_properties(KernelStatics.AsCommitted PROPERTIES LABELS simt SKIP_RETURN_CODE 77)
 endif()
+# find_package(smoothcert) after an installation, and docs/example against it.
+if(NOT SMOOTHCERT_SANITIZE)
+  add_test(NAME install_example
+    COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_CURRENT_BINARY_DIR} -DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}
+            -DWORK=${CMAKE_CURRENT_BINARY_DIR}/install-example -DCOMPILER=${CMAKE_CXX_COMPILER}
+            -DLAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER} -DVERSION=${PROJECT_VERSION}
+            -P ${CMAKE_CURRENT_SOURCE_DIR}/tests/install_example.cmake)
+  set_tests_properties(install_example PROPERTIES LABELS slow TIMEOUT 900)
+endif()

@@ -11,4 +11,5 @@ if(SMOOTHCERT_TOOL_SOURCES AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/src/train.cpp
   target_include_directories(smoothcert_cli PRIVATE tools src)
   target_link_libraries(smoothcert_cli PRIVATE smoothcert smoothcert_options CLI11::CLI11 fmt::fmt
                         spdlog::spdlog nlohmann_json::nlohmann_json)
+  include(cmake/Mpi.cmake)
 endif()

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/model_file_kind.hpp"
+#include "network_bytes.hpp"
 #include "safetensors.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
@@ -49,8 +50,8 @@ void read_network_metadata(const SafetensorsFile& file, Network& net, const std:
     net.record = parse_record(training->second, where);
 }
 
-void save_network(const Network& net, const std::filesystem::path& file) {
-  validate(net, file.string());
+std::vector<std::uint8_t> network_to_safetensors(const Network& net, const std::string& where) {
+  validate(net, where);
   SafetensorsFile out;
   out.tensors = net.tensors;
   out.metadata = {{"format", kFormat},
@@ -58,7 +59,11 @@ void save_network(const Network& net, const std::filesystem::path& file) {
                   {"input_range", "[0,1]"},
                   {"clamp", net.clamp ? "true" : "false"},
                   {"training", record_json(net.record)}};
-  write_file_atomically(file, format_safetensors(out));
+  return format_safetensors(out);
+}
+
+void save_network(const Network& net, const std::filesystem::path& file) {
+  write_file_atomically(file, network_to_safetensors(net, file.string()));
 }
 
 Network network_from_safetensors(std::span<const std::uint8_t> bytes, const std::string& where) {

@@ -237,7 +237,7 @@ TEST_F(CliBadInput, AStoreFromANewerVersion) {
   ok("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --max 3");
   OpenDatabase(path("results.sqlite")).execute("PRAGMA user_version=99");
   for (const char* command :
-       {"export results.sqlite",
+       {"export results.sqlite", "report results.sqlite",
         "certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --max 3"})
     EXPECT_THAT(fails(1, command), HasSubstr("schema version 99")) << command;
 }

@@ -46,7 +46,7 @@ std::uint64_t now_us() {
   dup2(in_file, 0);
   dup2(out_file, 1);
   dup2(err_file, 2);
-  execv(program, arguments);
+  execvp(program, arguments);
   _exit(127);
 }
 
@@ -60,13 +60,13 @@ std::vector<std::string> words(const std::string& text) {
 }  // namespace
 
 RunningProgram::RunningProgram(const fs::path& folder, const std::vector<std::string>& arguments,
-                               std::uint64_t file_limit) {
+                               std::uint64_t file_limit, const std::vector<std::string>& launcher) {
   static std::atomic<int> counter = 0;
   const std::string stem = ".run-" + std::to_string(counter++);
   out_ = folder / (stem + ".out");
   err_ = folder / (stem + ".err");
-  const std::string program = test::program().string();
-  std::vector<std::string> all = {program};
+  std::vector<std::string> all = launcher;
+  all.push_back(test::program().string());
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::vector<char*> raw;
   for (auto& word : all) raw.push_back(word.data());
@@ -74,7 +74,7 @@ RunningProgram::RunningProgram(const fs::path& folder, const std::vector<std::st
   started_ = now_us();
   pid_ = fork();
   if (pid_ == 0) {
-    become(program.c_str(), raw.data(), folder.c_str(), out_.c_str(), err_.c_str(), file_limit);
+    become(raw.front(), raw.data(), folder.c_str(), out_.c_str(), err_.c_str(), file_limit);
   }
   if (pid_ < 0) throw std::runtime_error("fork");
 }

@@ -23,13 +23,14 @@ struct Outcome {
 class RunningProgram {
  public:
   RunningProgram(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
-                 std::uint64_t file_limit = 0);
+                 std::uint64_t file_limit = 0, const std::vector<std::string>& launcher = {});
   ~RunningProgram();
   RunningProgram(const RunningProgram&) = delete;
   RunningProgram& operator=(const RunningProgram&) = delete;
 
   void send(int signal) const;
   Outcome wait();
+  [[nodiscard]] pid_t id() const { return pid_; }
 
  private:
   std::filesystem::path out_, err_;

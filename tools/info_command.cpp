@@ -6,6 +6,7 @@
 
 #include "commands.hpp"
 #include "options.hpp"
+#include "ranks.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/train.hpp"
@@ -67,6 +68,7 @@ class InfoCommand : public Command {
                                    {"note", note},
                                    {"cuda", cuda},
                                    {"votes", votes},
+                                   {"mpi", Ranks::describe()},
                                    {"networks", builtin_network_names()}};
       context.console.result(info.dump(2) + "\n");
       return;
@@ -75,6 +77,7 @@ class InfoCommand : public Command {
     text += fmt::format("--device {} is {}\n", device_.device, backend->describe());
     if (!note.empty()) text += note + "\n";
     for (const auto& line : cuda) text += line + "\n";
+    text += fmt::format("MPI: {}\n", Ranks::describe());
     text += fmt::format("networks: {}\n", joined(builtin_network_names()));
     for (const auto& [network, modes] : votes.items()) {
       for (const auto& [mode, path] : modes.items()) {

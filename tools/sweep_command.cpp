@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "data_options.hpp"
 #include "options.hpp"
+#include "ranks.hpp"
 #include "run_list.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/sweep.hpp"
@@ -44,6 +45,13 @@ class SweepCommand : public Command {
     if (file_.empty())
       throw UsageError(
           "sweep: which one? Give its file, as in 'smoothcert sweep sweep.json' (docs/sweep.md)");
+    const auto ranks = Ranks::join();
+    if (ranks && !ranks->leads()) {
+      console.set_quiet(true);  // rank 0 tells all there is to tell
+      const auto own = make_backend(device_.device, device_.threads, nullptr);
+      ranks->serve(*own);
+      return;
+    }
     const SweepSpec spec = load_sweep(file_);
     options_.preflight = !no_checks_;
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
@@ -54,8 +62,9 @@ class SweepCommand : public Command {
     const bool train = spec.split == "train";
     const auto pair = load_data(context, data_, train ? Splits::train : Splits::test, false);
     std::string note;
-    const auto backend = make_backend(device_.device, device_.threads, &note);
+    auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
+    if (ranks) backend = ranks->spread(std::move(backend));
     try {
       run_sweep(
           spec, *store, *backend, train ? pair.train : pair.test,

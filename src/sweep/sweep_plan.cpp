@@ -84,9 +84,12 @@ double measure_throughput(BackendModel& model, const Dataset& data, const Certif
   votes.mode = settings.mode;
   const auto count = [&](std::uint64_t samples) {
     const auto start = std::chrono::steady_clock::now();
-    std::vector<VoteJob> jobs(1);
-    jobs[0].pixels = data.image(0).data();
-    jobs[0].last = samples;
+    std::vector<VoteJob> jobs;  // several, for backends that share them out
+    constexpr std::uint64_t kJob = 4096;
+    for (std::uint64_t first = 0; first < samples; first += kJob) {
+      jobs.push_back(
+          {0, data.image(0).data(), Purpose::estimate, first, std::min(samples, first + kJob)});
+    }
     model.count_votes(votes, std::move(jobs), [](const VoteResult&) {})->wait();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
