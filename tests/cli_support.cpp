@@ -134,16 +134,20 @@ std::string CliTest::fails(int code, const std::string& arguments) const {
   return last;
 }
 
-Outcome CliTest::stopped(const std::string& arguments, int signal, double whole) const {
+Outcome CliTest::stopped(const std::string& arguments, int signal, double whole,
+                         const std::string& result) const {
   const ScopedEnvironment home("HOME", folder_.path("home").string());
-  for (double after = whole / 2; after > 1e-3; after /= 2) {
+  double early = 0, late = whole;
+  for (int attempt = 0; attempt < 20; ++attempt) {
     RunningProgram program(folder_.path(), words(arguments));
-    std::this_thread::sleep_for(std::chrono::duration<double>(after));
+    std::this_thread::sleep_for(std::chrono::duration<double>((early + late) / 2));
     program.send(signal);
     Outcome outcome = program.wait();
-    if (outcome.code != 0) return outcome;
+    if (outcome.code > 0) return outcome;
+    (outcome.code == 0 ? late : early) = (early + late) / 2;  // done already, or not yet itself
+    for (const char* suffix : {"", "-wal", "-shm"}) fs::remove_all(path(result + suffix));
   }
-  ADD_FAILURE() << "could not be stopped in time: " << arguments;
+  ADD_FAILURE() << "could not be stopped in its middle: " << arguments;
   return {};
 }
 

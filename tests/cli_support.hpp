@@ -53,9 +53,10 @@ class CliTest {
   /// Expects `code`, an empty stdout, and one line on stderr; gives that line.
   std::string fails(int code, const std::string& arguments) const;
 
-  /// Interrupts the command at about half the time `whole` took, with `signal`, earlier where it
-  /// was too late. Gives the outcome of the interrupted one.
-  Outcome stopped(const std::string& arguments, int signal, double whole) const;
+  /// Sends `signal` in the middle of the command, which took about `whole` seconds when it was left
+  /// alone; where that was too late, begins again without `result`, a store or a folder it made.
+  Outcome stopped(const std::string& arguments, int signal, double whole,
+                  const std::string& result) const;
 
   void write_toy_study() const;
   [[nodiscard]] std::filesystem::path path(const std::string& name = "") const {

@@ -66,7 +66,7 @@ TEST_F(CliSweep, ShardsMergeToTheWhole) {
 
 TEST_F(CliSweep, CtrlCKeepsWhatWasDoneAndSaysHowToGoOn) {
   const double whole = run("sweep whole.json").seconds;
-  const auto outcome = stopped("sweep long.json", SIGINT, whole);
+  const auto outcome = stopped("sweep long.json", SIGINT, whole, "long.sqlite");
   EXPECT_EQ(outcome.code, 130) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("stopped; what was finished is kept in long.sqlite"));
   EXPECT_THAT(outcome.err, HasSubstr("sweep long.json"));

@@ -71,7 +71,8 @@ TEST_F(CliTrain, CtrlCSaysHowToGoOn) {
   const std::string command = kTrain + " --epochs 60";
   ok(command + " --out whole.safetensors");
   const double whole = run(command + " --out again.safetensors").seconds;
-  const auto outcome = stopped(command + " --out part.safetensors", SIGINT, whole);
+  const auto outcome =
+      stopped(command + " --out part.safetensors", SIGINT, whole, "part.safetensors");
   EXPECT_EQ(outcome.code, 130) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("part.safetensors"));
   EXPECT_THAT(outcome.err, HasSubstr(kTrain));
@@ -81,7 +82,7 @@ TEST_F(CliTrain, CtrlCSaysHowToGoOn) {
 }
 
 const std::string kCompare =
-    "compare --data digits --digits-size 600,40 --images 20 --attack-images 20 --n0 20 --n 200 "
+    "compare --data digits --digits-size 400,20 --images 10 --attack-images 10 --n0 20 --n 200 "
     "--threads 1 --out ";
 
 TEST_F(CliTrain, ComparesEndToEnd) {
@@ -89,7 +90,7 @@ TEST_F(CliTrain, ComparesEndToEnd) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const json summary = json::parse(outcome.out);
   ASSERT_EQ(summary.at("models").size(), 3u);
-  for (const auto& model : summary.at("models")) EXPECT_EQ(model.at("images"), 20);
+  for (const auto& model : summary.at("models")) EXPECT_EQ(model.at("images"), 10);
   EXPECT_THAT(outcome.err, HasSubstr("drawn by this program"));
   for (const char* file : {"report.html", "results.sqlite", "summary.json", "normal.tsv",
                            "models/smoothing.safetensors"})
@@ -102,7 +103,7 @@ TEST_F(CliTrain, ComparesEndToEnd) {
 
 TEST_F(CliTrain, CompareGoesOnAfterCtrlC) {
   const double whole = run(kCompare + "whole").seconds;
-  const auto outcome = stopped(kCompare + "part", SIGINT, whole);
+  const auto outcome = stopped(kCompare + "part", SIGINT, whole, "part");
   EXPECT_EQ(outcome.code, 130) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("what was finished is kept in part. To go on: "));
   ok(kCompare + "part");

@@ -119,6 +119,7 @@ TEST_F(SweepReport, ManyRunsGetAPlotANoiseLevel) {
       settings.certify.seed = seed;
       add_run(*store, settings, {900, 800});
     }
+  store->flush();
   write_sweep_report(sweep(), folder_.path("out"));
   for (const char* sigma : {"0-25", "0-5", "1"})
     EXPECT_TRUE(std::filesystem::exists(

@@ -55,7 +55,8 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert sweep sweep.json --plan           what it would do, and how long it would "
        "take\n"
        "  smoothcert sweep sweep.json\n"
-       "  smoothcert sweep sweep.json --shard 2/4      on the second of four machines\n"
+       "  mpirun -n 4 smoothcert sweep sweep.json      on four GPUs, or four machines\n"
+       "  smoothcert sweep sweep.json --shard 2/4      the second of four, without MPI\n"
        "The file is described in docs/sweep.md. The same command continues what was interrupted,\n"
        "or killed.\n",
        make_sweep_command},

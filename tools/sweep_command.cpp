@@ -98,7 +98,7 @@ class SweepCommand : public Command {
 
   static SweepObserver observer(Console& console) {
     SweepObserver observer;
-    observer.say = [&console](std::string_view line) { console.end_progress(line); };
+    observer.say = [&console](std::string_view line) { console.say(line); };
     observer.on_progress = [&console](const SweepProgress& p) {
       const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
       // Samples tell how much work is left; a sweep that draws none has its images.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "report/study_tables.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/report.hpp"
 #include "smoothcert/result_files.hpp"
@@ -100,7 +101,7 @@ SweepResult sweep_of_store(const std::filesystem::path& file) {
     throw Error(
         "results store '" + file.string() +
         "' holds no certificates yet; 'smoothcert certify' and 'smoothcert sweep' make them");
-  sweep.title = data.size() == 1 ? "Certified robustness on " + *data.begin()
+  sweep.title = data.size() == 1 ? "Certified robustness on " + report::dataset_title(*data.begin())
                                  : std::string("Certified robustness");
   return sweep;
 }

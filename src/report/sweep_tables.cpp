@@ -73,8 +73,12 @@ Table acr_table(const SweepResult& sweep) {
       "Average certified radius (ACR: the radii of correct images, summed, over all images; ± is a "
       "95 % interval over images) and what became of the images.";
   table.label = "acr";
-  table.columns = {{"run", false}, {"images"},       {"correct & certified, %"},
-                   {"wrong, %"},   {"abstained, %"}, {"mean radius of correct"},
+  table.columns = {{"run", false},
+                   {"images"},
+                   {"correct and certified,\u00a0%"},
+                   {"wrong,\u00a0%"},
+                   {"abstained,\u00a0%"},
+                   {"mean radius of correct"},
                    {"ACR"}};
   for (const ReportedRun& run : sweep.runs) {
     const Summary s = summarise(run.certificates);
@@ -111,7 +115,7 @@ Table radius_table(const SweepResult& sweep) {
   table.label = "certified-accuracy";
   table.columns = {{"run", false}};
   const auto radii = table_radii(sweep);
-  for (const double r : radii) table.columns.push_back({"r = " + format_shortest(r)});
+  for (const double r : radii) table.columns.push_back({"r\u00a0=\u00a0" + format_shortest(r)});
   for (const ReportedRun& run : sweep.runs) {
     std::vector<std::string> row = {run.name};
     for (const double r : radii) {
@@ -127,8 +131,12 @@ Table saturation_table(const SweepResult& sweep) {
   Table table;
   table.caption = "Abstention, and saturation: images whose every vote is for one class.";
   table.label = "saturation";
-  table.columns = {{"run", false},     {"abstained"},         {"abstained, %"},
-                   {"at the ceiling"}, {"at the ceiling, %"}, {"ceiling radius"}};
+  table.columns = {{"run", false},
+                   {"abstained"},
+                   {"abstained,\u00a0%"},
+                   {"at the ceiling"},
+                   {"at the ceiling,\u00a0%"},
+                   {"ceiling radius"}};
   bool saturated = false;
   for (const ReportedRun& run : sweep.runs) {
     const Summary s = summarise(run.certificates);

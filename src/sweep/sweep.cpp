@@ -6,6 +6,7 @@
 #include <set>
 
 #include "smoothcert/error.hpp"
+#include "util/format_number.hpp"
 
 namespace smoothcert {
 
@@ -165,12 +166,13 @@ class Sweep {
     report_progress();
     const Summary s = summarise(result.certificates);
     const std::string resumed = result.resumed_line();
-    say(fmt::format(
-        "{}/{} {} sigma {} n0 {} n {} alpha {} seed {}: ACR {:.4f}, {} correct & "
-        "certified, {} wrong, {} abstained of {}{}",
-        progress_.run + 1, progress_.runs, described.name, run.settings.sigma, run.settings.n0,
-        run.settings.n, run.settings.alpha, run.settings.seed, s.acr, s.correct_certified, s.wrong,
-        s.abstained, s.images, resumed.empty() ? "" : " (" + resumed + ")"));
+    say(
+        fmt::format("{}/{} {} sigma {} n0 {} n {} alpha {} seed {}: ACR {}, {} correct & "
+                    "certified, {} wrong, {} abstained of {}{}",
+                    progress_.run + 1, progress_.runs, described.name, run.settings.sigma,
+                    run.settings.n0, run.settings.n, run.settings.alpha, run.settings.seed,
+                    format_down(s.acr, 4), s.correct_certified, s.wrong, s.abstained, s.images,
+                    resumed.empty() ? "" : " (" + resumed + ")"));
   }
 
   void report_progress() {
