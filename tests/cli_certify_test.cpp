@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -61,6 +62,19 @@ TEST_F(CliCertify, DependsOnTheSeedAndNothingElse) {
   EXPECT_EQ(dump("a.sqlite"), dump("c.sqlite"));
   EXPECT_NE(dump("a.sqlite"), dump("d.sqlite"));
   EXPECT_EQ(ok("export a.sqlite --dump"), dump("a.sqlite"));
+}
+
+TEST_F(CliCertify, CtrlCKeepsWhatWasDoneAndSaysHowToGoOn) {
+  const std::string command =
+      "certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 100000 --threads 1 --store ";
+  const double whole = run(command + "whole.sqlite").seconds;
+  const auto outcome = stopped(command + "part.sqlite", SIGINT, whole, "part.sqlite");
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("stopped; what was finished is kept in part.sqlite. To go on: "));
+  EXPECT_THAT(outcome.err, HasSubstr(command + "part.sqlite"));
+  ok(command + "part.sqlite");
+  EXPECT_EQ(dump("part.sqlite"), dump("whole.sqlite"));
 }
 
 TEST_F(CliCertify, ChecksTheModelFirst) {

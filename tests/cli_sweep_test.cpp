@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
@@ -89,6 +90,23 @@ TEST_F(CliSweep, SurvivesBeingKilledAgainAndAgain) {
   EXPECT_GE(killed, 1);
   ok("sweep long.json");
   EXPECT_EQ(dump("long.sqlite"), dump("whole.sqlite"));
+}
+
+TEST_F(CliSweep, TakesModelsOfOthersWithTheirDescription) {
+  // Without our metadata: what safetensors.torch.save_file would write.
+  std::string file = test::file_text(path("toy.safetensors"));
+  std::uint64_t length = 0;
+  std::memcpy(&length, file.data(), 8);
+  json header = json::parse(file.substr(8, length));
+  header.erase("__metadata__");
+  const std::string text = header.dump(), data = file.substr(8 + length);
+  length = text.size();
+  std::memcpy(file.data(), &length, 8);
+  test::write_text(path("theirs.safetensors"), file.substr(0, 8) + text + data);
+  test::write_text(path("theirs.json"),
+                   R"({"data": "data", "sigma": 0.5, "n": 200, "store": "theirs.sqlite",
+       "models": [{"file": "theirs.safetensors", "network": "toy.json"}]})");
+  EXPECT_THAT(ok("sweep theirs.json"), HasSubstr("theirs"));
 }
 
 TEST_F(CliSweep, BadFilesAreOneLine) {

@@ -11,6 +11,7 @@
 #include "options.hpp"
 #include "ranks.hpp"
 #include "run_list.hpp"
+#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/sweep.hpp"
 
@@ -56,7 +57,7 @@ class SweepCommand : public Command {
     options_.preflight = !no_checks_;
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
     const auto file = store_of(spec);
-    for (const auto& model : spec.models) (void)load_network(model.file);  // before anything else
+    for (const auto& model : spec.models) (void)load(model);  // before anything else
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
     if (data_.data.empty()) data_.data = spec.data;
     const bool train = spec.split == "train";
@@ -66,10 +67,8 @@ class SweepCommand : public Command {
     console.say(note);
     if (ranks) backend = ranks->spread(std::move(backend));
     try {
-      run_sweep(
-          spec, *store, *backend, train ? pair.train : pair.test,
-          [](const SweepModel& model) { return load_network(model.file); }, options_,
-          observer(console), context.stop);
+      run_sweep(spec, *store, *backend, train ? pair.train : pair.test, load, options_,
+                observer(console), context.stop);
     } catch (const Interrupted&) {
       throw Interrupted(fmt::format("stopped; what was finished is kept in {}. To go on: {}",
                                     file.string(), context.command_line));
@@ -85,6 +84,8 @@ class SweepCommand : public Command {
   }
 
  private:
+  static Network load(const SweepModel& model) { return load_model(model.file, model.network); }
+
   /// Shards do not share a file: they run on different machines.
   std::filesystem::path store_of(const SweepSpec& spec) const {
     if (!store_.empty()) return store_;

@@ -18,6 +18,7 @@ namespace smoothcert {
 struct SweepModel {
   std::filesystem::path file;
   std::string name;            ///< the file's stem when not given
+  std::string network;         ///< built-in name or description file, for checkpoints of others
   std::vector<double> sigmas;  ///< instead of the sweep's; empty: the sweep's
 };
 

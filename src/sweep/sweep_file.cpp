@@ -106,10 +106,12 @@ SweepModel parse_model(const json& value, const std::filesystem::path& folder,
   if (value.is_string()) {
     model.file = folder / value.get<std::string>();
   } else {
-    const Object object(value, where, {"file", "name", "sigma"});
+    const Object object(value, where, {"file", "name", "sigma", "network"});
     if (!object.has("file")) object.fail("file", "is missing");
     model.file = folder / object.text("file", "");
     model.name = object.text("name", "");
+    model.network = object.text("network", "");
+    if (model.network.ends_with(".json")) model.network = (folder / model.network).string();
     object.numbers("sigma", model.sigmas);
   }
   if (model.name.empty()) model.name = model.file.stem().string();
