@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "cpu/team.hpp"
+#include "cpu/training_layout.hpp"
 #include "cpu/training_pass.hpp"
 #include "smoothcert/error.hpp"
 
@@ -13,10 +14,6 @@ namespace smoothcert::cpu {
 namespace {
 
 std::size_t cast(int x) { return static_cast<std::size_t>(x); }
-
-bool is_pgd(const AttackSpec& a) {
-  return a.kind == AttackKind::pgd_l2 || a.kind == AttackKind::pgd_linf;
-}
 
 void check(const NetworkSpec& spec, const EpochRequest& request) {
   const Dataset& data = request.data;
@@ -33,15 +30,6 @@ void check(const NetworkSpec& spec, const EpochRequest& request) {
       throw UsageError("training: image " + std::to_string(index) + " is not in data set '" +
                        data.name + "', which has " + std::to_string(data.size()));
 }
-
-/// A run of parameters whose gradients are summed, and then updated, as one task.
-struct Run {
-  std::size_t first = 0, last = 0;
-  enum class Source { slots, linear, ready } source = Source::ready;
-  std::size_t slot = 0;             ///< slots: place of `first` in a group's slot
-  const TrainNode* node = nullptr;  ///< linear: rows [first_row, last_row)
-  int first_row = 0, last_row = 0;
-};
 
 class Epoch {
  public:
@@ -62,7 +50,7 @@ class Epoch {
         group_chunk_(std::clamp(groups_ / threads_, 1, kGroups)),
         steps_((request.order.size() + batch_size_ - 1) / batch_size_) {
     parameters_.load(optimizer, recipe_.optimizer);
-    split_parameters();
+    runs_ = split_parameters(graph_);
     const std::size_t chunks = cast((groups_ + group_chunk_ - 1) / group_chunk_);
     team_ = std::make_unique<Team>(pool, std::max(chunks, runs_.size()));
     for (int t = 0; t < threads_; ++t) scratch_.push_back(pass_.make_scratch());
@@ -126,9 +114,9 @@ class Epoch {
                              phase.accumulate);
   }
 
-  void collect(const Run& run, bool accumulate, bool update) {
+  void collect(const ParameterRun& run, bool accumulate, bool update) {
     float* gradients = parameters_.gradients();
-    if (run.source == Run::Source::linear) {
+    if (run.source == ParameterRun::Source::linear) {
       LinearWeightStep step;
       step.inputs = static_cast<int>(run.node->in_shape.size());
       step.first = run.first_row;
@@ -140,7 +128,7 @@ class Epoch {
       step.grad_group = pass_.group_stride(run.node->out);
       step.accumulate = accumulate;
       kernels_.linear_weights(step, gradients + run.node->weight);
-    } else if (run.source == Run::Source::slots) {
+    } else if (run.source == ParameterRun::Source::slots) {
       for (int group = 0; group < batch_groups_; ++group) {
         const float* from = pass_.slot(group) + run.slot;
         float* to = gradients + run.first;
@@ -212,7 +200,10 @@ class Epoch {
     batch_.clamp = recipe_.clamp;
     batch_.attack = recipe_.attack;
     pass_.clear_results();
-    if (size != laid_out_for_) lay_out(size);
+    if (size != laid_out_for_) {
+      phases_ = lay_out_step(pass_, recipe_, size);
+      laid_out_for_ = size;
+    }
     const double rate = learning_rate_at(request_, global);
     const OptimizerSpec& o = recipe_.optimizer;
     const double t = static_cast<double>(global + 1);
@@ -224,93 +215,6 @@ class Epoch {
              static_cast<float>(o.weight_decay)};
     sgd_ = {static_cast<float>(rate), static_cast<float>(o.momentum),
             static_cast<float>(o.weight_decay)};
-  }
-
-  /// The phases of a step on `size` images.
-  void lay_out(std::size_t size) {
-    laid_out_for_ = size;
-    phases_.assign(1, Phase{});
-    const auto append = [&](Op::Kind kind, float scale = 1) {
-      Op op;
-      op.kind = kind;
-      op.scale = scale;
-      phases_.back().ops.push_back(op);
-    };
-    append(Op::Kind::load);
-    if (recipe_.regime == Regime::smoothing) append(Op::Kind::noise);
-    if (recipe_.regime != Regime::adversarial) {
-      append_training(size, 1, false, true);
-      return;
-    }
-    const AttackSpec& attack = recipe_.attack;
-    const bool pgd = is_pgd(attack);
-    const double clean = recipe_.clean_weight;
-    append(Op::Kind::keep_clean);
-    if (pgd && attack.random_start && clean < 1) append(Op::Kind::random_start);
-    const int attack_steps = pgd ? attack.steps : 1;
-    const double length = !pgd                   ? attack.epsilon
-                          : attack.step_size > 0 ? attack.step_size
-                                                 : 2.5 * attack.epsilon / attack.steps;
-    for (int i = 0; i < attack_steps && clean < 1; ++i) {
-      Op loss;
-      loss.kind = Op::Kind::loss;
-      loss.loss = attack.loss;
-      pass_.append_pass(phases_, loss, recipe_.attack_mode, false);
-      append(Op::Kind::attack, static_cast<float>(length));
-    }
-    if (clean > 0) {
-      if (clean < 1) {
-        // The attacked images wait in the clean ones' place.
-        append(Op::Kind::swap_clean);
-      }
-      append_training(size, clean, false, clean >= 1);
-      if (clean < 1) append(Op::Kind::swap_clean);
-    }
-    if (clean < 1) append_training(size, 1 - clean, clean > 0, true);
-  }
-
-  void append_training(std::size_t size, double weight, bool accumulate, bool last) {
-    Op loss;
-    loss.kind = Op::Kind::loss;
-    loss.scale = static_cast<float>(weight / static_cast<double>(size));
-    loss.share = static_cast<float>(weight);
-    loss.counts = last;
-    const std::size_t before = phases_.size() - 1;
-    pass_.append_pass(phases_, loss, ForwardMode::train, true);
-    for (std::size_t i = before; i < phases_.size(); ++i) {
-      phases_[i].weights = true;
-      phases_[i].accumulate = accumulate;
-    }
-    phases_.back().after = last ? Phase::After::update : Phase::After::collect;
-    if (!last) phases_.emplace_back();
-  }
-
-  void split_parameters() {
-    constexpr std::size_t kRun = 8192;
-    const auto slots = [&](std::size_t first, std::size_t count, std::size_t slot) {
-      for (std::size_t i = 0; i < count; i += kRun)
-        runs_.push_back({first + i, first + std::min(count, i + kRun), Run::Source::slots, slot + i,
-                         nullptr, 0, 0});
-    };
-    for (const TrainNode& node : graph_.nodes) {
-      if (node.weight_slot != kNone) slots(node.weight, node.weight_count, node.weight_slot);
-      if (node.kind == LayerKind::linear) {
-        const auto inputs = static_cast<int>(node.in_shape.size());
-        const int outputs = node.forward.out_channels;
-        const int rows = std::clamp(static_cast<int>(kRun) / inputs / 4 * 4, 4, outputs);
-        for (int row = 0; row < outputs; row += rows) {
-          const int end = std::min(outputs, row + rows);
-          runs_.push_back({node.weight + cast(row) * cast(inputs),
-                           node.weight + cast(end) * cast(inputs), Run::Source::linear, 0, &node,
-                           row, end});
-        }
-      }
-      if (node.bias_slot != kNone) slots(node.bias, cast(node.out_shape.channels), node.bias_slot);
-    }
-    for (const TrainNorm& norm : graph_.norms) {
-      runs_.push_back({norm.gamma, norm.gamma + norm.channels, Run::Source::ready});
-      runs_.push_back({norm.beta, norm.beta + norm.channels, Run::Source::ready});
-    }
   }
 
   Network& net_;
@@ -328,7 +232,7 @@ class Epoch {
   const std::size_t steps_;
   std::unique_ptr<Team> team_;
   std::vector<Scratch> scratch_;
-  std::vector<Run> runs_;
+  std::vector<ParameterRun> runs_;
   std::vector<Phase> phases_;
   std::size_t laid_out_for_ = 0;
   std::vector<const std::uint8_t*> pixels_;

@@ -1,30 +1,13 @@
 #include "cpu/training_pass.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "attack_steps.hpp"
-#include "smoothcert/device/layers.hpp"
-#include "smoothcert/device/losses.hpp"
 
 namespace smoothcert::cpu {
 namespace {
 
 std::size_t cast(int x) { return static_cast<std::size_t>(x); }
-
-/// Zero rows and columns around (padding) or between (dilation) the values of an activation.
-void spread(std::size_t channels, int height, int width, int padding, int dilation, int to_height,
-            int to_width, std::size_t lanes, const float* from, float* to) {
-  const std::size_t row = cast(to_width) * lanes;
-  std::fill_n(to, channels * cast(to_height) * row, 0.0f);
-  for (std::size_t c = 0; c < channels; ++c, to += cast(to_height) * row)
-    for (int y = 0; y < height; ++y) {
-      float* line = to + cast(padding + y * dilation) * row + cast(padding) * lanes;
-      for (int x = 0; x < width; ++x, from += lanes)
-        std::memcpy(line + cast(x * dilation) * lanes, from, lanes * sizeof(float));
-    }
-}
 
 }  // namespace
 
@@ -248,90 +231,6 @@ NormPoolStep TrainingPass::norm_pool(const TrainNode& node) const {
           node.relu_in};
 }
 
-void TrainingPass::conv_weights(const TrainNode& node, int group, Scratch& scratch) {
-  const float* in = value(node.in, group);
-  const float* grad = gradient(node.out, group);
-  if (node.padding > 0) {
-    spread(node.channels, node.in_shape.height, node.in_shape.width, node.padding, 1,
-           node.gradient.in_height, node.gradient.in_width, lanes_, in, scratch.spread.data());
-    in = scratch.spread.data();
-  }
-  kernels_.conv_weights(node.gradient, in, grad, slot(group) + node.weight_slot);
-  if (node.bias != kNone)
-    kernels_.channel_sums(cast(node.out_shape.channels),
-                          cast(node.out_shape.height) * cast(node.out_shape.width), grad,
-                          slot(group) + node.bias_slot);
-}
-
-void TrainingPass::conv_input(const TrainNode& node, const float* grad, float* to,
-                              Scratch& scratch) {
-  if (node.dilation > 1) {
-    spread(cast(node.out_shape.channels), node.out_shape.height, node.out_shape.width, 0,
-           node.dilation, node.backward.in_height, node.backward.in_width, lanes_, grad,
-           scratch.spread.data());
-    grad = scratch.spread.data();
-  }
-  lane_kernels_.conv(node.backward, node.backward.out_width, grad, to);
-}
-
-void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& batch, int group,
-                            Scratch& scratch) {
-  const float* grad = gradient(node.out, group);
-  if (node.kind == LayerKind::conv2d && op.weights) conv_weights(node, group, scratch);
-  const auto wanted = [&](int v) { return !op.weights || graph_.values[cast(v)].trains; };
-  const std::size_t count = node.channels * node.area;
-  if (wanted(node.in)) {
-    const bool adds = adds_[cast(op.node)];
-    float* to = adds ? scratch.sum.data() : gradient(node.in, group);
-    switch (node.kind) {
-      case LayerKind::conv2d:
-        conv_input(node, grad, to, scratch);
-        break;
-      case LayerKind::relu:
-        kernels_.relu_backward(count, value(node.out, group), grad, to);
-        break;
-      case LayerKind::batchnorm: {
-        const NormState& norm = parameters_.norm(node.norm);
-        if (node.pool_out >= 0)
-          kernels_.norm_pool_backward(norm_pool(node), valid(batch, group), norm.backward.data(),
-                                      value(node.in, group), gradient(node.pool_out, group), to);
-        else if (op.mode == ForwardMode::train)
-          kernels_.norm_backward(node.channels, node.area, valid(batch, group),
-                                 norm.backward.data(), value(node.in, group), grad, to);
-        else
-          kernels_.scale_channels(node.channels, node.area, norm.scale.data(), grad, to);
-        break;
-      }
-      case LayerKind::normalize:
-        kernels_.scale_channels(node.channels, node.area, node.scale.data(), grad, to);
-        break;
-      case LayerKind::maxpool:
-        kernels_.maxpool_backward(node.pool, value(node.in, group), grad, to);
-        break;
-      case LayerKind::global_avg_pool:
-        kernels_.average_backward(node.channels, node.area, grad, to);
-        break;
-      case LayerKind::add:
-        std::copy_n(grad, count * lanes_, to);
-        break;
-      case LayerKind::linear:
-      case LayerKind::flatten:
-        break;
-    }
-    if (adds) {
-      float* sum = gradient(node.in, group);
-      lane_kernels_.add(count, sum, to, sum);
-    }
-  }
-  if (node.kind == LayerKind::add && wanted(node.in2)) {
-    float* to = gradient(node.in2, group);
-    if (adds2_[cast(op.node)])
-      lane_kernels_.add(count, to, grad, to);
-    else
-      std::copy_n(grad, count * lanes_, to);
-  }
-}
-
 void TrainingPass::linear(const Op& op, const TrainNode& node, int first_group, int end_group,
                           Scratch& scratch) {
   const int groups = end_group - first_group;
@@ -357,29 +256,6 @@ void TrainingPass::linear(const Op& op, const TrainNode& node, int first_group, 
   lane_kernels_.add(node.channels * node.area * cast(groups), sum, to, sum);
 }
 
-void TrainingPass::loss(const Op& op, const Batch& batch, int group) {
-  const auto stride = static_cast<int>(lanes_);
-  float* grad = gradient(graph_.logits, group);
-  const float* logits = value(graph_.logits, group);
-  std::fill_n(grad, group_stride(graph_.logits), 0.0f);
-  double sum = 0;
-  std::uint64_t correct = 0;
-  const int count = valid(batch, group);
-  for (int l = 0; l < count; ++l) {
-    const device::Strided<const float> row{logits + l, stride};
-    const device::Strided<float> to{grad + l, stride};
-    const int label = batch.labels[cast(group) * lanes_ + cast(l)];
-    const float value = op.loss == LossKind::cross_entropy
-                            ? device::cross_entropy(row, graph_.classes, label, op.scale, to)
-                            : device::margin_loss(row, graph_.classes, label, op.scale, to);
-    sum += double{value};
-    if (op.counts && device::argmax_or_invalid(row, graph_.classes) == label) ++correct;
-  }
-  Result& result = results_[cast(group)];
-  result.loss += double{op.share} * sum;
-  result.correct += correct;
-}
-
 /// A fresh start every step: the step takes the place of the restart in the counter.
 void TrainingPass::random_start(const Batch& batch, int group) {
   const std::size_t pixels = graph_.values[0].size;
@@ -392,74 +268,6 @@ void TrainingPass::random_start(const Batch& batch, int group) {
                                 batch.seed, batch.ids[cast(group) * lanes_ + l],
                                 static_cast<std::uint32_t>(batch.step), start);
     for (std::size_t p = 0; p < pixels; ++p) image[p * lanes_ + l] = start[p];
-  }
-}
-
-void TrainingPass::clear_results() { std::fill(results_.begin(), results_.end(), Result{}); }
-
-TrainingPass::Result TrainingPass::result(int groups) const {
-  Result total;
-  for (int group = 0; group < groups; ++group) {
-    total.loss += results_[cast(group)].loss;
-    total.correct += results_[cast(group)].correct;
-  }
-  return total;
-}
-
-void TrainingPass::combine_forward(int index, std::size_t images, int groups) {
-  const TrainNorm& norm = graph_.norms[cast(index)];
-  NormState& state = parameters_.norm(index);
-  const double count = static_cast<double>(images) * static_cast<double>(norm.area);
-  for (std::size_t c = 0; c < norm.channels; ++c) {
-    // Chan, Golub, LeVeque 1983: moments of parts into those of the whole.
-    double mean = 0, squares = 0;
-    const auto part = [&](int group) {
-      return sums_[cast(index)].data() + (cast(group) * norm.channels + c) * 2;
-    };
-    const auto weight = [&](int group) {
-      return static_cast<double>(std::min(lanes_, images - cast(group) * lanes_) * norm.area);
-    };
-    for (int group = 0; group < groups; ++group) mean += part(group)[0] * weight(group) / count;
-    for (int group = 0; group < groups; ++group) {
-      const double distance = part(group)[0] - mean;
-      squares += part(group)[1] + distance * distance * weight(group);
-    }
-    const double variance = std::max(squares / count, 0.0);
-    const double inverse = 1.0 / std::sqrt(variance + norm.eps);
-    const double gamma = parameters_.values()[norm.gamma + c];
-    const double beta = parameters_.values()[norm.beta + c];
-    state.inverse[c] = inverse;
-    state.mean[c] = static_cast<float>(mean);
-    state.scale[c] = static_cast<float>(gamma * inverse);
-    state.shift[c] = static_cast<float>(beta - mean * gamma * inverse);
-    const auto moved = [&](float old, double now) {
-      return static_cast<float>((1 - norm.momentum) * double{old} + norm.momentum * now);
-    };
-    state.running_mean[c] = moved(state.running_mean[c], mean);
-    state.running_var[c] = moved(state.running_var[c], variance * count / (count - 1));
-  }
-}
-
-void TrainingPass::combine_backward(int index, std::size_t images, int groups, bool weights,
-                                    bool accumulate) {
-  const TrainNorm& norm = graph_.norms[cast(index)];
-  NormState& state = parameters_.norm(index);
-  const double count = static_cast<double>(images) * static_cast<double>(norm.area);
-  for (std::size_t c = 0; c < norm.channels; ++c) {
-    double sum = 0, product = 0;
-    for (int group = 0; group < groups; ++group) {
-      const double* sums = sums_[cast(index)].data() + (cast(group) * norm.channels + c) * 2;
-      sum += sums[0];
-      product += sums[1];
-    }
-    const double inverse = state.inverse[c];
-    state.backward[c] = {state.scale[c], static_cast<float>(sum / count), state.mean[c],
-                         static_cast<float>(product * inverse * inverse / count)};
-    if (!weights) continue;
-    float& gamma = parameters_.gradients()[norm.gamma + c];
-    float& beta = parameters_.gradients()[norm.beta + c];
-    gamma = static_cast<float>((accumulate ? double{gamma} : 0.0) + product * inverse);
-    beta = static_cast<float>((accumulate ? double{beta} : 0.0) + sum);
   }
 }
 

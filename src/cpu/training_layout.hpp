@@ -1,0 +1,32 @@
+// What a training step consists of, laid out once: its phases by recipe, its parameters by task.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "cpu/training_graph.hpp"
+#include "cpu/training_pass.hpp"
+#include "smoothcert/train.hpp"
+
+namespace smoothcert::cpu {
+
+/// Attacks of several projected steps.
+bool is_pgd(const AttackSpec& attack);
+
+/// The phases of a step on `size` images: see training.hpp for the order of the passes.
+std::vector<Phase> lay_out_step(const TrainingPass& pass, const TrainRecipe& recipe,
+                                std::size_t size);
+
+/// A run of parameters whose gradients are summed, and then updated, as one task.
+struct ParameterRun {
+  std::size_t first = 0, last = 0;
+  enum class Source { slots, linear, ready } source = Source::ready;
+  std::size_t slot = 0;             ///< slots: place of `first` in a group's slot
+  const TrainNode* node = nullptr;  ///< linear: rows [first_row, last_row)
+  int first_row = 0, last_row = 0;
+};
+
+/// All parameters, cut into runs of some thousand.
+std::vector<ParameterRun> split_parameters(const TrainGraph& graph);
+
+}  // namespace smoothcert::cpu
