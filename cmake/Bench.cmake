@@ -21,3 +21,10 @@ if(benchmark_FOUND)
     target_link_libraries(${name} PRIVATE smoothcert smoothcert_options benchmark::benchmark fmt::fmt)
   endforeach()
 endif()
+
+# The fused kernels beside one another on a GPU.
+if(SMOOTHCERT_HAVE_CUDA)
+  add_executable(fused_gpu bench/fused_gpu.cpp)
+  target_include_directories(fused_gpu PRIVATE src cuda ${CUDAToolkit_INCLUDE_DIRS})
+  target_link_libraries(fused_gpu PRIVATE smoothcert smoothcert_options CUDA::cudart_static)
+endif()

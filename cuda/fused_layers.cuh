@@ -86,9 +86,12 @@ SMOOTHCERT_LEAF void conv1_tile(const Half2 (&cells)[14][4], const Half2 (&b)[20
   }
 }
 
-/// conv2 accumulators of one output row pair: [2·column pair + dy] for channels 0..3, [8 +
-/// half row] for channel 4; two words each.
+/// conv2 accumulators of one output row pair, two words each: for each half row (two pooled
+/// columns) [2·column + dy] of channels 0..3, then channel 4.
 using Conv2Sums = Half2[10][2];
+SMOOTHCERT_HD constexpr int sum_index(int column, int dy) {
+  return column / 2 * 5 + column % 2 * 2 + dy;
+}
 
 /// Adds what one tile row contributes to one output row pair: 42 products. `first` fragment pair
 /// of this distance. With `fresh` the sums start from zero.
@@ -115,7 +118,7 @@ SMOOTHCERT_LEAF void conv2_rows(Conv2Sums& sums, bool fresh, const PooledRow& in
     for (int block = 0; block < 3; ++block) {
       SMOOTHCERT_UNROLL
       for (int pair = 0; pair < 4; ++pair) {
-        columns(sums[2 * pair + dy], 2 * (pair + block), b[3 * dy + block]);
+        columns(sums[sum_index(pair, dy)], 2 * (pair + block), b[3 * dy + block]);
       }
     }
   }
@@ -123,14 +126,14 @@ SMOOTHCERT_LEAF void conv2_rows(Conv2Sums& sums, bool fresh, const PooledRow& in
   for (int pair = 0; pair < 4; ++pair) {
     SMOOTHCERT_UNROLL
     for (int dy = 0; dy < 2; ++dy) {
-      channel4(sums[2 * pair + dy], pair / 2, b[6 + pair % 2 * 2 + dy]);
+      channel4(sums[sum_index(pair, dy)], pair / 2, b[6 + pair % 2 * 2 + dy]);
     }
   }
   SMOOTHCERT_UNROLL
   for (int half = 0; half < 2; ++half) {
     SMOOTHCERT_UNROLL
-    for (int u = 0; u < 4; ++u) columns(sums[8 + half], 2 * (2 * half + u), b[10 + u]);
-    channel4(sums[8 + half], half, b[14]);
+    for (int u = 0; u < 4; ++u) columns(sums[5 * half + 4], 2 * (2 * half + u), b[10 + u]);
+    channel4(sums[5 * half + 4], half, b[14]);
   }
 }
 
@@ -174,11 +177,11 @@ SMOOTHCERT_LEAF void conv2_finish(const Conv2Sums& sums, const uint4* groups, co
   for (int r = 0; r < 2; ++r) {
     SMOOTHCERT_UNROLL
     for (int w = 0; w < 2; ++w) {
-      const Half2 left = max_halves(sums[4 * w][r], sums[4 * w + 1][r]);
-      const Half2 right = max_halves(sums[4 * w + 2][r], sums[4 * w + 3][r]);
+      const Half2 left = max_halves(sums[5 * w][r], sums[5 * w + 1][r]);
+      const Half2 right = max_halves(sums[5 * w + 2][r], sums[5 * w + 3][r]);
       a[2 * w + r] = fma_relu_halves(e.x, max_across(left, right), e.y);
     }
-    Half2 m = max_across(sums[8][r], sums[9][r]);
+    Half2 m = max_across(sums[4][r], sums[9][r]);
     m = max_halves(m, __shfl_xor_sync(0xffffffffu, m, 1));
     x[r] = fma_relu_halves(e.z, m, e.w);
   }

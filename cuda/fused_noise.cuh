@@ -40,14 +40,20 @@ struct LaneSamples {
   device::PhiloxSample half[2];
 };
 
+/// Row of this lane's first sample in the tile of its warp (16 samples) or warpgroup (64).
+SMOOTHCERT_LEAF unsigned tile_row(bool warpgroup) {
+  return (warpgroup ? threadIdx.x % 128 / 32 * 16 : 0u) + threadIdx.x % 32 / 4;
+}
+
 /// The cells of two samples: [cell][sample].
 struct FourCells {
   Half2 cell[2][2];
 };
 
-template <bool kClamp>
+template <bool kClamp, bool kWarpgroup = false>
 struct LatticeNoise {
   static constexpr int kTableWords = 4096;
+  SMOOTHCERT_LEAF unsigned lane_row() { return tile_row(kWarpgroup); }
   struct alignas(8) PixelQuad {
     std::uint32_t pair[2];  ///< two signed 16-bit values pixel − offset each
   };
@@ -82,20 +88,26 @@ struct LatticeNoise {
     return pack_halves(static_cast<float>(low) * 0x1p-24f, static_cast<float>(high) * 0x1p-24f);
   }
 
+  /// Column of pixel i of a group, with the refining word where the first one leaves it open.
+  SMOOTHCERT_LEAF std::uint32_t exact_column(const FusedNoise& noise, const FusedStream& stream,
+                                             std::uint32_t sample, std::uint32_t group,
+                                             std::uint32_t i) {
+    const auto word = [&](std::uint32_t purpose) {
+      const device::PhiloxWords words =
+          device::philox_at(noise.seed, purpose, stream.image, sample, group);
+      return i < 2 ? (i == 0 ? words.v[0] : words.v[1]) : (i == 2 ? words.v[2] : words.v[3]);
+    };
+    const int n = device::lattice_noise(noise.table, word(stream.purpose),
+                                        [&] { return word(stream.purpose | kRefineTag); });
+    return static_cast<std::uint32_t>(n + noise.table.offset);
+  }
+
   /// The rare case that a word equals its threshold (about once in a million): all four again.
   SMOOTHCERT_COLD uint2 resolve(const FusedNoise& noise, const FusedStream& stream,
                                 std::uint32_t sample, std::uint32_t group) {
     std::uint32_t columns[2] = {0, 0};
-    sample += stream.first_sample;
-    const device::PhiloxWords words =
-        device::philox_at(noise.seed, stream.purpose, stream.image, sample, group);
-    for (int i = 0; i < 4; ++i) {
-      const int n = device::lattice_noise(noise.table, words.v[i], [&] {
-        return device::philox_at(noise.seed, stream.purpose | kRefineTag, stream.image, sample,
-                                 group)
-            .v[i];
-      });
-      columns[i / 2] |= static_cast<std::uint32_t>(n + noise.table.offset) << (16 * (i % 2));
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      columns[i / 2] |= exact_column(noise, stream, sample, group, i) << (16 * (i % 2));
     }
     return uint2{columns[0], columns[1]};
   }
@@ -111,10 +123,24 @@ struct LatticeNoise {
       columns[s][0] = draw_pair(noise, hot, u.v[0], u.v[1], equal);
       columns[s][1] = draw_pair(noise, hot, u.v[2], u.v[3], equal);
     }
-    if (equal < noise.columns) {
-      const std::uint32_t g = threadIdx.x % 32 / 4;
+    if constexpr (kWarpgroup) {
+      // A call would make the compiler wait for every wgmma: resolve in place, all lanes together.
+      if (__any_sync(0xFFFFFFFFu, equal < noise.columns)) {
+        SMOOTHCERT_LOOP
+        for (std::uint32_t k = 0; k < 8; ++k) {
+          const std::uint32_t sample = stream.first_sample + lane_row() + 8 * (k / 4);
+          const std::uint32_t column = exact_column(noise, stream, sample, group, k % 4);
+          const std::uint32_t shift = 16 * (k % 2), keep = 0xFFFF0000u >> shift;
+          SMOOTHCERT_UNROLL
+          for (std::uint32_t r = 0; r < 4; ++r) {
+            std::uint32_t& pair = columns[r / 2][r % 2];
+            if (k / 2 == r) pair = (pair & keep) | column << shift;
+          }
+        }
+      }
+    } else if (equal < noise.columns) {
       for (std::uint32_t s = 0; s < 2; ++s) {
-        const uint2 exact = resolve(noise, stream, g + 8 * s, group);
+        const uint2 exact = resolve(noise, stream, stream.first_sample + lane_row() + 8 * s, group);
         columns[s][0] = exact.x;
         columns[s][1] = exact.y;
       }
@@ -129,9 +155,10 @@ struct LatticeNoise {
 
 /// Continuous noise by Box & Muller with the special-function unit: two words a pair, 32 bits for
 /// the radius, 23 for the angle. Rounded to fp16 with the pixel added.
-template <bool kClamp>
+template <bool kClamp, bool kWarpgroup = false>
 struct GaussianNoise {
   static constexpr int kTableWords = 0;
+  SMOOTHCERT_LEAF unsigned lane_row() { return tile_row(kWarpgroup); }
   struct alignas(16) PixelQuad {
     float value[4];
   };

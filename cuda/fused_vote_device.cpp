@@ -17,17 +17,24 @@ cudaDeviceProp properties_of(int device) {
   return properties;
 }
 
-/// As many warps an SM as its shared memory holds; 0 when not even the smallest block fits.
+/// wgmma on compute capability 9.0; elsewhere as many warps an SM as its shared memory holds. No
+/// blocks when not even the smallest fits.
 FusedShape launch_shape(int device, NoiseLaw law) {
   const cudaDeviceProp properties = properties_of(device);
+  FusedShape shape;
+  shape.blocks = static_cast<unsigned>(properties.multiProcessorCount);
+  if (properties.major == 9 && properties.minor == 0) {
+    shape.warpgroups = 3;
+    return shape;
+  }
   for (const int warps : {12, 8, 4}) {
     // Which widths exist for which architecture: width_is_built() of the kernel.
     if (warps != 4 && (warps == 12) != (properties.major >= 9)) continue;
-    if (fused_shared_bytes(law, warps) <= properties.sharedMemPerBlockOptin) {
-      return {static_cast<unsigned>(properties.multiProcessorCount), warps};
-    }
+    shape.warps = warps;
+    if (fused_shared_bytes(law, warps) <= properties.sharedMemPerBlockOptin) return shape;
   }
-  return {0, 0};
+  shape.blocks = 0;
+  return shape;
 }
 
 class FusedVoteDevice final : public VoteDevice {
@@ -49,7 +56,9 @@ class FusedVoteDevice final : public VoteDevice {
     model_.noise = settings_.noise;
     if (plan_.half) {
       shape_ = launch_shape(device_, settings_.noise.law);
-      fragments_ = upload(pack_fragments(*plan_.half), stream);
+      fragments_ =
+          upload(shape_.warpgroups > 0 ? pack_warpgroup(*plan_.half) : pack_fragments(*plan_.half),
+                 stream);
       model_.fragments = fragments_.data();
       std::copy(std::begin(plan_.half->bias), std::end(plan_.half->bias), model_.bias);
       model_.classes = plan_.classes;
@@ -75,7 +84,7 @@ class FusedVoteDevice final : public VoteDevice {
     const std::size_t segments = batch.segments.size();
     const auto tiles =
         tile_offsets(batch.segments, batch.samples,
-                     plan_.half ? 16 : static_cast<std::uint32_t>(plan_.exact->samples));
+                     plan_.half ? shape_.tile() : static_cast<std::uint32_t>(plan_.exact->samples));
     const std::size_t image = plan_.image_size;
     lane.counters = segments * static_cast<std::size_t>(plan_.classes + 1);
     std::copy(batch.segments.begin(), batch.segments.end(), lane.host_segments.data());
@@ -163,11 +172,12 @@ std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan,
   if (settings.mode == Mode::fast) {
     fused.half = match_fused_network(plan, settings.noise, why_not);
     if (!fused.half) return std::nullopt;
-    if (launch_shape(device, settings.noise.law).warps == 0) {
+    const FusedShape shape = launch_shape(device, settings.noise.law);
+    if (shape.blocks == 0) {
       if (why_not) *why_not = "the device has too little shared memory";
       return std::nullopt;
     }
-    fused.kernel = "cuda fused fp16 mma";
+    fused.kernel = shape.warpgroups > 0 ? "cuda fused fp16 wgmma" : "cuda fused fp16 mma";
     fused.batch = 1u << 22;
   } else {
     fused.exact = make_exact_program(plan, properties_of(device).sharedMemPerBlockOptin, why_not);

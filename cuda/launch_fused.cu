@@ -1,6 +1,5 @@
-#include <cmath>
-
 #include "fused_mma_kernel.cuh"
+#include "fused_params.cuh"
 #include "launch.cuh"
 #include "launch_fused.hpp"
 #include "smoothcert/error.hpp"
@@ -8,23 +7,6 @@
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 namespace {
-
-FusedNoise fused_noise(const NoiseSpec& spec, const device::LatticeView& table) {
-  FusedNoise noise;
-  noise.keys = device::philox_keys(spec.seed);
-  noise.seed = spec.seed;
-  noise.table = table;
-  const auto length = static_cast<std::uint32_t>(table.log2_columns);
-  noise.log2_columns = length;
-  noise.column_shift = 32 - length;
-  noise.columns = 1u << length;
-  noise.column_mask = ((1u << length) - 1) * 0x10001u;
-  const double scale = 2 * std::log(2.0) * spec.sigma * spec.sigma;
-  noise.radius_scale = static_cast<float>(-scale);
-  // A little more than 32·scale: the argument of the root stays positive for the largest word.
-  noise.radius_offset = static_cast<float>(32 * scale * (1 + 3e-7));
-  return noise;
-}
 
 template <class Noise, int kWarps>
 void launch_fused(Stream stream, const FusedParams& params, unsigned blocks) {
@@ -71,12 +53,8 @@ std::size_t fused_shared_bytes(NoiseLaw law, int warps) {
 
 void count_fused_votes(Stream stream, const FusedModel& model, const FusedBatch& batch,
                        FusedShape shape) {
-  FusedParams params{};
-  params.noise = fused_noise(model.noise, model.table);
-  params.batch = batch;
-  params.fragments = reinterpret_cast<const uint4*>(model.fragments);
-  for (int c = 0; c < 16; ++c) params.bias[c] = model.bias[c];
-  params.classes = model.classes;
+  if (shape.warpgroups > 0) return count_fused_votes_wgmma(stream, model, batch, shape);
+  const FusedParams params = fused_params(model, batch);
   const bool clamp = model.noise.clamp;
   if (model.noise.law == NoiseLaw::lattice) {
     clamp ? launch_fused<LatticeNoise<true>>(stream, params, shape)

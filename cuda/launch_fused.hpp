@@ -40,15 +40,19 @@ SMOOTHCERT_HD std::uint32_t segment_of_tile(const FusedBatch& batch, std::uint32
 struct FusedModel {
   NoiseSpec noise;
   device::LatticeView table{};               ///< device memory
-  const std::uint32_t* fragments = nullptr;  ///< pack_fragments() in device memory
+  const std::uint32_t* fragments = nullptr;  ///< pack_fragments() or, for wgmma, pack_warpgroup()
   float bias[16] = {};
   int classes = 0;
 };
 
-/// How wide to launch: blocks of `warps` warps (4, 8 or 12; 1 or 2 in the emulator).
+/// How wide to launch. With mma.sync blocks of `warps` warps (4, 8 or 12; 1 or 2 in the emulator)
+/// and tiles of 16 samples; with wgmma, where `warpgroups` is set (3; 2 in the emulator), tiles of
+/// 64.
 struct FusedShape {
   unsigned blocks = 1;
   int warps = 12;
+  int warpgroups = 0;
+  [[nodiscard]] std::uint32_t tile() const { return warpgroups > 0 ? 64 : 16; }
 };
 
 /// Dynamic shared memory of a block, bytes.
@@ -60,9 +64,11 @@ void count_fused_exact_votes(Stream stream, const ExactProgram& program, const f
                              const NoiseSpec& noise, const device::LatticeView& table,
                              const FusedBatch& batch, unsigned blocks);
 
-/// Fast mode: adds the votes of a batch to batch.counts. Tiles hold 16 samples.
+/// Fast mode: adds the votes of a batch to batch.counts. Tiles hold shape.tile() samples.
 void count_fused_votes(Stream stream, const FusedModel& model, const FusedBatch& batch,
                        FusedShape shape);
+void count_fused_votes_wgmma(Stream stream, const FusedModel& model, const FusedBatch& batch,
+                             FusedShape shape);
 
 }  // namespace SMOOTHCERT_GPU_ABI
 }  // namespace smoothcert::gpu

@@ -1,5 +1,7 @@
 #include "gpu/fused_packing.hpp"
 
+#include <algorithm>
+
 #include "util/half.hpp"
 
 namespace smoothcert::gpu {
@@ -61,6 +63,19 @@ float linear_value(const FusedNetwork& net, int fragment, K k, int n) {
   return net.linear[c][4 * 16 + p * 4 + 2 * k.ke + k.kt / 2];
 }
 
+/// Writes a fragment as columns 8·group..8·group+7 of the B block at `bytes`.
+void put_block(std::vector<std::uint32_t>& words, const FusedNetwork& net, int bytes, int group,
+               int fragment) {
+  for (int k = 0; k < 16; k += 2) {
+    for (int n = 0; n < 8; ++n) {
+      const int at = bytes + 256 * group + 128 * (k / 8) + 16 * n + 2 * (k % 8);
+      words[static_cast<std::size_t>(at / 4)] =
+          double_to_half(fragment_value(net, fragment, k, n)) |
+          std::uint32_t{double_to_half(fragment_value(net, fragment, k + 1, n))} << 16;
+    }
+  }
+}
+
 std::uint32_t twice(float value) { return double_to_half(value) * 0x10001u; }
 
 }  // namespace
@@ -94,6 +109,43 @@ std::vector<std::uint32_t> pack_fragments(const FusedNetwork& net) {
       for (int i = 0; i < 4; ++i) at(kFragmentPairs + g, lane, i) = twice(constants[g][i]);
     }
   }
+  return words;
+}
+
+std::vector<std::uint32_t> pack_warpgroup(const FusedNetwork& net) {
+  std::vector<std::uint32_t> words(WarpgroupMap::kBytes / 4);
+  for (int cc = 0; cc < 4; ++cc) {
+    for (int m = 0; m < 4 && cc < 3; ++m) {
+      put_block(words, net, WarpgroupMap::kConv1 + 1024 * cc, m, FragmentMap::kConv1 + 3 * m + cc);
+    }
+    for (int dy = 0; dy < 2; ++dy) {
+      put_block(words, net, WarpgroupMap::kConv1x + 512 * cc, dy,
+                FragmentMap::kConv1x + 4 * dy + cc);
+    }
+  }
+  // Per distance d five k16 blocks, four of column pairs and one of channel 4; columns as in
+  // sum_index(): two pooled columns by dy, then channel 4. A column pair that an output does not
+  // reach stays zero.
+  for (int d = 0; d < 3; ++d) {
+    const int f = FragmentMap::kConv2 + 16 * d;
+    for (int k = 0; k < 5; ++k) {
+      const int at = WarpgroupMap::kConv2 + 6400 * d + 1280 * k;
+      for (int column = 0; column < 2; ++column) {
+        for (int dy = 0; dy < 2; ++dy) {
+          const int pair = k - column;
+          if (k == 4) {
+            put_block(words, net, at, 2 * column + dy, f + 6 + 2 * column + dy);
+          } else if (pair >= 0 && pair < 3) {
+            put_block(words, net, at, 2 * column + dy, f + 3 * dy + pair);
+          }
+        }
+      }
+      put_block(words, net, at, 4, f + 10 + k);
+    }
+  }
+  const std::vector<std::uint32_t> lanes = pack_fragments(net);
+  std::copy(lanes.begin() + WarpgroupMap::kFirstLaneGroup * 128, lanes.end(),
+            words.begin() + WarpgroupMap::kLanes / 4);
   return words;
 }
 

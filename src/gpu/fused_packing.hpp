@@ -28,4 +28,17 @@ float fragment_value(const FusedNetwork& net, int fragment, int k, int n);
 inline constexpr int kFragmentPairs = FragmentMap::kCount / 2, kLaneGroups = kFragmentPairs + 2;
 std::vector<std::uint32_t> pack_fragments(const FusedNetwork& net);
 
+/// Weights as the wgmma kernel reads them: bytes at which the blocks of B begin, each of k16 by N
+/// columns in core matrices (cuda/warpgroup.cuh), and behind them the lane groups of the linear
+/// layer and the constants as above.
+struct WarpgroupMap {
+  static constexpr int kConv1 = 0;                   ///< + 1024·cc: N = 32, pool partners m
+  static constexpr int kConv1x = kConv1 + 3 * 1024;  ///< + 512·cc: N = 16, dy
+  static constexpr int kConv2 = kConv1x + 4 * 512;   ///< + 6400·d + 1280·k: N = 40
+  static constexpr int kLanes = kConv2 + 15 * 1280;  ///< lane groups kLinear/2 and up
+  static constexpr int kFirstLaneGroup = FragmentMap::kLinear / 2;
+  static constexpr int kBytes = kLanes + (kLaneGroups - kFirstLaneGroup) * 512;
+};
+std::vector<std::uint32_t> pack_warpgroup(const FusedNetwork& net);
+
 }  // namespace smoothcert::gpu

@@ -57,22 +57,9 @@ TEST(FusedMma, CountsDoNotDependOnTheLaunch) {
 TEST(FusedMma, EqualPixelsAndWordsThatEqualTheirThreshold) {
   const InferencePlan plan = make_inference_plan(simt_test::study_network(3));
   PackedNetwork packed(plan, simt_test::noise_spec(NoiseLaw::lattice, 0.25, true, 6));
-  auto table = std::make_shared<LatticeTable>(*packed.noise.table);
-  // A table whose thresholds are the words' own fractions for one image: equality everywhere.
   FusedCase batch({5}, std::vector<std::uint8_t>(784, 255));
-  const auto& segment = batch.segments[0];
-  for (std::uint32_t n = 0; n < 5; ++n) {
-    for (std::uint32_t group = 0; group < 196; ++group) {
-      const auto words = device::philox_at(packed.noise.seed, segment.purpose, segment.image,
-                                           segment.first_sample + n, group);
-      for (const std::uint32_t word : words.v) {
-        std::uint32_t& hot = table->hot[word >> 21];
-        hot = word << 11 | (hot & 0x7FFu);
-        table->cold[word >> 21] = 0x80000000u;
-      }
-    }
-  }
-  packed.noise.table = table;
+  packed.noise.table =
+      simt_test::table_that_equals(*packed.noise.table, packed.noise.seed, batch.segments[0], 5);
   simt::emulation() = {};
   const auto counts = emulated_counts(packed, batch, {1, 1});
   EXPECT_EQ(counts, fused_reference_counts(packed, batch));

@@ -104,20 +104,42 @@ struct PackedNetwork {
     if (!match) throw std::runtime_error("does not fit the fused kernel: " + why);
     net = *match;
     fragments = gpu::pack_fragments(net);
+    warpgroup = gpu::pack_warpgroup(net);
   }
-  [[nodiscard]] gpu::FusedModel model() const {
+  [[nodiscard]] gpu::FusedModel model(bool wgmma = false) const {
     gpu::FusedModel m;
     m.noise = noise;
     m.table = view(noise.table.get());
-    m.fragments = fragments.data();
+    m.fragments = wgmma ? warpgroup.data() : fragments.data();
     std::copy(std::begin(net.bias), std::end(net.bias), m.bias);
     m.classes = net.classes;
     return m;
   }
   NoiseSpec noise;
   gpu::FusedNetwork net;
-  std::vector<std::uint32_t> fragments;
+  std::vector<std::uint32_t> fragments, warpgroup;
 };
+
+/// A table whose thresholds are the fractions of these samples' own words, wherever they do not
+/// overwrite each other: equality, the rare case, everywhere. For tables of 2^11 columns.
+inline std::shared_ptr<const LatticeTable> table_that_equals(const LatticeTable& table,
+                                                             std::uint64_t seed,
+                                                             const gpu::VoteSegment& segment,
+                                                             std::uint32_t samples) {
+  auto equal = std::make_shared<LatticeTable>(table);
+  for (std::uint32_t n = 0; n < samples; ++n) {
+    for (std::uint32_t group = 0; group < 196; ++group) {
+      const auto words =
+          device::philox_at(seed, segment.purpose, segment.image, segment.first_sample + n, group);
+      for (const std::uint32_t word : words.v) {
+        std::uint32_t& hot = equal->hot[word >> 21];
+        hot = word << 11 | (hot & 0x7FFu);
+        equal->cold[word >> 21] = 0x80000000u;
+      }
+    }
+  }
+  return equal;
+}
 
 /// The counts of a batch by the plain computation of fused_reference.hpp.
 inline std::vector<unsigned long long> fused_reference_counts(const PackedNetwork& packed,

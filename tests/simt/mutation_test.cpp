@@ -16,7 +16,7 @@ namespace {
 /// "file.cuh:12" of every barrier in the kernel headers.
 std::set<std::string> barriers_in_source() {
   std::set<std::string> found;
-  const std::regex barrier(R"(__sync(threads|warp)\w*\()");
+  const std::regex barrier(R"((__sync(threads|warp)\w*|^ .*sync_warpgroup)\()");
   for (const auto& entry : std::filesystem::directory_iterator(SMOOTHCERT_SOURCE_DIR "/cuda")) {
     if (entry.path().extension() != ".cuh") continue;
     std::ifstream in(entry.path());

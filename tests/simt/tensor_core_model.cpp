@@ -1,5 +1,7 @@
 #include "tensor_core_model.hpp"
 
+#include <cstring>
+
 #include "util/half.hpp"
 
 namespace simt {
@@ -55,6 +57,25 @@ void mma_f16_lane(const LaneWords& lanes, unsigned lane, std::uint32_t (&d)[2]) 
   accumulate(lanes, lane, sum);
   for (unsigned r = 0; r < 2; ++r) {
     d[r] = to_half(sum[r][0]) | std::uint32_t{to_half(sum[r][1])} << 16;
+  }
+}
+
+void wgmma_lane(const LaneWords& lanes, unsigned lane, const unsigned char* b, int columns,
+                bool accumulate, std::uint32_t* d) {
+  const unsigned g = lane / 4, t = lane % 4;
+  for (int group = 0; group < columns / 8; ++group) {
+    LaneWords all = lanes;  // with the B fragment that an m16n8k16 product of this group would take
+    for (unsigned l = 0; l < 32; ++l) {
+      const unsigned char* column = b + 256 * group + 16 * (l / 4) + 4 * (l % 4);
+      std::memcpy(&all[l][4], column, 4);
+      std::memcpy(&all[l][5], column + 128, 4);
+    }
+    all[4 * g + t][6] = accumulate ? d[2 * group] : 0;
+    all[4 * g + t][7] = accumulate ? d[2 * group + 1] : 0;
+    std::uint32_t out[2];
+    mma_f16_lane(all, lane, out);
+    d[2 * group] = out[0];
+    d[2 * group + 1] = out[1];
   }
 }
 

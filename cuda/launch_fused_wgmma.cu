@@ -1,0 +1,44 @@
+#include "fused_params.cuh"
+#include "fused_wgmma_kernel.cuh"
+#include "launch.cuh"
+#include "launch_fused.hpp"
+
+namespace smoothcert::gpu {
+inline namespace SMOOTHCERT_GPU_ABI {
+namespace {
+
+#if defined(__CUDACC__)
+constexpr int kGroups = 3;
+#else
+constexpr int kGroups = 2;
+#endif
+
+template <class Noise>
+void launch_wgmma(Stream stream, const FusedParams& params, unsigned blocks) {
+  constexpr std::size_t kShared = sizeof(WgmmaShared<Noise, kGroups>);
+  static_assert(kShared <= 232448, "more than compute capability 9.0 has");
+  const auto kernel = fused_wgmma_kernel<Noise, kGroups>;
+#if defined(__CUDACC__)
+  SMOOTHCERT_CUDA(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
+#endif
+  SMOOTHCERT_LAUNCH(kernel, dim3(blocks), dim3(kGroups * 128), kShared, stream, params);
+}
+
+}  // namespace
+
+void count_fused_votes_wgmma(Stream stream, const FusedModel& model, const FusedBatch& batch,
+                             FusedShape shape) {
+  const FusedParams params = fused_params(model, batch);
+  const bool clamp = model.noise.clamp;
+  if (model.noise.law == NoiseLaw::lattice) {
+    clamp ? launch_wgmma<LatticeNoise<true, true>>(stream, params, shape.blocks)
+          : launch_wgmma<LatticeNoise<false, true>>(stream, params, shape.blocks);
+  } else {
+    clamp ? launch_wgmma<GaussianNoise<true, true>>(stream, params, shape.blocks)
+          : launch_wgmma<GaussianNoise<false, true>>(stream, params, shape.blocks);
+  }
+}
+
+}  // namespace SMOOTHCERT_GPU_ABI
+}  // namespace smoothcert::gpu
