@@ -4,6 +4,7 @@
 #pragma once
 
 #include "elementwise_kernels.cuh"
+#include "gpu/slices.hpp"
 #include "gpu/train_plan.hpp"
 #include "reduce.cuh"
 #include "simt.cuh"
@@ -65,7 +66,55 @@ static __global__ void __launch_bounds__(256)
   store_gradient(&in_gradient[i], acc, add);
 }
 
-/// One block a weight, over all images and positions.
+/// Σ over a slice of images and positions for the kernel × kernel weights of one pair of channels
+/// at once: the output's gradient is loaded once for all of them. Grid: pairs × slices.
+/// partial: [slice][weight], and for bias_partial (may be null) [slice][out channel].
+template <int kernel>
+static __global__ void __launch_bounds__(256)
+    conv_weight_sums_kernel(ConvShape s, const float* __restrict__ in,
+                            const float* __restrict__ out_gradient, float* __restrict__ partial,
+                            float* __restrict__ bias_partial) {
+  constexpr int kWindow = kernel * kernel;
+  const int o = static_cast<int>(blockIdx.x) / s.in_channels;
+  const int c = static_cast<int>(blockIdx.x) % s.in_channels;
+  const auto area = static_cast<std::uint32_t>(s.out_height * s.out_width);
+  const Slice slice = slice_of(static_cast<std::uint32_t>(s.images) * area, gridDim.y, blockIdx.y);
+  float acc[kWindow + 1];  // the last one is the bias's
+  SMOOTHCERT_UNROLL
+  for (int t = 0; t <= kWindow; ++t) acc[t] = 0.0f;
+  for (std::uint32_t k = slice.first + threadIdx.x; k < slice.last; k += blockDim.x) {
+    const std::size_t image = k / area;
+    const int at = static_cast<int>(k % area);
+    const float g = out_gradient[(image * s.out_channels + o) * area + at];
+    const int y0 = at / s.out_width * s.stride - s.padding;
+    const int x0 = at % s.out_width * s.stride - s.padding;
+    const float* plane = in + (image * s.in_channels + c) * s.in_height * s.in_width;
+    acc[kWindow] += g;
+    SMOOTHCERT_UNROLL
+    for (int t = 0; t < kWindow; ++t) {
+      const int y = y0 + t / kernel, x = x0 + t % kernel;
+      const bool inside = y >= 0 && y < s.in_height && x >= 0 && x < s.in_width;
+      acc[t] = device::fused_multiply_add(inside ? plane[y * s.in_width + x] : 0.0f, g, acc[t]);
+    }
+  }
+  const std::size_t weights = std::size_t{gridDim.x} * kWindow;
+  float* to = partial + blockIdx.y * weights + std::size_t{blockIdx.x} * kWindow;
+  SMOOTHCERT_UNROLL
+  for (int t = 0; t <= kWindow; t += 2) {
+    const TwoSums sums = block_sums(acc[t], t < kWindow ? acc[t + 1] : 0.0f);
+    if (threadIdx.x > 0) continue;
+    const float pair[2] = {sums.a, sums.b};
+    for (int e = 0; e < 2 && t + e <= kWindow; ++e) {
+      if (t + e < kWindow) {
+        to[t + e] = pair[e];
+      } else if (bias_partial && c == 0) {
+        bias_partial[std::size_t{blockIdx.y} * s.out_channels + o] = pair[e];
+      }
+    }
+  }
+}
+
+/// One block a weight, over all images and positions: for windows that have no kernel of their own.
 static __global__ void __launch_bounds__(256)
     conv_weight_gradient_kernel(ConvShape s, const float* __restrict__ in,
                                 const float* __restrict__ out_gradient, bool add,
@@ -89,17 +138,28 @@ static __global__ void __launch_bounds__(256)
   if (threadIdx.x == 0) store_gradient(&gradient[weight], acc, add);
 }
 
-/// One block a channel; linear layers have area 1.
+/// Σ over a slice of images and positions, per channel: [slice][channel]. Grid: channels × slices.
 static __global__ void __launch_bounds__(256)
-    bias_gradient_kernel(std::uint32_t images, std::uint32_t channels, std::uint32_t area,
-                         const float* __restrict__ out_gradient, bool add,
-                         float* __restrict__ gradient) {
+    bias_sums_kernel(std::uint32_t images, std::uint32_t channels, std::uint32_t area,
+                     const float* __restrict__ out_gradient, float* __restrict__ partial) {
+  const Slice slice = slice_of(images * area, gridDim.y, blockIdx.y);
   float acc = 0.0f;
-  for (std::uint32_t k = threadIdx.x; k < images * area; k += blockDim.x) {
+  for (std::uint32_t k = slice.first + threadIdx.x; k < slice.last; k += blockDim.x) {
     acc += out_gradient[(std::size_t{k / area} * channels + blockIdx.x) * area + k % area];
   }
   acc = block_sum(acc);
-  if (threadIdx.x == 0) store_gradient(&gradient[blockIdx.x], acc, add);
+  if (threadIdx.x == 0) partial[std::size_t{blockIdx.y} * channels + blockIdx.x] = acc;
+}
+
+/// The slices' sums put together in their order; one thread a value.
+static __global__ void __launch_bounds__(256)
+    sum_slices_kernel(const float* __restrict__ partial, std::size_t count, std::uint32_t slices,
+                      bool add, float* __restrict__ gradient) {
+  const std::size_t i = flat_index();
+  if (i >= count) return;
+  float sum = 0.0f;
+  for (std::uint32_t s = 0; s < slices; ++s) sum += partial[s * count + i];
+  store_gradient(&gradient[i], sum, add);
 }
 
 }  // namespace SMOOTHCERT_GPU_ABI

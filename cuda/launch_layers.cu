@@ -84,9 +84,13 @@ void add_bias(Stream stream, const float* bias, const ActivationShape& shape, st
 }
 
 void bias_gradient(Stream stream, const float* out_gradient, const ActivationShape& shape,
-                   std::uint32_t n, bool add, float* gradient) {
-  SMOOTHCERT_LAUNCH(bias_gradient_kernel, dim3(channels_of(shape)), dim3(block_threads()), 0,
-                    stream, n, channels_of(shape), area_of(shape), out_gradient, add, gradient);
+                   std::uint32_t n, bool add, float* scratch, float* gradient) {
+  const std::uint32_t channels = channels_of(shape), area = area_of(shape);
+  const std::uint32_t slices = slice_count(std::uint64_t{n} * area);
+  SMOOTHCERT_LAUNCH(bias_sums_kernel, dim3(channels, slices), dim3(block_threads()), 0, stream, n,
+                    channels, area, out_gradient, scratch);
+  SMOOTHCERT_LAUNCH_FLAT(sum_slices_kernel, channels, scratch, std::size_t{channels}, slices, add,
+                         gradient);
 }
 
 namespace {
@@ -118,12 +122,13 @@ void maxpool_backward(Stream stream, const Pooling& pool, std::uint32_t n, const
 
 void batchnorm(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
                const float* in, const float* gamma, const float* beta, float* statistics,
-               float* saved, float* out) {
+               float* saved, float* scratch, float* out) {
   const NormShape s = norm_shape(layer, n);
-  const dim3 grid(s.channels), block(2 * block_threads());
+  const dim3 grid(s.channels, slice_count(std::uint64_t{n} * s.area)), block(block_threads());
   if (mode == ForwardMode::train) {
+    SMOOTHCERT_LAUNCH(norm_moments_kernel, grid, block, 0, stream, s, in, scratch);
     SMOOTHCERT_LAUNCH(batchnorm_train_kernel, grid, block, 0, stream, s, layer.eps, layer.momentum,
-                      in, gamma, beta, statistics, saved, out);
+                      in, gamma, beta, scratch, statistics, saved, out);
   } else {
     SMOOTHCERT_LAUNCH(batchnorm_eval_kernel, grid, block, 0, stream, s, layer.eps, in, gamma, beta,
                       statistics, saved, out);
@@ -132,12 +137,18 @@ void batchnorm(Stream stream, const TrainLayer& layer, ForwardMode mode, std::ui
 
 void batchnorm_backward(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
                         const float* in, const float* gamma, const float* saved,
-                        const float* out_gradient, float* gamma_gradient, float* beta_gradient,
-                        bool add_parameters, float* in_gradient, bool add) {
+                        const float* out_gradient, float* scratch, float* gamma_gradient,
+                        float* beta_gradient, bool add_parameters, float* in_gradient, bool add) {
   const NormShape s = norm_shape(layer, n);
+  const bool train = mode == ForwardMode::train;
+  const dim3 grid(s.channels, slice_count(std::uint64_t{n} * s.area)), block(block_threads());
+  if (train || gamma_gradient) {
+    SMOOTHCERT_LAUNCH(norm_gradient_sums_kernel, grid, block, 0, stream, s, in, saved, out_gradient,
+                      scratch);
+  }
   const NormGradients to{gamma_gradient, beta_gradient, add_parameters, in_gradient, add};
-  SMOOTHCERT_LAUNCH(batchnorm_backward_kernel, dim3(s.channels), dim3(2 * block_threads()), 0,
-                    stream, s, mode == ForwardMode::train, in, gamma, saved, out_gradient, to);
+  SMOOTHCERT_LAUNCH(batchnorm_backward_kernel, grid, block, 0, stream, s, train, in, gamma, saved,
+                    out_gradient, scratch, to);
 }
 
 namespace {
@@ -159,10 +170,24 @@ class DirectEngine final : public LayerEngine {
   void conv_weight_gradient(Stream stream, const ConvShape& s, const float* in,
                             const float* out_gradient, bool add, float* gradient,
                             float* bias_grad) override {
-    const int weights = s.out_channels * s.in_channels * s.kernel * s.kernel;
-    SMOOTHCERT_LAUNCH(conv_weight_gradient_kernel, dim3(static_cast<unsigned>(weights)),
-                      dim3(block_threads()), 0, stream, s, in, out_gradient, add, gradient);
-    biases(stream, s, out_gradient, add, bias_grad);
+    switch (s.kernel) {
+      case 1:
+        return weight_sums<1>(stream, s, in, out_gradient, add, gradient, bias_grad);
+      case 2:
+        return weight_sums<2>(stream, s, in, out_gradient, add, gradient, bias_grad);
+      case 3:
+        return weight_sums<3>(stream, s, in, out_gradient, add, gradient, bias_grad);
+      case 4:
+        return weight_sums<4>(stream, s, in, out_gradient, add, gradient, bias_grad);
+      case 5:
+        return weight_sums<5>(stream, s, in, out_gradient, add, gradient, bias_grad);
+      default: {
+        const int weights = s.out_channels * s.in_channels * s.kernel * s.kernel;
+        SMOOTHCERT_LAUNCH(conv_weight_gradient_kernel, dim3(static_cast<unsigned>(weights)),
+                          dim3(block_threads()), 0, stream, s, in, out_gradient, add, gradient);
+        biases(stream, s, out_gradient, add, bias_grad);
+      }
+    }
   }
 
   void linear(Stream stream, const ConvShape& s, const float* in, const float* weights,
@@ -179,9 +204,9 @@ class DirectEngine final : public LayerEngine {
   void linear_weight_gradient(Stream stream, const ConvShape& s, const float* in,
                               const float* out_gradient, bool add, float* gradient,
                               float* bias_grad) override {
-    SMOOTHCERT_LAUNCH_FLAT(linear_weight_gradient_kernel,
-                           std::size_t(s.out_channels) * std::size_t(s.in_channels),
-                           linear_shape(s), in, out_gradient, add, gradient);
+    const LinearShape shape = linear_shape(s);
+    SMOOTHCERT_LAUNCH(linear_weight_gradient_kernel, dim3(blocks_for(shape.in, 32), shape.out),
+                      dim3(block_threads()), 0, stream, shape, in, out_gradient, add, gradient);
     biases(stream, s, out_gradient, add, bias_grad);
   }
 
@@ -198,11 +223,28 @@ class DirectEngine final : public LayerEngine {
     return {static_cast<std::uint32_t>(s.images), static_cast<std::uint32_t>(s.in_channels),
             static_cast<std::uint32_t>(s.out_channels)};
   }
-  static void biases(Stream stream, const ConvShape& s, const float* out_gradient, bool add,
-                     float* gradient) {
+  void biases(Stream stream, const ConvShape& s, const float* out_gradient, bool add,
+              float* gradient) {
     if (!gradient) return;
     bias_gradient(stream, out_gradient, {s.out_channels, s.out_height, s.out_width},
-                  static_cast<std::uint32_t>(s.images), add, gradient);
+                  static_cast<std::uint32_t>(s.images), add, scratch_, gradient);
+  }
+
+  template <int kernel>
+  void weight_sums(Stream stream, const ConvShape& s, const float* in, const float* out_gradient,
+                   bool add, float* gradient, float* bias_grad) {
+    const auto pairs = static_cast<unsigned>(s.out_channels * s.in_channels);
+    const auto outs = static_cast<std::size_t>(s.out_channels);
+    const std::size_t weights = std::size_t{pairs} * kernel * kernel;
+    const std::uint32_t slices =
+        slice_count(std::uint64_t(s.images) * std::uint64_t(s.out_height * s.out_width));
+    float* bias_sums = bias_grad ? scratch_ + slices * weights : nullptr;
+    SMOOTHCERT_LAUNCH(conv_weight_sums_kernel<kernel>, dim3(pairs, slices), dim3(block_threads()),
+                      0, stream, s, in, out_gradient, scratch_, bias_sums);
+    SMOOTHCERT_LAUNCH_FLAT(sum_slices_kernel, weights, scratch_, weights, slices, add, gradient);
+    if (bias_grad) {
+      SMOOTHCERT_LAUNCH_FLAT(sum_slices_kernel, outs, bias_sums, outs, slices, add, bias_grad);
+    }
   }
 };
 

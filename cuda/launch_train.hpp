@@ -62,9 +62,9 @@ void average_backward(Stream stream, const float* out_gradient, const Activation
                       std::uint32_t n, bool add, float* in_gradient);
 void add_bias(Stream stream, const float* bias, const ActivationShape& shape, std::uint32_t n,
               float* out);
-/// Sum over images and positions, per channel.
+/// Sum over images and positions, per channel. scratch: see scratch_floats().
 void bias_gradient(Stream stream, const float* out_gradient, const ActivationShape& shape,
-                   std::uint32_t n, bool add, float* gradient);
+                   std::uint32_t n, bool add, float* scratch, float* gradient);
 
 /// The pooling window of a layer; `winner` may be null in the forward direction.
 struct Pooling {
@@ -76,15 +76,16 @@ void maxpool(Stream stream, const Pooling& pool, std::uint32_t n, const float* i
 void maxpool_backward(Stream stream, const Pooling& pool, std::uint32_t n, const int* winner,
                       const float* out_gradient, bool add, float* in_gradient);
 
-/// statistics: running mean, running variance; saved: mean, 1/√(variance + eps) used.
+/// statistics: running mean, running variance; saved: mean, 1/√(variance + eps) used; scratch: see
+/// scratch_floats().
 void batchnorm(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
                const float* in, const float* gamma, const float* beta, float* statistics,
-               float* saved, float* out);
+               float* saved, float* scratch, float* out);
 /// `parameters`: gradients of γ and β (null: not wanted); in_gradient may be null.
 void batchnorm_backward(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
                         const float* in, const float* gamma, const float* saved,
-                        const float* out_gradient, float* gamma_gradient, float* beta_gradient,
-                        bool add_parameters, float* in_gradient, bool add);
+                        const float* out_gradient, float* scratch, float* gamma_gradient,
+                        float* beta_gradient, bool add_parameters, float* in_gradient, bool add);
 
 }  // namespace SMOOTHCERT_GPU_ABI
 }  // namespace smoothcert::gpu

@@ -24,6 +24,9 @@ class LayerEngine {
   /// Chooses algorithms and makes room for this shape; before any capture, since it may allocate.
   virtual void prepare(const ConvShape& shape, bool linear) = 0;
 
+  /// Device memory for partial sums: scratch_floats() of every shape whose gradients are asked for.
+  void use_scratch(float* memory) { scratch_ = memory; }
+
   virtual void conv(Stream stream, const ConvShape& shape, const float* in, const float* weights,
                     const float* bias, float* out) = 0;
   virtual void conv_input_gradient(Stream stream, const ConvShape& shape, const float* out_gradient,
@@ -40,6 +43,9 @@ class LayerEngine {
   virtual void linear_weight_gradient(Stream stream, const ConvShape& shape, const float* in,
                                       const float* out_gradient, bool add, float* gradient,
                                       float* bias_gradient) = 0;
+
+ protected:
+  float* scratch_ = nullptr;
 };
 
 inline namespace SMOOTHCERT_GPU_ABI {

@@ -98,6 +98,7 @@ class LibraryEngine final : public LayerEngine {
   void conv_weight_gradient(Stream stream, const ConvShape& s, const float* in,
                             const float* out_gradient, bool add, float* gradient,
                             float* bias_grad) override {
+    direct_->use_scratch(scratch_);
     direct_->conv_weight_gradient(stream, s, in, out_gradient, add, gradient, bias_grad);
   }
 #endif
@@ -130,6 +131,7 @@ class LibraryEngine final : public LayerEngine {
   void linear_weight_gradient(Stream stream, const ConvShape& s, const float* in,
                               const float* out_gradient, bool add, float* gradient,
                               float* bias_grad) override {
+    direct_->use_scratch(scratch_);
     direct_->linear_weight_gradient(stream, s, in, out_gradient, add, gradient, bias_grad);
   }
 #endif
@@ -138,11 +140,11 @@ class LibraryEngine final : public LayerEngine {
   static void biases(Stream stream, const ConvShape& s, const float* bias, float* out) {
     if (bias) add_bias(stream, bias, out_shape(s), static_cast<std::uint32_t>(s.images), out);
   }
-  static void bias_gradients(Stream stream, const ConvShape& s, const float* out_gradient, bool add,
-                             float* gradient) {
+  void bias_gradients(Stream stream, const ConvShape& s, const float* out_gradient, bool add,
+                      float* gradient) {
     if (!gradient) return;
     bias_gradient(stream, out_gradient, out_shape(s), static_cast<std::uint32_t>(s.images), add,
-                  gradient);
+                  scratch_, gradient);
   }
 
   std::unique_ptr<LayerEngine> direct_;

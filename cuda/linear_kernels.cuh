@@ -46,20 +46,25 @@ static __global__ void __launch_bounds__(256)
   store_gradient(&x_gradient[i], acc, add);
 }
 
-/// One thread a weight, over the images in order.
+/// A block does 32 features of one output: its warps share the images out and add in order.
+/// Grid: feature groups × outputs.
 static __global__ void __launch_bounds__(256)
     linear_weight_gradient_kernel(LinearShape s, const float* __restrict__ x,
                                   const float* __restrict__ y_gradient, bool add,
                                   float* __restrict__ gradient) {
-  const std::size_t i = flat_index();
-  if (i >= std::size_t{s.out} * s.in) return;
-  const std::size_t o = i / s.in, f = i % s.in;
+  SMOOTHCERT_SHARED(float, partial, 32 * 32);
+  const std::uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const std::uint32_t f = blockIdx.x * 32 + lane, o = blockIdx.y;
   float acc = 0.0f;
-  for (std::uint32_t n = 0; n < s.images; ++n) {
+  for (std::uint32_t n = warp; n < s.images && f < s.in; n += warps) {
     acc = device::fused_multiply_add(x[std::size_t{n} * s.in + f],
                                      y_gradient[std::size_t{n} * s.out + o], acc);
   }
-  store_gradient(&gradient[i], acc, add);
+  partial[threadIdx.x] = acc;
+  __syncthreads();
+  if (warp > 0 || f >= s.in) return;
+  for (std::uint32_t w = 1; w < warps; ++w) acc += partial[w * 32 + lane];
+  store_gradient(&gradient[std::size_t{o} * s.in + f], acc, add);
 }
 
 }  // namespace SMOOTHCERT_GPU_ABI

@@ -28,7 +28,7 @@ void forward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan, co
       break;
     case LayerKind::batchnorm:
       batchnorm(stream, layer, mode, n, in, weight, b.parameters + layer.bias,
-                b.statistics + layer.statistics, b.saved + layer.saved, out);
+                b.statistics + layer.statistics, b.saved + layer.saved, b.scratch, out);
       break;
     case LayerKind::maxpool:
       maxpool(stream, pooling(layer), n, in, out, b.pools + layer.pool * b.capacity);
@@ -86,7 +86,7 @@ void backward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan,
     case LayerKind::batchnorm:
       if (!weight_gradient && !in_gradient) break;
       batchnorm_backward(stream, layer, mode, n, in, weight, b.saved + layer.saved, out_gradient,
-                         weight_gradient,
+                         b.scratch, weight_gradient,
                          goals.parameters ? b.parameter_gradients + layer.bias : nullptr,
                          goals.add_parameters, in_gradient, layer.adds_to_in);
       break;

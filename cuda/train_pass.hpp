@@ -18,6 +18,7 @@ struct TrainBuffers {
   float* parameter_gradients = nullptr;
   float* statistics = nullptr;
   float* saved = nullptr;
+  float* scratch = nullptr;  ///< scratch_floats(), which the engine uses as well
   const float* constants = nullptr;
 
   [[nodiscard]] float* value(const TrainPlan& plan, int layer) const {

@@ -117,11 +117,10 @@ std::string step_key(const TrainRecipe& recipe, std::uint32_t n) {
     key += text;
   }
   if (recipe.regime == Regime::adversarial) {
-    std::snprintf(text, sizeof text,
-                  " attack=%d loss=%d eps=%a steps=%d size=%a start=%d mode=%d w=%a",
-                  static_cast<int>(a.kind), static_cast<int>(a.loss), a.epsilon, a.steps,
-                  a.step_size, a.random_start ? 1 : 0, static_cast<unsigned long long>(a.seed),
-                  static_cast<int>(recipe.attack_mode), recipe.clean_weight);
+    std::snprintf(
+        text, sizeof text, " attack=%d loss=%d eps=%a steps=%d size=%a start=%d mode=%d w=%a",
+        static_cast<int>(a.kind), static_cast<int>(a.loss), a.epsilon, a.steps, a.step_size,
+        a.random_start ? 1 : 0, static_cast<int>(recipe.attack_mode), recipe.clean_weight);
     key += text;
   }
   return key;

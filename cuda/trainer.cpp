@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 
+#include "gpu/device_memory.hpp"
 #include "gpu/step_schedule.hpp"
 #include "nvtx.hpp"
 #include "smoothcert/error.hpp"
@@ -24,12 +26,13 @@ struct Trainer::Batch {
         gradients(device, plan.values * images),
         clean(device, plan.input.size() * images),
         losses(device, images),
+        scratch(device, scratch_floats(plan, static_cast<int>(images))),
         pools(device, plan.pools * images),
         labels(device, images),
         correct(device, images),
         ids(device, images) {}
   std::uint32_t capacity;
-  TrainArray<float> values, gradients, clean, losses;
+  TrainArray<float> values, gradients, clean, losses, scratch;
   TrainArray<int> pools;
   TrainArray<std::uint8_t> labels, correct;
   TrainArray<std::uint32_t> ids;
@@ -80,8 +83,23 @@ Trainer::Batch& Trainer::batch_memory(std::uint32_t images) {
     device_->forget_captures();
     batch_.reset();
     batch_ = std::make_unique<Batch>(*device_, plan_, images);
+    device_->engine().use_scratch(batch_->scratch.data());
   }
   return *batch_;
+}
+
+/// Memory for batches of so many images, or of fewer where the device has no room.
+std::uint32_t Trainer::gradient_batch(std::uint32_t images) {
+  for (;; images /= 2) {
+    try {
+      batch_memory(images);
+      return images;
+    } catch (const OutOfDeviceMemory& error) {
+      if (images == 1) throw;
+      std::fprintf(stderr, "smoothcert: %s: attack gradients in batches of %u images\n",
+                   error.what(), images / 2);
+    }
+  }
 }
 
 void Trainer::upload_data(const Dataset& data) {
@@ -151,7 +169,8 @@ void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
   StepMemory m;
   m.network = {batch_->capacity,     batch_->values.data(), batch_->gradients.data(),
                batch_->pools.data(), parameters_.data(),    parameter_gradients_.data(),
-               statistics_.data(),   saved_.data(),         constants_.data()};
+               statistics_.data(),   saved_.data(),         batch_->scratch.data(),
+               constants_.data()};
   m.data = {pixels_.data(),
             labels_.data(),
             epoch_->order.data(),
@@ -230,11 +249,13 @@ void Trainer::input_gradient(std::span<const float> images, std::span<const std:
                      std::to_string(count) + " images of the network");
   }
   if (count == 0) return;
-  const auto most = static_cast<std::uint32_t>(std::min<std::size_t>(count, kGradientBatch));
-  const Batch& b = batch_memory(most);
+  const std::uint32_t most =
+      gradient_batch(static_cast<std::uint32_t>(std::min<std::size_t>(count, kGradientBatch)));
+  const Batch& b = *batch_;
   const TrainBuffers buffers{b.capacity,         b.values.data(),    b.gradients.data(),
                              b.pools.data(),     parameters_.data(), parameter_gradients_.data(),
-                             statistics_.data(), saved_.data(),      constants_.data()};
+                             statistics_.data(), saved_.data(),      b.scratch.data(),
+                             constants_.data()};
   LayerEngine& engine = device_->engine();
   const Stream stream = device_->stream();
   float* const logits_at = buffers.value(plan_, plan_.logits());

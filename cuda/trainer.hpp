@@ -39,6 +39,7 @@ class Trainer {
   struct Epoch;
 
   Batch& batch_memory(std::uint32_t images);
+  std::uint32_t gradient_batch(std::uint32_t images);
   void upload_data(const Dataset& data);
   void upload_epoch(const EpochRequest& request, const OptimizerState& optimizer);
   void upload_moments(const OptimizerSpec& spec, const OptimizerState& optimizer);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "gpu/slices.hpp"
 #include "smoothcert/error.hpp"
 
 namespace smoothcert::gpu {
@@ -157,6 +158,35 @@ ConvShape conv_shape(const TrainLayer& layer, int images) {
           layer.kernel,
           layer.stride,
           layer.padding};
+}
+
+std::size_t scratch_floats(const ConvShape& s) {
+  const auto values = static_cast<std::uint64_t>(s.images) *
+                      static_cast<std::uint64_t>(s.out_height) *
+                      static_cast<std::uint64_t>(s.out_width);
+  const auto out = static_cast<std::size_t>(s.out_channels);
+  const auto weights =
+      out * static_cast<std::size_t>(s.in_channels) * static_cast<std::size_t>(s.kernel * s.kernel);
+  return slice_count(values) * (weights + out);
+}
+
+std::size_t scratch_floats(const TrainPlan& plan, int images) {
+  std::size_t most = 0;
+  for (const TrainLayer& layer : plan.layers) {
+    if (layer.kind == LayerKind::conv2d) {
+      most = std::max(most, scratch_floats(conv_shape(layer, images)));
+    } else if (layer.kind == LayerKind::linear) {
+      most = std::max(most, slice_count(static_cast<std::uint64_t>(images)) *
+                                static_cast<std::size_t>(layer.out_shape.channels));
+    } else if (layer.kind == LayerKind::batchnorm) {
+      const auto values = static_cast<std::uint64_t>(images) *
+                          static_cast<std::uint64_t>(layer.in_shape.height) *
+                          static_cast<std::uint64_t>(layer.in_shape.width);
+      most = std::max(most,
+                      2 * slice_count(values) * static_cast<std::size_t>(layer.in_shape.channels));
+    }
+  }
+  return most;
 }
 
 std::vector<float> gather_tensors(const TrainPlan& plan, const Network& net, bool trainable) {

@@ -71,6 +71,10 @@ TrainPlan make_train_plan(const NetworkSpec& spec);
 /// The convolution of a conv2d layer; of a linear one seen as a 1×1 convolution.
 ConvShape conv_shape(const TrainLayer& layer, int images);
 
+/// Floats of scratch memory that the kernels of one layer at a time need for partial sums.
+std::size_t scratch_floats(const TrainPlan& plan, int images);
+std::size_t scratch_floats(const ConvShape& shape);
+
 /// Parameters and statistics of the network as the plan lays them out, and back.
 std::vector<float> gather_tensors(const TrainPlan& plan, const Network& net, bool trainable);
 void scatter_tensors(const TrainPlan& plan, const std::vector<float>& flat, bool trainable,

@@ -161,6 +161,9 @@ TEST_F(GpuTraining, EnginesAgree) {
       const auto x = random(in), w = random(weights), dy = random(out);
       const auto bias = random(static_cast<std::size_t>(s.out_channels));
       library->prepare(s, linear);
+      gpu::DeviceBuffer<float> scratch(scratch_floats(s));
+      direct->use_scratch(scratch.data());
+      library->use_scratch(scratch.data());
       for (const bool add : {false, true}) {
         gpu::DeviceBuffer<float> y[2], dx[2], dw[2], db[2];
         gpu::LayerEngine* const engines[] = {direct.get(), library.get()};

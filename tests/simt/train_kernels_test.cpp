@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gpu/slices.hpp"
 #include "kernel_support.hpp"
 #include "launch_train.hpp"
 #include "layer_engine.hpp"
@@ -281,6 +282,8 @@ struct PlainConv {
 void check_engine(const PlainConv& c, bool linear) {
   const auto engine = make_direct_engine();
   LayerEngine& e = *engine;
+  std::vector<float> scratch(scratch_floats(c.s), NAN);
+  e.use_scratch(scratch.data());
   std::vector<float> out(c.out.size());
   (linear ? e.linear(nullptr, c.s, c.in.data(), c.weights.data(), c.bias.data(), out.data())
           : e.conv(nullptr, c.s, c.in.data(), c.weights.data(), c.bias.data(), out.data()));
@@ -305,10 +308,11 @@ void check_engine(const PlainConv& c, bool linear) {
 }
 
 TEST(TrainKernels, ConvolutionsForwardAndBackward) {
-  const ConvShape shapes[] = {{3, 2, 7, 6, 3, 5, 4, 3, 1, 0},
-                              {2, 1, 5, 5, 4, 5, 5, 3, 1, 1},
-                              {2, 3, 9, 8, 2, 5, 4, 3, 2, 1},
-                              {1, 2, 6, 6, 2, 2, 2, 2, 3, 0}};
+  const ConvShape shapes[] = {{3, 2, 7, 6, 3, 5, 4, 3, 1, 0},     {2, 1, 5, 5, 4, 5, 5, 3, 1, 1},
+                              {2, 3, 9, 8, 2, 5, 4, 3, 2, 1},     {1, 2, 6, 6, 2, 2, 2, 2, 3, 0},
+                              {2, 2, 8, 8, 2, 3, 3, 6, 1, 0},      // no kernel of its own
+                              {4, 1, 29, 29, 2, 25, 25, 5, 1, 0},  // two slices
+                              {2, 3, 4, 4, 2, 4, 4, 1, 1, 0}};
   for (const Shape& shape : simt_test::shapes()) {
     for (const ConvShape& s : shapes) {
       simt_test::use(shape);
@@ -426,10 +430,11 @@ TrainLayer norm_layer(int channels, int height, int width) {
   return layer;
 }
 
-bool batchnorm_is_right() {
+bool batchnorm_is_right(std::uint32_t kImages) {
   const TrainLayer layer = norm_layer(2, 5, 7);
-  constexpr std::uint32_t kImages = 6;
-  constexpr std::size_t kArea = 35, kSize = 70, kCount = kImages * kSize;
+  constexpr std::size_t kArea = 35, kSize = 70;
+  const std::size_t kCount = kImages * kSize;
+  std::vector<float> scratch(2 * 2 * slice_count(kImages * kArea), NAN);
   std::vector<float> in = random_floats(kCount, -1, 1, 31);
   for (std::size_t i = 0; i < kCount; ++i) in[i] = in[i] * 0.1f + (i / kArea % 2 ? 3.0f : -1.0f);
   const std::vector<float> grad = random_floats(kCount, -1, 1, 32), gamma{1.5f, -0.5f},
@@ -443,12 +448,14 @@ bool batchnorm_is_right() {
     std::vector<float> statistics{0.5f, 0.6f, 2.0f, 3.0f}, saved(4, NAN), out(kCount, NAN);
     const auto before = statistics;
     batchnorm(nullptr, layer, mode, kImages, in.data(), gamma.data(), beta.data(),
-              statistics.data(), saved.data(), out.data());
+              statistics.data(), saved.data(), scratch.data(), out.data());
     std::vector<float> dgamma(2, 9.0f), dbeta(2, 9.0f), dx(kCount, 0.5f);
     batchnorm_backward(nullptr, layer, mode, kImages, in.data(), gamma.data(), saved.data(),
-                       grad.data(), dgamma.data(), dbeta.data(), false, dx.data(), true);
+                       grad.data(), scratch.data(), dgamma.data(), dbeta.data(), false, dx.data(),
+                       true);
     batchnorm_backward(nullptr, layer, mode, kImages, in.data(), gamma.data(), saved.data(),
-                       grad.data(), dgamma.data(), dbeta.data(), true, nullptr, false);
+                       grad.data(), scratch.data(), dgamma.data(), dbeta.data(), true, nullptr,
+                       false);
     for (std::size_t c = 0; c < 2; ++c) {
       std::vector<std::size_t> at;
       for (std::size_t i = 0; i < kCount; ++i) {
@@ -487,7 +494,8 @@ bool batchnorm_is_right() {
 TEST(TrainKernels, BatchNormForwardAndBackward) {
   for (const Shape& shape : simt_test::shapes()) {
     simt_test::use(shape);
-    EXPECT_TRUE(batchnorm_is_right());
+    EXPECT_TRUE(batchnorm_is_right(6));
+    EXPECT_TRUE(batchnorm_is_right(61)) << "two slices";
   }
 }
 
@@ -495,7 +503,29 @@ const simt::RegisterMutation kReport("report", [](auto& without, auto seed, auto
   return simt_test::run_mutated(without, seed, barriers, report_is_right);
 });
 const simt::RegisterMutation kNorm("batchnorm", [](auto& without, auto seed, auto* barriers) {
-  return simt_test::run_mutated(without, seed, barriers, batchnorm_is_right);
+  return simt_test::run_mutated(without, seed, barriers, [] { return batchnorm_is_right(6); });
+});
+
+bool linear_gradient_is_right() {
+  const PlainConv c({9, 37, 1, 1, 2, 1, 1, 1, 1, 0});
+  std::vector<float> gradient(c.weights.size());
+  make_direct_engine()->linear_weight_gradient(nullptr, c.s, c.in.data(), c.out_gradient.data(),
+                                               false, gradient.data(), nullptr);
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    if (!(std::abs(gradient[i] - c.weight_gradient[i]) < 1e-4)) return false;
+  }
+  return true;
+}
+
+TEST(TrainKernels, LinearWeightGradient) {
+  for (const Shape& shape : simt_test::shapes()) {
+    simt_test::use(shape);
+    EXPECT_TRUE(linear_gradient_is_right());
+  }
+}
+
+const simt::RegisterMutation kLinear("linear", [](auto& without, auto seed, auto* barriers) {
+  return simt_test::run_mutated(without, seed, barriers, linear_gradient_is_right);
 });
 
 }  // namespace

@@ -385,6 +385,26 @@ TEST(Trainer, InputGradientsAreThoseOfTheEvaluationMode) {
   }
 }
 
+TEST(Trainer, GradientsComeInSmallerBatchesWhereMemoryIsShort) {
+  simt_test::use({64, 0});
+  const Network net = small_network();
+  const TrainPlan plan = make_train_plan(net.spec);
+  const std::vector<float> images = simt_test::random_floats(9 * 84, 0, 1, 6);
+  const std::vector<std::uint8_t> labels{0, 2, 1, 1, 0, 2, 1, 0, 2};
+  std::vector<float> expected(images.size()), got(images.size());
+  {
+    Trainer trainer(std::make_unique<EmulatedDevice>(), net.spec);
+    trainer.load(net);
+    trainer.input_gradient(images, labels, LossKind::cross_entropy, expected, {});
+  }
+  const std::size_t for_three = 3 * (2 * plan.values + 84 + plan.pools + 8) * sizeof(float) + 16000;
+  Trainer trainer(std::make_unique<EmulatedDevice>(for_three), net.spec);
+  trainer.load(net);
+  trainer.input_gradient(images, labels, LossKind::cross_entropy, got, {});
+  EXPECT_EQ(got, expected) << "an image's gradient does not depend on its batch mates";
+  EXPECT_THROW(Trainer(std::make_unique<EmulatedDevice>(100), net.spec), OutOfDeviceMemory);
+}
+
 TEST(Trainer, RefusesWhatDoesNotFit) {
   simt_test::use({64, 0});
   const Network net = small_network();
