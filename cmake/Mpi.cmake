@@ -6,8 +6,12 @@ if(NOT SMOOTHCERT_MPI STREQUAL "OFF")
   set(MPI_CXX_SKIP_MPICXX TRUE)
   find_package(MPI QUIET COMPONENTS CXX)
   if(MPI_CXX_FOUND)
-    target_compile_definitions(smoothcert_cli PRIVATE SMOOTHCERT_MPI)
-    target_link_libraries(smoothcert_cli PRIVATE MPI::MPI_CXX)
+    # Only the files that use it see it, so that a compiler cache serves the others in any build.
+    file(GLOB SMOOTHCERT_MPI_SOURCES CONFIGURE_DEPENDS tools/ranks.cpp tools/mpi_*.cpp)
+    set_source_files_properties(${SMOOTHCERT_MPI_SOURCES} PROPERTIES
+      COMPILE_DEFINITIONS SMOOTHCERT_MPI
+      INCLUDE_DIRECTORIES "${MPI_CXX_INCLUDE_DIRS}")
+    target_link_libraries(smoothcert_cli PRIVATE ${MPI_CXX_LIBRARIES})
     set(_mpi_text "MPI ${MPI_CXX_VERSION}")
   elseif(SMOOTHCERT_MPI STREQUAL "ON")
     message(FATAL_ERROR "SMOOTHCERT_MPI=ON: MPI was not found (libopenmpi-dev)")
