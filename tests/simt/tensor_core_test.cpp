@@ -1,6 +1,4 @@
-// The leaves of cuda/tensor_core.cuh against plain matrix products.
-#include "tensor_core.cuh"
-
+// The leaves of cuda/tensor_core.cuh and cuda/warpgroup.cuh against plain matrix products.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -8,6 +6,7 @@
 
 #include "emulated_launch.hpp"
 #include "util/half.hpp"
+#include "warpgroup.cuh"
 
 namespace smoothcert::gpu {
 namespace {
@@ -89,6 +88,43 @@ TEST(TensorCore, FloatAccumulators) {
     for (int column = 0; column < 8; ++column) {
       const int at = 4 * (row % 8 * 4 + column / 2) + 2 * (row / 8) + column % 2;
       EXPECT_EQ(d[static_cast<std::size_t>(at)], static_cast<float>(m.product(row, column)));
+    }
+  }
+}
+
+// B as the wgmma descriptor says (cuda/warpgroup.cuh), written from the PTX ISA's picture: K-major,
+// no swizzle, core matrices of eight columns by eight k.
+TEST(TensorCore, WarpgroupProductsReadCoreMatrices) {
+  const Matrices m(3);
+  std::mt19937 rng(4);
+  constexpr int kColumns = 40;
+  std::vector<std::uint16_t> block(16 * kColumns);
+  double b[16][kColumns];
+  for (int k = 0; k < 16; ++k) {
+    for (int n = 0; n < kColumns; ++n) {
+      b[k][n] = static_cast<int>(rng() % 64) / 16.0 - 2;
+      const int core = n / 8 * 2 + k / 8;
+      block[static_cast<std::size_t>(core * 64 + n % 8 * 8 + k % 8)] = double_to_half(b[k][n]);
+    }
+  }
+  for (const bool accumulate : {false, true}) {
+    std::vector<Half2> d(32 * 10, two(1.0, -2.0));
+    simt::launch({{1}, {32}}, [&] {
+      Half2 a[4], unused_b[2], unused_c[2], out[10];
+      load(m, static_cast<int>(threadIdx.x), a, unused_b, unused_c);
+      for (int i = 0; i < 10; ++i) out[i] = d[10 * threadIdx.x + static_cast<unsigned>(i)];
+      wgmma_n40(out, a, block_address(block.data()), accumulate);
+      for (int i = 0; i < 10; ++i) d[10 * threadIdx.x + static_cast<unsigned>(i)] = out[i];
+    });
+    for (int row = 0; row < 16; ++row) {
+      for (int n = 0; n < kColumns; ++n) {
+        double sum = accumulate ? (n % 2 == 0 ? 1.0 : -2.0) : 0.0;
+        for (int k = 0; k < 16; ++k) sum += m.a[row][k] * b[k][n];
+        const int lane = row % 8 * 4 + n % 8 / 2, word = n / 8 * 2 + row / 8;
+        const auto got = static_cast<std::uint16_t>(d[static_cast<std::size_t>(10 * lane + word)] >>
+                                                    16 * (n % 2));
+        EXPECT_EQ(got, double_to_half(sum)) << row << "," << n;
+      }
     }
   }
 }
