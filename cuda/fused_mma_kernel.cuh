@@ -28,7 +28,7 @@ SMOOTHCERT_LEAF void fused_tile(const FusedParams& params, FusedShared<Noise, kW
   const int lane = static_cast<int>(threadIdx.x % 32), t = lane % 4;
   const uint4* groups = shared.fragments;
   const auto* hot = reinterpret_cast<const std::uint32_t*>(shared.table);
-  const LaneSamples samples = lane_samples(params, warp);
+  const LaneSamples samples = lane_samples(params.noise.keys, warp);
   Half2 cells[14][4];
   SMOOTHCERT_UNROLL
   for (int j = 0; j < kGroupsPerRow; ++j) {

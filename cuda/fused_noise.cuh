@@ -35,9 +35,10 @@ struct FusedStream {
   std::uint32_t image, purpose, first_sample;
 };
 
-/// The two samples of a lane, g and g + 8.
+/// The two samples of a lane, g and g + 8, and the round keys.
 struct LaneSamples {
   device::PhiloxSample half[2];
+  device::PhiloxKeys keys;
 };
 
 /// Row of this lane's first sample in the tile of its warp (16 samples) or warpgroup (64).
@@ -119,7 +120,7 @@ struct LatticeNoise {
     std::uint32_t columns[2][2], equal = ~0u;
     SMOOTHCERT_UNROLL
     for (int s = 0; s < 2; ++s) {
-      const device::PhiloxWords u = device::philox_join(noise.keys, groups, samples.half[s]);
+      const device::PhiloxWords u = device::philox_join(samples.keys, groups, samples.half[s]);
       columns[s][0] = draw_pair(noise, hot, u.v[0], u.v[1], equal);
       columns[s][1] = draw_pair(noise, hot, u.v[2], u.v[3], equal);
     }
@@ -180,7 +181,7 @@ struct GaussianNoise {
                                 FourCells& out) {
     SMOOTHCERT_UNROLL
     for (int s = 0; s < 2; ++s) {
-      const device::PhiloxWords u = device::philox_join(noise.keys, groups, samples.half[s]);
+      const device::PhiloxWords u = device::philox_join(samples.keys, groups, samples.half[s]);
       SMOOTHCERT_UNROLL
       for (int c = 0; c < 2; ++c) {
         // σ·√(−2 ln(u·2^−32)); a zero word gives an infinite logarithm, so count from ½.

@@ -117,11 +117,12 @@ SMOOTHCERT_LEAF void generate_cells(const FusedParams& params, const std::uint32
 
 /// The samples of this lane: rows g and g + 8 of its warp.
 template <class Noise>
-SMOOTHCERT_LEAF LaneSamples lane_samples(const FusedParams& params,
+SMOOTHCERT_LEAF LaneSamples lane_samples(const device::PhiloxKeys& keys,
                                          const WorkerState<Noise>& state) {
   LaneSamples samples;
+  samples.keys = keys;
   for (std::uint32_t s = 0; s < 2; ++s) {
-    samples.half[s] = device::philox_sample(params.noise.keys, state.stream.image,
+    samples.half[s] = device::philox_sample(keys, state.stream.image,
                                             state.stream.first_sample + Noise::lane_row() + 8 * s);
   }
   return samples;

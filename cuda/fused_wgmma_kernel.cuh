@@ -15,6 +15,9 @@ template <class Noise, int kGroups>
 struct WgmmaShared {
   uint4 weights[WarpgroupMap::kBytes / 16];
   uint4 table[Noise::kTableWords / 4 + 1];
+  // Round keys once more: read from here they stay in registers, of which this kernel has some
+  // left; from the parameters the compiler fetches them for every call.
+  device::PhiloxKeys keys;
   WorkerState<Noise> groups[kGroups];
   uint4 stash[LaneStash<1>::kWords * kGroups * 128];
 };
@@ -104,7 +107,7 @@ SMOOTHCERT_LEAF void wgmma_tile(const FusedParams& params, WgmmaShared<Noise, kG
   const uint4* groups =
       shared.weights + WarpgroupMap::kLanes / 16 - WarpgroupMap::kFirstLaneGroup * 32;
   const auto* hot = reinterpret_cast<const std::uint32_t*>(shared.table);
-  const LaneSamples samples = lane_samples(params, state);
+  const LaneSamples samples = lane_samples(shared.keys, state);
   Half2 cells[14][4];
   SMOOTHCERT_UNROLL
   for (int j = 0; j < kGroupsPerRow; ++j) {
@@ -184,6 +187,7 @@ __global__ void __launch_bounds__(kGroups * 128, 1)
       hot[i] = params.noise.table.hot[i];
     }
   }
+  if (threadIdx.x == 0) shared->keys = params.noise.keys;
   publish_to_wgmma();
   __syncthreads();
   const unsigned group = uniform(threadIdx.x / 128), barrier = group + 1;
