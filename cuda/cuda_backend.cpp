@@ -25,9 +25,7 @@ void note(const std::string& line) { std::fprintf(stderr, "smoothcert: %s\n", li
 class CudaModel final : public BackendModel {
  public:
   CudaModel(Network net, std::vector<int> devices)
-      : net_(std::move(net)), devices_(std::move(devices)) {
-    lower();
-  }
+      : net_(std::move(net)), devices_(std::move(devices)) {}
 
   const NetworkSpec& spec() const override { return net_.spec; }
 
@@ -35,7 +33,7 @@ class CudaModel final : public BackendModel {
     validate(net, "network");
     net_.tensors = net.tensors;
     if (trainer_) trainer_->changed();
-    lower();
+    plans_.clear();
   }
   /// The engine and its algorithms join the record of a network that was trained here.
   void download(Network& net) const override {
@@ -50,12 +48,12 @@ class CudaModel final : public BackendModel {
   EpochReport train_epoch(const EpochRequest& request) override {
     EpochReport report = trainer().train_epoch(request, net_, optimizer_);
     trained_ = true;
-    lower();
+    plans_.clear();
     return report;
   }
 
   void forward(std::span<const float> images, std::span<float> logits) override {
-    const DevicePlan& plan = *plans_.front();
+    const DevicePlan& plan = *plans().front();
     const std::size_t size = plan.plan.input.size();
     const auto classes = static_cast<std::size_t>(plan.plan.classes);
     const std::size_t count = images.size() / size;
@@ -104,12 +102,12 @@ class CudaModel final : public BackendModel {
                             {});
     }
     if (settings.mode == Mode::fast) {
-      const std::uint32_t tile = library_tile(plans_.front()->layout);
-      for (const auto& plan : plans_) devices.push_back(make_library_vote_device(plan, settings));
+      const std::uint32_t tile = library_tile(plans().front()->layout);
+      for (const auto& plan : plans()) devices.push_back(make_library_vote_device(plan, settings));
       return start_vote_run(std::move(scheduler), std::move(devices), tile, tile, note);
     }
     std::uint32_t batch = 1u << 15;
-    for (const auto& plan : plans_) {
+    for (const auto& plan : plans()) {
       devices.push_back(make_exact_vote_device(plan, settings));
       batch = std::min(batch, default_vote_batch(*plan));
     }
@@ -120,7 +118,7 @@ class CudaModel final : public BackendModel {
     std::string why_not;
     if (const auto fused = fused_plan(settings, &why_not)) return fused->kernel;
     if (settings.mode == Mode::fast) {
-      if (library_text_.empty()) library_text_ = describe_library_votes(*plans_.front());
+      if (library_text_.empty()) library_text_ = describe_library_votes(*plans().front());
       return library_text_ + " (not fused: " + why_not + ")";
     }
     return "cuda exact direct kernels";
@@ -130,7 +128,7 @@ class CudaModel final : public BackendModel {
   /// The fused kernel of these settings where it fits every device.
   std::optional<FusedPlan> fused_plan(const VoteSettings& settings, std::string* why_not) const {
     std::optional<FusedPlan> fused;
-    for (const auto& plan : plans_) {
+    for (const auto& plan : plans()) {
       fused = plan_fused(plan->device, plan->plan, settings, why_not);
       if (!fused) break;
     }
@@ -143,15 +141,19 @@ class CudaModel final : public BackendModel {
     return *trainer_;
   }
 
-  void lower() {
-    const InferencePlan plan = make_inference_plan(net_);
-    plans_.clear();
-    for (const int device : devices_) plans_.push_back(make_device_plan(device, plan));
+  /// The lowered network on every device; made anew only when votes or logits are asked for, since
+  /// an epoch of training is short.
+  const std::vector<std::shared_ptr<const DevicePlan>>& plans() const {
+    if (plans_.empty()) {
+      const InferencePlan plan = make_inference_plan(net_);
+      for (const int device : devices_) plans_.push_back(make_device_plan(device, plan));
+    }
+    return plans_;
   }
 
   Network net_;
   std::vector<int> devices_;
-  std::vector<std::shared_ptr<const DevicePlan>> plans_;
+  mutable std::vector<std::shared_ptr<const DevicePlan>> plans_;
   OptimizerState optimizer_;
   std::unique_ptr<DeviceTrainer> trainer_;
   bool trained_ = false;
