@@ -21,6 +21,7 @@ target_include_directories(smoothcert
          $<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}/include>
          $<INSTALL_INTERFACE:include>
   PRIVATE src)
+target_compile_features(smoothcert PUBLIC cxx_std_20)
 target_link_libraries(smoothcert
   PUBLIC Threads::Threads
   PRIVATE $<BUILD_INTERFACE:smoothcert_options> ZLIB::ZLIB OpenSSL::Crypto SQLite::SQLite3

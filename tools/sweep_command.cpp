@@ -58,7 +58,8 @@ class SweepCommand : public Command {
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
     const auto file = store_of(spec);
     for (const auto& model : spec.models) (void)load(model);  // before anything else
-    const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
+    const bool existed = std::filesystem::exists(file);
+    auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
     if (data_.data.empty()) data_.data = spec.data;
     const bool train = spec.split == "train";
     const auto pair = load_data(context, data_, train ? Splits::train : Splits::test, false);
@@ -74,7 +75,11 @@ class SweepCommand : public Command {
                                     file.string(), context.command_line));
     }
     console.end_progress();
-    if (options_.plan_only) return;
+    if (options_.plan_only) {
+      store.reset();
+      if (!existed) std::filesystem::remove(file);  // a plan leaves nothing behind
+      return;
+    }
     console.result(
         output_.json
             ? nlohmann::json{{"store", file.string()}, {"runs", run_array(*store)}}.dump(2) + "\n"
