@@ -27,14 +27,29 @@ struct ExactParams {
   bool clamp;
 };
 
+/// Element-wise steps on values of one channel: each step is decided, and its constants are read,
+/// once for all of them.
+template <int kValues>
+static __device__ __forceinline__ void apply(const ElementOps& ops, const float* weights,
+                                             int channel, float (&x)[kValues]) {
+  SMOOTHCERT_LOOP
+  for (int i = 0; i < ops.count; ++i) {
+    if (ops.op[i].relu) {
+      SMOOTHCERT_UNROLL
+      for (float& v : x) v = device::relu(v);
+    } else {
+      const float scale = __ldg(weights + ops.op[i].scale + channel);
+      const float shift = __ldg(weights + ops.op[i].shift + channel);
+      SMOOTHCERT_UNROLL
+      for (float& v : x) v = device::affine(v, scale, shift);
+    }
+  }
+}
 static __device__ __forceinline__ float apply(const ElementOps& ops, const float* weights,
                                               int channel, float x) {
-  for (int i = 0; i < ops.count; ++i) {
-    x = ops.op[i].relu ? device::relu(x)
-                       : device::affine(x, __ldg(weights + ops.op[i].scale + channel),
-                                        __ldg(weights + ops.op[i].shift + channel));
-  }
-  return x;
+  float value[1] = {x};
+  apply(ops, weights, channel, value);
+  return value[0];
 }
 
 /// Four pixels of one sample, by the leaves that every backend shares.
@@ -141,12 +156,13 @@ static __device__ __forceinline__ void conv_stage(const ExactParams& p, const Ex
       const int channel = block * kBlock + o;
       if (channel >= s.out_channels) break;
       float* const out = base + s.out + channel * out_area;
+      float value[4] = {acc[o][0][0], acc[o][0][1], acc[o][1][0], acc[o][1][1]};
+      apply(s.before_pool, p.weights, channel, value);
       float best = -INFINITY;
       SMOOTHCERT_UNROLL
       for (int k = 0; k < 4; ++k) {
-        const float v = apply(s.before_pool, p.weights, channel, acc[o][k / 2][k % 2]);
-        best = device::max_or_nan(best, v);
-        if (s.pool == 1) out[(y + k / 2) * s.out_width + x + k % 2] = v;
+        best = device::max_or_nan(best, value[k]);
+        if (s.pool == 1) out[(y + k / 2) * s.out_width + x + k % 2] = value[k];
       }
       if (s.pool == 2) {
         out[y / 2 * s.out_width + x / 2] = apply(s.after_pool, p.weights, channel, best);
