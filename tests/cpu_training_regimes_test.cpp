@@ -79,7 +79,7 @@ TEST(TrainingRegimes, RepeatBitForBitOnAnyNumberOfThreads) {
     const Dataset data = random_dataset(spec, 130, 2);
     for (const TrainRecipe& recipe : recipes()) {
       const Trained once = train_epochs(spec, data, recipe, 2, 1);
-      for (const int threads : {2, 5}) {
+      for (const int threads : {2, 9}) {  // 9: more than a batch has lane groups
         const Trained again = train_epochs(spec, data, recipe, 2, threads);
         EXPECT_EQ(once.losses, again.losses);
         for (const auto& [tensor, values] : once.net.tensors)

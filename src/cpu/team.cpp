@@ -1,6 +1,8 @@
 #include "cpu/team.hpp"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace smoothcert::cpu {
 namespace {
@@ -29,15 +31,28 @@ void wait_until(const std::atomic<std::uint32_t>& value, const Done& done) {
 
 }  // namespace
 
-Team::Team(ThreadPool& pool, std::size_t max_items)
+Team::Team(ThreadPool& pool, std::size_t max_items, std::size_t max_threads)
     : pool_(pool),
-      size_(static_cast<std::size_t>(pool.threads())),
+      size_(std::clamp<std::size_t>(max_threads, 1, static_cast<std::size_t>(pool.threads()))),
       phases_(new Padded<std::uint64_t>[size_]),
       claims_(new Padded<std::atomic<std::uint64_t>>[max_items]) {}
 
 void Team::run(const std::function<void(int)>& body) {
-  // A task ends with the epoch, so that every thread of the pool takes exactly one.
-  pool_.parallel_for(size_, [&](std::size_t, int worker) { body(worker); });
+  // Every thread of the team holds a task until all of them have one. The pool's other threads hold
+  // theirs until then too, or they would take those meant for the team; and a thread that is done
+  // may find one left over.
+  started_.store(0);
+  std::vector<char> has_run(size_, 0);
+  pool_.parallel_for(static_cast<std::size_t>(pool_.threads()), [&](std::size_t, int worker) {
+    const auto all = static_cast<std::uint32_t>(size_), index = static_cast<std::uint32_t>(worker);
+    if (index >= all) {
+      wait_until(started_, [&](std::uint32_t now) { return now == all; });
+    } else if (has_run[index] == 0) {
+      has_run[index] = 1;
+      if (started_.fetch_add(1) + 1 == all) started_.notify_all();
+      body(worker);
+    }
+  });
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 

@@ -16,10 +16,10 @@ namespace smoothcert::cpu {
 
 class Team {
  public:
-  /// max_items: the most that any for_each() hands out.
-  Team(ThreadPool& pool, std::size_t max_items);
+  /// max_items: the most that any for_each() hands out; max_threads: more would find nothing to do.
+  Team(ThreadPool& pool, std::size_t max_items, std::size_t max_threads);
 
-  /// Runs body(worker) on every thread of the pool; all of them make the same calls of for_each()
+  /// Runs body(worker) on every thread of the team; all of them make the same calls of for_each()
   /// and together(). Rethrows the first exception any call threw.
   void run(const std::function<void(int worker)>& body);
 
@@ -48,9 +48,12 @@ class Team {
     } else {
       wait_for_all();
       if (!failed()) guard(work);
+      going_ = !failed();
       release();
     }
-    return !failed();
+    // Not failed() itself: a thread may fail in its next item before another has come this far,
+    // and all of them must leave at the same meeting.
+    return going_;
   }
 
  private:
@@ -77,9 +80,11 @@ class Team {
   const std::size_t size_;
   std::unique_ptr<Padded<std::uint64_t>[]> phases_;
   std::unique_ptr<Padded<std::atomic<std::uint64_t>>[]> claims_;
+  std::atomic<std::uint32_t> started_{0};
   alignas(64) std::atomic<std::uint32_t> arrived_{0};
   alignas(64) std::atomic<std::uint32_t> generation_{0};
   alignas(64) std::atomic<bool> failed_{false};
+  bool going_ = true;  ///< decided at a meeting, while all threads are there
   std::atomic<bool> recorded_{false};
   std::exception_ptr error_;
 };

@@ -52,7 +52,7 @@ class Epoch {
     parameters_.load(optimizer, recipe_.optimizer);
     runs_ = split_parameters(graph_);
     const std::size_t chunks = cast((groups_ + group_chunk_ - 1) / group_chunk_);
-    team_ = std::make_unique<Team>(pool, std::max(chunks, runs_.size()));
+    team_ = std::make_unique<Team>(pool, std::max(chunks, runs_.size()), cast(groups_));
     for (int t = 0; t < threads_; ++t) scratch_.push_back(pass_.make_scratch());
     report_.step_loss.resize(steps_);
     report_.step_accuracy.resize(steps_);
