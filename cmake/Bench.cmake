@@ -13,6 +13,10 @@ endforeach()
 list(REMOVE_ITEM SMOOTHCERT_BENCH_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/bench/gpu_bench.cpp)
 include(cmake/GpuBench.cmake)
 
+# Stand-alone: chooses training recipes on a validation split.
+add_executable(recipe_search bench/recipe_search.cpp)
+target_link_libraries(recipe_search PRIVATE smoothcert smoothcert_options fmt::fmt)
+
 if(benchmark_FOUND)
   foreach(source ${SMOOTHCERT_BENCH_SOURCES})
     get_filename_component(name ${source} NAME_WE)
