@@ -36,6 +36,14 @@ class StepIssuer {
   void adversarial() {
     const auto clean_weight = static_cast<float>(recipe_.clean_weight);
     const std::size_t pixels = std::size_t{n_} * plan_.input.size();
+    if (recipe_.mixed_batch && clean_weight < 1.0f) {
+      pass_gradient(stream_, images(), pixels, false, m_.clean);
+      attack();
+      pass_gradient(stream_, m_.clean, clean_images(recipe_, n_) * plan_.input.size(), false,
+                    images());
+      train_on_images(1.0f, false);
+      return;
+    }
     if (clean_weight < 1.0f) {
       pass_gradient(stream_, images(), pixels, false, m_.clean);
       attack();
@@ -117,10 +125,11 @@ std::string step_key(const TrainRecipe& recipe, std::uint32_t n) {
     key += text;
   }
   if (recipe.regime == Regime::adversarial) {
-    std::snprintf(
-        text, sizeof text, " attack=%d loss=%d eps=%a steps=%d size=%a start=%d mode=%d w=%a",
-        static_cast<int>(a.kind), static_cast<int>(a.loss), a.epsilon, a.steps, a.step_size,
-        a.random_start ? 1 : 0, static_cast<int>(recipe.attack_mode), recipe.clean_weight);
+    std::snprintf(text, sizeof text,
+                  " attack=%d loss=%d eps=%a steps=%d size=%a start=%d mode=%d w=%a mixed=%d",
+                  static_cast<int>(a.kind), static_cast<int>(a.loss), a.epsilon, a.steps,
+                  a.step_size, a.random_start ? 1 : 0, static_cast<int>(recipe.attack_mode),
+                  recipe.clean_weight, recipe.mixed_batch ? 1 : 0);
     key += text;
   }
   return key;

@@ -54,6 +54,7 @@ void each_field(Recipe& r, Visit&& visit) {
   visit("random_start", r.attack.random_start);
   visit("attack_mode", r.attack_mode, kModes);
   visit("clean_weight", r.clean_weight);
+  visit("mixed_batch", r.mixed_batch);
   visit("sigma", r.sigma);
   visit("clamp", r.clamp);
 }

@@ -118,6 +118,10 @@ void validate(const TrainRecipe& r) {
     require(r.sigma > 0 && std::isfinite(r.sigma), r, "σ must be above 0");
 }
 
+std::size_t clean_images(const TrainRecipe& recipe, std::size_t batch) {
+  return static_cast<std::size_t>(std::lround(recipe.clean_weight * static_cast<double>(batch)));
+}
+
 double learning_rate_at(const EpochRequest& request, std::uint64_t step) {
   if (!request.recipe.cosine || request.total_steps == 0) return request.learning_rate;
   const double done = static_cast<double>(step) / static_cast<double>(request.total_steps);

@@ -99,6 +99,7 @@ TEST(Recipes, EveryFieldIsPartOfTheirJson) {
   changed("smoothing", [](auto& r) { r.optimizer.learning_rate = 0.5; });
   changed("lenet-gaussian", [](auto& r) { r.milestones = {1}; });
   changed("adversarial", [](auto& r) { r.clean_weight = 0.5; });
+  changed("adversarial", [](auto& r) { r.mixed_batch = true; });
   changed("adversarial", [](auto& r) { r.attack_mode = ForwardMode::eval; });
   changed("adversarial", [](auto& r) { r.attack.loss = LossKind::margin; });
 }

@@ -41,6 +41,9 @@ struct TrainRecipe {
   AttackSpec attack;
   ForwardMode attack_mode = ForwardMode::train;
   double clean_weight = 0.0;
+  /// The first clean_weight share of each batch stays clean, the rest is attacked, and one pass
+  /// trains on all of it: BatchNorm sees both together, as its running statistics do.
+  bool mixed_batch = false;
   /// smoothing: continuous Gaussian noise of this σ, fresh every batch, clamped or not.
   double sigma = 1.0;
   bool clamp = true;
@@ -53,6 +56,9 @@ std::vector<std::string> builtin_recipe_names();
 
 /// Throws UsageError naming the field that makes no sense.
 void validate(const TrainRecipe& recipe);
+
+/// How many images of a mixed batch stay clean.
+std::size_t clean_images(const TrainRecipe& recipe, std::size_t batch);
 
 /// Recipe ⇄ JSON with every field: what makes two trainings the same. Fields that are left out are
 /// those of the built-in recipe named by "base" ("normal" without it). Throws UsageError naming

@@ -198,6 +198,7 @@ class Epoch {
     batch_.step = global;
     batch_.sigma = static_cast<float>(recipe_.sigma);
     batch_.clamp = recipe_.clamp;
+    batch_.clean = clean_images(recipe_, size);
     batch_.attack = recipe_.attack;
     pass_.clear_results();
     if (size != laid_out_for_) {

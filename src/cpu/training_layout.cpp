@@ -35,6 +35,10 @@ class Layout {
     const double clean = recipe_.clean_weight;
     append(Op::Kind::keep_clean);
     if (clean < 1) attack();
+    if (recipe_.mixed_batch) {
+      append(Op::Kind::restore_clean);
+      return training(1, false, true);
+    }
     if (clean > 0 && clean < 1) {
       // The attacked images wait in the clean ones' place.
       append(Op::Kind::swap_clean);

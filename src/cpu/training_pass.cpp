@@ -148,6 +148,14 @@ void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch&
       std::swap_ranges(image, image + pixels * lanes_,
                        clean_.data() + group_stride(0) * cast(group));
       break;
+    case Op::Kind::restore_clean: {
+      const float* clean = clean_.data() + group_stride(0) * cast(group);
+      const std::size_t first = cast(group) * lanes_;
+      const std::size_t count = std::min(lanes_, batch.clean - std::min(batch.clean, first));
+      for (std::size_t p = 0; p < pixels; ++p)
+        std::copy_n(clean + p * lanes_, count, image + p * lanes_);
+      break;
+    }
     case Op::Kind::random_start:
       random_start(batch, group);
       break;

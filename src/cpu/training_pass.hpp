@@ -19,17 +19,18 @@ namespace smoothcert::cpu {
 
 struct Op {
   enum class Kind {
-    load,          ///< the batch's images into the image value
-    noise,         ///< training noise onto them
-    keep_clean,    ///< a copy of the image value, for attacks
-    swap_clean,    ///< exchanges the two
-    random_start,  ///< PGD
-    forward,       ///< a node
-    moments,       ///< BatchNorm: sums of its input
-    loss,          ///< and its gradient at the logits
-    norm_sums,     ///< BatchNorm backward: sums of its gradient
-    backward,      ///< a node
-    attack,        ///< a step along the image's gradient, and back into the ball
+    load,           ///< the batch's images into the image value
+    noise,          ///< training noise onto them
+    keep_clean,     ///< a copy of the image value, for attacks
+    swap_clean,     ///< exchanges the two
+    restore_clean,  ///< the kept copy back, for the batch's first `clean` images
+    random_start,   ///< PGD
+    forward,        ///< a node
+    moments,        ///< BatchNorm: sums of its input
+    loss,           ///< and its gradient at the logits
+    norm_sums,      ///< BatchNorm backward: sums of its gradient
+    backward,       ///< a node
+    attack,         ///< a step along the image's gradient, and back into the ball
   } kind;
   int node = 0;
   ForwardMode mode = ForwardMode::eval;
@@ -58,6 +59,7 @@ struct Batch {
   std::uint64_t seed = 0, step = 0;
   float sigma = 0;
   bool clamp = true;
+  std::size_t clean = 0;  ///< mixed batches: so many of its first images stay clean
   AttackSpec attack;
 };
 

@@ -110,7 +110,11 @@ struct PlainEpoch {
       accuracy.push_back(net.accuracy(x, labels, true));
       net.forward(x, true, true);
     };
-    if (recipe.regime == Regime::adversarial) {
+    if (recipe.regime == Regime::adversarial && recipe.mixed_batch) {
+      Batch x = attacked(recipe, images, labels);
+      std::copy_n(images.begin(), clean_images(recipe, images.size()), x.begin());
+      pass(x, 1);
+    } else if (recipe.regime == Regime::adversarial) {
       const Batch bad = attacked(recipe, images, labels);
       if (recipe.clean_weight > 0) {
         pass(images, recipe.clean_weight);
@@ -214,6 +218,13 @@ TEST(Trainer, AdversarialEpochInBothModes) {
   recipe.attack_mode = ForwardMode::eval;
   recipe.clean_weight = 0.3;
   expect_same_epoch(recipe, simt_test::shapes()[1]);
+}
+
+TEST(Trainer, AdversarialEpochOnMixedBatches) {
+  TrainRecipe recipe = recipe_of(Regime::adversarial);
+  recipe.mixed_batch = true;
+  recipe.clean_weight = 0.4;
+  expect_same_epoch(recipe, simt_test::shapes()[0]);
 }
 
 TEST(Trainer, AdversarialEpochWithPgdOnTheMargin) {
