@@ -55,6 +55,8 @@ void each_field(Recipe& r, Visit&& visit) {
   visit("attack_mode", r.attack_mode, kModes);
   visit("clean_weight", r.clean_weight);
   visit("mixed_batch", r.mixed_batch);
+  visit("attacked_epochs", r.attacked_epochs);
+  visit("ramp_epochs", r.ramp_epochs);
   visit("sigma", r.sigma);
   visit("clamp", r.clamp);
 }

@@ -9,7 +9,7 @@
 namespace smoothcert {
 namespace {
 
-/// Sufficient for one epoch of the study: Adam at PyTorch's defaults, batches of 128.
+/// The study's: one epoch, Adam at PyTorch's defaults, batches of 128.
 TrainRecipe normal() {
   TrainRecipe recipe;
   recipe.name = "normal";
@@ -35,13 +35,18 @@ TrainRecipe smoothing() {
   return recipe;
 }
 
+/// docs/adversarial-recipe.md: the study's epochs first, then clean images come in bit by bit.
 TrainRecipe adversarial_strong() {
   TrainRecipe recipe = adversarial();
   recipe.name = "adversarial-strong";
-  recipe.epochs = 30;
-  recipe.clean_weight = 0.5;
-  recipe.attack_mode = ForwardMode::eval;
+  recipe.epochs = 48;
+  recipe.optimizer.learning_rate = 3e-3;
   recipe.cosine = true;
+  recipe.attack_mode = ForwardMode::eval;
+  recipe.mixed_batch = true;
+  recipe.attacked_epochs = 4;
+  recipe.ramp_epochs = 32;
+  recipe.clean_weight = 0.35;
   return recipe;
 }
 
@@ -112,10 +117,24 @@ void validate(const TrainRecipe& r) {
   require(r.gamma > 0 && std::isfinite(r.gamma), r, "gamma must be above 0");
   if (r.regime == Regime::adversarial) {
     require(r.clean_weight >= 0 && r.clean_weight <= 1, r, "clean_weight must be in [0,1]");
+    require(r.attacked_epochs >= 0 && r.ramp_epochs >= 0, r,
+            "attacked_epochs and ramp_epochs must not be negative");
     validate(r.attack);
   }
   if (r.regime == Regime::smoothing)
     require(r.sigma > 0 && std::isfinite(r.sigma), r, "σ must be above 0");
+}
+
+TrainRecipe epoch_recipe(const TrainRecipe& recipe, int epoch) {
+  TrainRecipe r = recipe;
+  const int ramped = epoch - r.attacked_epochs + 1;  // epochs of the ramp, this one included
+  if (ramped <= 0) {
+    r.clean_weight = 0;
+    r.attack_mode = ForwardMode::train;
+  } else if (ramped < r.ramp_epochs) {
+    r.clean_weight *= static_cast<double>(ramped) / r.ramp_epochs;
+  }
+  return r;
 }
 
 std::size_t clean_images(const TrainRecipe& recipe, std::size_t batch) {

@@ -106,9 +106,10 @@ TrainResult train(Backend& backend, const NetworkSpec& spec, const TrainRecipe& 
 
   for (int epoch = resume != nullptr ? resume->next_epoch : 0; epoch < recipe.epochs; ++epoch) {
     if (options.stop.stop_requested()) throw Interrupted("training stopped");
+    const TrainRecipe of_epoch = epoch_recipe(recipe, epoch);
     const auto order = epoch_order(indices, options.seed, epoch);
     EpochRequest request{.data = data,
-                         .recipe = recipe,
+                         .recipe = of_epoch,
                          .order = order,
                          .epoch = epoch,
                          .learning_rate = epoch_learning_rate(recipe, epoch),

@@ -65,6 +65,25 @@ TEST(Recipes, TheLiteraturesGaussian) {
   EXPECT_FALSE(r.clamp);
 }
 
+TEST(Recipes, CleanImagesComeInAfterTheAttackedEpochs) {
+  TrainRecipe r = builtin_recipe("adversarial");
+  r.attack_mode = ForwardMode::eval;
+  r.clean_weight = 0.4;
+  r.attacked_epochs = 2;
+  r.ramp_epochs = 4;
+  const double expected[] = {0, 0, 0.1, 0.2, 0.3, 0.4, 0.4};
+  for (int epoch = 0; epoch < 7; ++epoch) {
+    const auto now = epoch_recipe(r, epoch);
+    EXPECT_DOUBLE_EQ(now.clean_weight, expected[epoch]) << epoch;
+    EXPECT_EQ(now.attack_mode, epoch < 2 ? ForwardMode::train : ForwardMode::eval) << epoch;
+  }
+  r.attacked_epochs = r.ramp_epochs = 0;
+  EXPECT_EQ(recipe_json(epoch_recipe(r, 0)), recipe_json(r));
+  r.clean_weight = 0.5;
+  EXPECT_EQ(clean_images(r, 128), 64u);
+  EXPECT_EQ(clean_images(r, 7), 4u);
+}
+
 TEST(Recipes, NonsenseIsRefused) {
   const auto refused = [](auto change) {
     auto r = builtin_recipe("smoothing");
@@ -100,6 +119,8 @@ TEST(Recipes, EveryFieldIsPartOfTheirJson) {
   changed("lenet-gaussian", [](auto& r) { r.milestones = {1}; });
   changed("adversarial", [](auto& r) { r.clean_weight = 0.5; });
   changed("adversarial", [](auto& r) { r.mixed_batch = true; });
+  changed("adversarial", [](auto& r) { r.attacked_epochs = 1; });
+  changed("adversarial", [](auto& r) { r.ramp_epochs = 1; });
   changed("adversarial", [](auto& r) { r.attack_mode = ForwardMode::eval; });
   changed("adversarial", [](auto& r) { r.attack.loss = LossKind::margin; });
 }

@@ -44,6 +44,10 @@ struct TrainRecipe {
   /// The first clean_weight share of each batch stays clean, the rest is attacked, and one pass
   /// trains on all of it: BatchNorm sees both together, as its running statistics do.
   bool mixed_batch = false;
+  /// The first so many epochs are the study's: attacked images only, the attack in training mode.
+  int attacked_epochs = 0;
+  /// Then clean_weight grows to its value, linearly over so many epochs (0: at once).
+  int ramp_epochs = 0;
   /// smoothing: continuous Gaussian noise of this σ, fresh every batch, clamped or not.
   double sigma = 1.0;
   bool clamp = true;
@@ -56,6 +60,9 @@ std::vector<std::string> builtin_recipe_names();
 
 /// Throws UsageError naming the field that makes no sense.
 void validate(const TrainRecipe& recipe);
+
+/// What one epoch does: the recipe with the attack mode and clean_weight of that epoch.
+TrainRecipe epoch_recipe(const TrainRecipe& recipe, int epoch);
 
 /// How many images of a mixed batch stay clean.
 std::size_t clean_images(const TrainRecipe& recipe, std::size_t batch);
