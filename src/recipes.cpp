@@ -39,14 +39,14 @@ TrainRecipe smoothing() {
 TrainRecipe adversarial_strong() {
   TrainRecipe recipe = adversarial();
   recipe.name = "adversarial-strong";
-  recipe.epochs = 48;
+  recipe.epochs = 24;
   recipe.optimizer.learning_rate = 3e-3;
   recipe.cosine = true;
   recipe.attack_mode = ForwardMode::eval;
   recipe.mixed_batch = true;
   recipe.attacked_epochs = 4;
-  recipe.ramp_epochs = 32;
-  recipe.clean_weight = 0.35;
+  recipe.ramp_epochs = 16;
+  recipe.clean_weight = 0.4;
   return recipe;
 }
 
