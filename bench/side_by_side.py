@@ -10,12 +10,13 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def add_common_options(parser):
+def add_common_options(parser, timed=True):
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build"))
     parser.add_argument("--python", default=sys.executable, help="one that can import torch")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5, help="alternations, of which the median")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    if timed:
+        parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--realtime", action="store_true",
                         help="both sides at real-time priority (chrt, root), for a machine that "
                              "other programs use too")

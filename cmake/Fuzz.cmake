@@ -24,7 +24,7 @@ set(_libraries smoothcert_options ZLIB::ZLIB OpenSSL::Crypto SQLite::SQLite3 Boo
 file(GLOB _parsers CONFIGURE_DEPENDS src/*.cpp src/data/*.cpp src/checkpoint/*.cpp src/store/*.cpp
   src/sweep/*.cpp src/util/*.cpp)
 list(FILTER _parsers EXCLUDE REGEX
-  "src/((cuda_stub|compare|train|attack|recipe|backend|campaign|predict|report)[^/]*|store/merge|sweep/sweep|sweep/preflight)\\.cpp$")
+  "src/((cuda_stub|compare|train|attack|recipe|backend|campaign|predict|report|summary|epoch_order|fast|bench|inference_plan|results_rederive)[^/]*|data/(download|fetch|data_source|digit|folder|remote)[^/]*|store/merge|sweep/(sweep|preflight|sweep_run))\\.cpp$")
 add_library(smoothcert_fuzzed STATIC EXCLUDE_FROM_ALL ${_parsers})
 target_include_directories(smoothcert_fuzzed
   PUBLIC include src ${CMAKE_CURRENT_BINARY_DIR}/include tests tests/fuzz)
@@ -45,6 +45,7 @@ foreach(_source ${_targets})
   get_filename_component(_name ${_source} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" _name ${_name})
   add_executable(fuzz_${_name} EXCLUDE_FROM_ALL ${_source} tests/fuzz/memory_file.cpp
+    tests/checkpoint_support.cpp
     $<$<NOT:$<BOOL:${SMOOTHCERT_LIBFUZZER}>>:${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/replay_driver.cpp>)
   target_compile_options(fuzz_${_name} PRIVATE -O1 -g1 ${_instrument})
   target_link_options(fuzz_${_name} PRIVATE ${_engine})

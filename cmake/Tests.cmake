@@ -77,3 +77,10 @@ if(NOT SMOOTHCERT_SANITIZE)
             -P ${CMAKE_CURRENT_SOURCE_DIR}/tests/install_example.cmake)
   set_tests_properties(install_example PROPERTIES LABELS slow TIMEOUT 900)
 endif()
+# The README's figures are those of the newest results.
+find_package(Python3 QUIET COMPONENTS Interpreter)
+if(Python3_FOUND)
+  add_test(NAME readme_figures COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_SOURCE_DIR}/bench/fill_readme --check)
+  set_tests_properties(readme_figures PROPERTIES LABELS "cpu")
+endif()

@@ -35,7 +35,7 @@ class BenchCommand : public Command {
                    "Model file, built-in network or JSON description (the last two with random "
                    "weights: the speed does not depend on them)")
         ->capture_default_str();
-    app.add_option("--noise", noises_, "lattice, gaussian")
+    app.add_option("--noise", noises_, "lattice, gaussian, or none for attacks only")
         ->type_name("NAMES")
         ->delimiter(',')
         ->default_str("both")
@@ -71,7 +71,8 @@ class BenchCommand : public Command {
     const auto model = backend->load(network);
     std::vector<Row> rows;
     for (const auto& noise : noises_)
-      for (const auto& mode : modes_) time_votes(context, *model, noise, mode, rows);
+      for (const auto& mode : modes_)
+        if (noise != "none") time_votes(context, *model, noise, mode, rows);
     for (const auto& name : attacks_)
       if (name != "none") {
         const auto attack = attack_from_name(name);
@@ -87,9 +88,9 @@ class BenchCommand : public Command {
  private:
   void check_names() const {
     for (const auto& noise : noises_)
-      if (noise != "lattice" && noise != "gaussian")
+      if (noise != "lattice" && noise != "gaussian" && noise != "none")
         throw UsageError("--noise: " +
-                         unknown_name_message("noise law", noise, {"lattice", "gaussian"}));
+                         unknown_name_message("noise law", noise, {"lattice", "gaussian", "none"}));
     for (const auto& mode : modes_)
       if (mode != "exact" && mode != "fast")
         throw UsageError("--mode: " + unknown_name_message("mode", mode, {"exact", "fast"}));
