@@ -1,0 +1,101 @@
+// A checkpoint from PyTorch through the program: the same answers as from our own file.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "checkpoint_support.hpp"
+#include "cli_support.hpp"
+#include "data_support.hpp"
+#include "places_support.hpp"
+#include "smoothcert/network.hpp"
+
+namespace smoothcert {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class CliCheckpoint : public testing::Test, public test::CliTest {
+ protected:
+  void SetUp() override {
+    if (test::program().empty()) GTEST_SKIP() << "built without the program";
+    write_toy_study();
+    write_checkpoint("toy.pt", "module.", "");
+  }
+
+  /// The toy's tensors as torch.save() would write them, names after `prefix`.
+  void write_checkpoint(const std::string& file, const std::string& prefix,
+                        const std::string& more) const {
+    const Network network = load_network(path("toy.safetensors"));
+    std::vector<std::pair<std::string, std::string>> items;
+    std::vector<std::string> storages;
+    for (const auto& [name, tensor] : network.tensors) {
+      std::vector<std::int64_t> stride(tensor.shape.size(), 1);
+      for (std::size_t d = stride.size() - 1; d-- > 0;)
+        stride[d] = stride[d + 1] * tensor.shape[d + 1];
+      items.emplace_back(prefix + name,
+                         test::pickled_tensor({"FloatStorage", std::to_string(storages.size()),
+                                               static_cast<std::int64_t>(tensor.data.size()), 0,
+                                               tensor.shape, stride}));
+      storages.push_back(test::floats(tensor.data));
+    }
+    const std::string dict = test::pickled_dict({{"state_dict", test::pickled_dict(items)}}) + more;
+    test::write_bytes(path(file), test::checkpoint_bytes(test::pickled(dict), storages));
+  }
+};
+
+TEST_F(CliCheckpoint, GivesTheAnswersOfOurOwnFile) {
+  for (const std::string command : {"predict {} --data data --sigma 0.5 --n 200 --alpha 0.01",
+                                    "attack {} --data data --attack l2 --json",
+                                    "certify {} --data data --sigma 0.5 --n0 50 "
+                                    "--n 500 --alpha 0.01 --store {}.sqlite"}) {
+    const auto with = [&](const std::string& model) {
+      std::string text = command;
+      for (auto at = text.find("{}"); at != std::string::npos; at = text.find("{}"))
+        text.replace(at, 2, model);
+      return text;
+    };
+    std::string own = ok(with("toy.safetensors")),
+                theirs = ok(with("toy.pt") + " --network toy.json");
+    // Times differ: JSON's "seconds", and the last column of predictions.
+    static const std::regex times(R"("seconds": [^\n]*|\t\d+:\d\d:[\d.]+)");
+    own = std::regex_replace(own, times, "");
+    theirs = std::regex_replace(theirs, times, "");
+    EXPECT_EQ(theirs, own) << command;
+  }
+}
+
+TEST_F(CliCheckpoint, ConvertsIntoTheSameModel) {
+  const auto outcome =
+      run("convert toy.pt --network toy.json --sigma 0.5 --regime smoothing --out "
+          "again.safetensors");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("without their prefix 'module.'"));
+  const Network own = load_network(path("toy.safetensors")),
+                again = load_network(path("again.safetensors"));
+  EXPECT_EQ(model_hash(again), model_hash(own));
+  EXPECT_EQ(again.record.sigma, 0.5);
+  EXPECT_EQ(again.record.regime, "smoothing");
+}
+
+TEST_F(CliCheckpoint, OneLineForWhatDoesNotFit) {
+  EXPECT_THAT(fails(1, "certify toy.pt --data data"), HasSubstr("--network"));
+  EXPECT_THAT(fails(2, "certify toy.pt --network covnn --data data"),
+              HasSubstr("did you mean 'convnn'"));
+  EXPECT_THAT(fails(1, "convert toy.pt --network lenet --out x.safetensors"),
+              AllOf(HasSubstr("does not fit network 'lenet'"), HasSubstr("conv1.weight")));
+  EXPECT_THAT(fails(2, "convert toy.pt --network toy.json"), HasSubstr("--out"));
+  EXPECT_THAT(fails(2, "convert toy.safetensors --normalize 0/1 --out x.safetensors"),
+              HasSubstr("--network"));
+  EXPECT_THAT(fails(2, "convert toy.pt --network toy.json --normalize 0 --out x.safetensors"),
+              HasSubstr("MEANS/DEVIATIONS"));
+  write_checkpoint("evil.pt", "",
+                   test::pickled_call("os", "system", test::pickled_text("x")) + "b");
+  EXPECT_THAT(fails(1, "convert evil.pt --network toy.json --out x.safetensors"),
+              HasSubstr("asks for os.system"));
+  EXPECT_FALSE(std::filesystem::exists(path("x.safetensors")));
+}
+
+}  // namespace
+}  // namespace smoothcert
