@@ -60,7 +60,7 @@ table.images .model th{font-weight:600;color:var(--ink);text-align:left;padding-
 
 
 
-.settings td{overflow-wrap:anywhere;white-space:normal;word-break:break-word}
+.settings tbody td,.settings tbody td:nth-child(2):not(.n){overflow-wrap:anywhere;white-space:normal;word-break:break-word}
 
 footer{margin-top:3.5rem;padding-top:.8rem;border-top:1px solid var(--grid);color:var(--muted);font-size:.8rem}
 footer p{max-width:none}
