@@ -24,7 +24,7 @@ set(_libraries smoothcert_options ZLIB::ZLIB OpenSSL::Crypto SQLite::SQLite3 Boo
 file(GLOB _parsers CONFIGURE_DEPENDS src/*.cpp src/data/*.cpp src/checkpoint/*.cpp src/store/*.cpp
   src/sweep/*.cpp src/util/*.cpp)
 list(FILTER _parsers EXCLUDE REGEX
-  "src/((cuda_stub|compare|train|attack|recipe|backend|campaign|predict|report|summary|epoch_order|fast|bench|inference_plan|results_rederive)[^/]*|data/(download|fetch|data_source|digit|folder|remote)[^/]*|store/merge|sweep/(sweep|preflight|sweep_run))\\.cpp$")
+  "src/((cuda_stub|compare|train|attack|recipe|backend|campaign|predict|report|summary|epoch_order|fast|bench|inference_plan|results_rederive)[^/]*|store/merge|sweep/(sweep|preflight|sweep_run))\\.cpp$")
 add_library(smoothcert_fuzzed STATIC EXCLUDE_FROM_ALL ${_parsers})
 target_include_directories(smoothcert_fuzzed
   PUBLIC include src ${CMAKE_CURRENT_BINARY_DIR}/include tests tests/fuzz)

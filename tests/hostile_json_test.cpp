@@ -36,6 +36,13 @@ TEST(HostileJson, DeepNestingIsRefusedEverywhere) {
               HasSubstr("F: nested more than 64 deep"));
 }
 
+TEST(HostileJson, NumbersBeyondEveryRange) {
+  EXPECT_THAT(error_of([] { parse_sweep(R"({"models":"a","n":1e999})", "", "F"); }),
+              HasSubstr("F holds a number that is too large"));
+  EXPECT_THAT(error_of([] { parse_network_spec(R"({"classes":1e999})", "F"); }),
+              HasSubstr("F: not valid JSON"));
+}
+
 TEST(HostileJson, LongUnknownNamesAreCutShort) {
   const std::string message =
       error_of([] { parse_network_spec(R"({")" + std::string(kDeep * 10, 'a') + R"(":1})", "F"); });

@@ -137,6 +137,8 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
     const auto position = std::min<std::size_t>(error.byte, text.size());
     const auto lines = std::count(text.begin(), text.begin() + static_cast<long>(position), '\n');
     throw UsageError(fmt::format("{} is not valid JSON (line {})", where, lines + 1));
+  } catch (const json::exception&) {  // out_of_range: 1e999
+    throw UsageError(where + " holds a number that is too large");
   }
   const Object object(value, where,
                       {"store", "data", "split", "models", "sigma", "n0", "n", "alpha", "seed",
