@@ -39,8 +39,9 @@ class StepIssuer {
     if (recipe_.mixed_batch && clean_weight < 1.0f) {
       pass_gradient(stream_, images(), pixels, false, m_.clean);
       attack();
-      pass_gradient(stream_, m_.clean, clean_images(recipe_, n_) * plan_.input.size(), false,
-                    images());
+      // Of a short last batch the clean share may be no image at all.
+      if (const std::size_t clean = clean_images(recipe_, n_); clean > 0)
+        pass_gradient(stream_, m_.clean, clean * plan_.input.size(), false, images());
       train_on_images(1.0f, false);
       return;
     }
