@@ -38,6 +38,18 @@ std::string now_utc() {
   return text.data();
 }
 
+/// "every 2nd test image", "every test image".
+std::string every_nth(std::size_t n) {
+  if (n == 1) return "every";
+  const std::size_t tens = n % 100;
+  const char* ending = tens / 10 == 1 ? "th"
+                       : n % 10 == 1  ? "st"
+                       : n % 10 == 2  ? "nd"
+                       : n % 10 == 3  ? "rd"
+                                      : "th";
+  return fmt::format("every {}{}", n, ending);
+}
+
 /// "σ (1.0, asked for 0.5)"-like text of the first difference.
 std::string difference(const json& stored, const json& asked) {
   for (const auto& [key, value] : asked.items()) {
@@ -105,8 +117,8 @@ Plan settle_plan(ResultsStore& store, const CompareOptions& options, const Datas
     count = std::min<std::size_t>(options.images, total);
     skip = total / count;
     if (count < total)
-      note = fmt::format("{} of {} test images, every {}th, as asked for", format_count(count),
-                         format_count(total), skip);
+      note = fmt::format("{} of {} test images, {} one, as asked for", format_count(count),
+                         format_count(total), every_nth(skip));
   } else if (stored && options.time_budget > 0) {
     skip = stored->at("skip");
     count = stored->at("count");
@@ -120,9 +132,9 @@ Plan settle_plan(ResultsStore& store, const CompareOptions& options, const Datas
     count = (total + skip - 1) / skip;
     if (count < total)
       note = fmt::format(
-          "every {}th test image, {} of {}: all of them would take about {} on this machine "
+          "{} test image, {} of {}: all of them would take about {} on this machine "
           "(--images all)",
-          skip, format_count(count), format_count(total), how_long(options, total, rate));
+          every_nth(skip), format_count(count), format_count(total), how_long(options, total, rate));
   }
   if (stored) started = stored->value("started", started);
 

@@ -103,7 +103,7 @@ std::string study_table(const StudyResult& s) {
         "{} ({} %)", format_count(static_cast<std::uint64_t>(figures->correct_certified)),
         format_percent(figures->correct_certified / 1e4, 2));
     text += fmt::format("{:<14}{:>10}{:>8}{:>22}{:>23}\n", "  study", "", "", theirs,
-                        format_down(figures->avg_radius_certified, 4));
+                        format_fixed(figures->avg_radius_certified, 4));
   }
   text +=
       "\navg_radius_certified: over all images that did not abstain, wrong ones included (the "
