@@ -134,7 +134,8 @@ Plan settle_plan(ResultsStore& store, const CompareOptions& options, const Datas
       note = fmt::format(
           "{} test image, {} of {}: all of them would take about {} on this machine "
           "(--images all)",
-          every_nth(skip), format_count(count), format_count(total), how_long(options, total, rate));
+          every_nth(skip), format_count(count), format_count(total),
+          how_long(options, total, rate));
   }
   if (stored) started = stored->value("started", started);
 
