@@ -8,6 +8,7 @@
 #include "smoothcert/network.hpp"
 #include "util/atomic_file.hpp"
 #include "util/json_depth.hpp"
+#include "util/json_number.hpp"
 
 namespace smoothcert {
 namespace {
@@ -22,6 +23,16 @@ std::string record_json(const TrainingRecord& r) {
       .dump();
 }
 
+[[noreturn]] void fail_record(const std::string& where) {
+  throw Error(where + ": the training record in its metadata is damaged");
+}
+
+template <class Int>
+Int whole(const nlohmann::json& json, const std::string& where) {
+  if (!holds_whole<Int>(json)) fail_record(where);
+  return json.get<Int>();
+}
+
 TrainingRecord parse_record(const std::string& text, const std::string& where) {
   TrainingRecord r;
   try {
@@ -30,13 +41,13 @@ TrainingRecord parse_record(const std::string& text, const std::string& where) {
     r.recipe = json.value("recipe", "");
     r.sigma = json.value("sigma", 0.0);
     r.epsilon = json.value("epsilon", 0.0);
-    r.epochs = json.value("epochs", 0);
-    r.seed = json.value("seed", std::uint64_t{0});
+    if (json.contains("epochs")) r.epochs = whole<int>(json["epochs"], where);
+    if (json.contains("seed")) r.seed = whole<std::uint64_t>(json["seed"], where);
     r.dataset = json.value("dataset", "");
     r.commit = json.value("commit", "");
     r.backend = json.value("backend", "");
   } catch (const nlohmann::json::exception&) {
-    throw Error(where + ": the training record in its metadata is damaged");
+    fail_record(where);
   }
   return r;
 }

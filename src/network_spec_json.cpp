@@ -1,9 +1,13 @@
 // The JSON form of a network description (docs/network-format.md).
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "util/json_depth.hpp"
+#include "util/json_number.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -61,6 +65,15 @@ class Fields {
   }
 
  private:
+  /// Of an array's values; strings are left to the conversion.
+  template <class T>
+  static bool fits(const Json& json) {
+    if constexpr (std::is_same_v<T, int>) return holds_whole<int>(json);
+    if constexpr (std::is_same_v<T, float>)
+      return json.is_number() && std::abs(json.get<double>()) <= std::numeric_limits<float>::max();
+    return true;
+  }
+
   template <class T>
   T value(const char* key) const {
     const Json& json = object_.at(key);
@@ -68,14 +81,14 @@ class Fields {
     if constexpr (std::is_same_v<T, bool>)
       right = json.is_boolean();
     else if constexpr (std::is_same_v<T, int>)
-      right = json.is_number_integer() && json.get<double>() >= -2147483648.0 &&
-              json.get<double>() <= 2147483647.0;
+      right = holds_whole<int>(json);
     else if constexpr (std::is_floating_point_v<T>)
       right = json.is_number();
     else if constexpr (std::is_same_v<T, std::string>)
       right = json.is_string();
     else
-      right = json.is_array();
+      right =
+          json.is_array() && std::all_of(json.begin(), json.end(), fits<typename T::value_type>);
     try {
       if (right) return json.get<T>();
     } catch (const nlohmann::json::exception&) {

@@ -5,6 +5,7 @@
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/train.hpp"
+#include "util/json_number.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -88,7 +89,10 @@ struct Read {
       const Json& value = json.at(name);
       // nlohmann converts freely between numbers and booleans; a recipe should mean what it says.
       if constexpr (std::is_same_v<T, int>) {
-        if (!value.is_number_integer()) wrong(name, "must be a whole number");
+        if (!holds_whole<int>(value)) wrong(name, "must be a whole number");
+      } else if constexpr (std::is_same_v<T, std::vector<int>>) {
+        if (!value.is_array() || !std::all_of(value.begin(), value.end(), holds_whole<int, Json>))
+          wrong(name, "must be a list of whole numbers");
       } else if constexpr (std::is_same_v<T, double>) {
         if (!value.is_number()) wrong(name, "must be a number");
       }

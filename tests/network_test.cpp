@@ -69,6 +69,10 @@ TEST(Network, BadDescriptionsAreNamed) {
   };
   EXPECT_THAT(parse("{"), HasSubstr("net.json: not valid JSON"));
   EXPECT_THAT(parse("[]"), HasSubstr("expected an object"));
+  for (const char* sizes :
+       {"[1,8,7e79]", "[1,8,77777777777777777777777777]", "[1,8,4294967297]", "[1,8,2.5]"})
+    EXPECT_THAT(parse(std::string(R"({"name":"n","classes":2,"layers":[],"input":)") + sizes + "}"),
+                HasSubstr("'input' has a value of the wrong type"));
   const std::string head = R"({"name":"n","input":[1,8,8],"classes":2,"layers":[)";
   EXPECT_THAT(parse(head + R"({"op":"conv2","name":"c","out_channels":1,"kernel":3}]})"),
               HasSubstr("did you mean 'conv2d'"));
