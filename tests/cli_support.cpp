@@ -17,6 +17,7 @@
 
 #include "data_support.hpp"
 #include "places_support.hpp"
+#include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 
 namespace smoothcert::test {
@@ -89,6 +90,20 @@ void RunningProgram::send(int signal) const {
   if (pid_ > 0) kill(pid_, signal);
 }
 
+bool RunningProgram::running() const {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
+}
+
+bool RunningProgram::runs_until(const std::function<bool()>& condition) const {
+  while (running()) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
 Outcome RunningProgram::wait() {
   int status = 0;
   waitpid(pid_, &status, 0);
@@ -134,21 +149,43 @@ std::string CliTest::fails(int code, const std::string& arguments) const {
   return last;
 }
 
-Outcome CliTest::stopped(const std::string& arguments, int signal, double whole,
-                         const std::string& result) const {
+Outcome CliTest::stopped(const std::string& arguments, int signal,
+                         const std::function<bool()>& begun, const std::string& result) const {
   const ScopedEnvironment home("HOME", folder_.path("home").string());
-  double early = 0, late = whole;
   for (int attempt = 0; attempt < 20; ++attempt) {
     RunningProgram program(folder_.path(), words(arguments));
-    std::this_thread::sleep_for(std::chrono::duration<double>((early + late) / 2));
+    program.runs_until(begun);
     program.send(signal);
     Outcome outcome = program.wait();
     if (outcome.code > 0) return outcome;
-    (outcome.code == 0 ? late : early) = (early + late) / 2;  // done already, or not yet itself
-    for (const char* suffix : {"", "-wal", "-shm"}) fs::remove_all(path(result + suffix));
+    remove(result);
   }
   ADD_FAILURE() << "could not be stopped in its middle: " << arguments;
   return {};
+}
+
+bool CliTest::has_run(const std::string& store) const {
+  try {
+    return !ResultsStore::open(path(store), ResultsStore::Access::read_only)->runs().empty();
+  } catch (const Error&) {
+    return false;  // not there yet, or being made
+  }
+}
+
+std::size_t CliTest::stored(const std::string& store) const {
+  try {
+    const auto opened = ResultsStore::open(path(store), ResultsStore::Access::read_only);
+    std::size_t rows = 0;
+    for (const RunInfo& run : opened->runs())
+      rows += opened->certificates(run.id).size() + opened->chunks(run.id).size();
+    return rows;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+void CliTest::remove(const std::string& result) const {
+  for (const char* suffix : {"", "-wal", "-shm"}) fs::remove_all(path(result + suffix));
 }
 
 void CliTest::write_toy_study() const {

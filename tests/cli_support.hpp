@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ class RunningProgram {
   RunningProgram& operator=(const RunningProgram&) = delete;
 
   void send(int signal) const;
+  /// Whether it has not ended yet.
+  [[nodiscard]] bool running() const;
+  /// Looks at `condition` until it holds or the program has ended; gives whether it held.
+  bool runs_until(const std::function<bool()>& condition) const;
   Outcome wait();
   [[nodiscard]] pid_t id() const { return pid_; }
 
@@ -53,10 +58,16 @@ class CliTest {
   /// Expects `code`, an empty stdout, and one line on stderr; gives that line.
   std::string fails(int code, const std::string& arguments) const;
 
-  /// Sends `signal` in the middle of the command, which took about `whole` seconds when it was left
-  /// alone; where that was too late, begins again without `result`, a store or a folder it made.
-  Outcome stopped(const std::string& arguments, int signal, double whole,
+  /// Sends `signal` once the command has `begun`, that is, left something to see; where it ended
+  /// before that arrived, begins again without `result`, a store or a folder it made.
+  Outcome stopped(const std::string& arguments, int signal, const std::function<bool()>& begun,
                   const std::string& result) const;
+  /// Whether the store is there and holds a run.
+  [[nodiscard]] bool has_run(const std::string& store) const;
+  /// Certificates and chunks of the store; 0 where there is none.
+  [[nodiscard]] std::size_t stored(const std::string& store) const;
+  /// Removes a store with its side files, or a folder.
+  void remove(const std::string& result) const;
 
   void write_toy_study() const;
   [[nodiscard]] std::filesystem::path path(const std::string& name = "") const {
