@@ -21,21 +21,22 @@ std::set<std::uint32_t> images_of(const std::vector<Certificate>& certificates) 
   return images;
 }
 
-// Counts do not depend on α: what a run at another α holds is derived, not drawn.
+// Counts depend neither on α nor on p̄_B: what a run at others holds is derived, not drawn.
 std::uint64_t derive_from_siblings(ResultsStore& store, const RunInfo& run,
                                    const std::set<std::uint32_t>& wanted,
                                    std::set<std::uint32_t>& done) {
+  const Rederivation ours{run.settings.certify.alpha, run.settings.certify.p_b};
   std::uint64_t derived = 0;
   for (const RunInfo& sibling : store.runs()) {
-    RunSettings at_our_alpha = sibling.settings;
-    at_our_alpha.certify.alpha = run.settings.certify.alpha;
-    if (sibling.id == run.id || run_key(at_our_alpha) != run.key) continue;
+    RunSettings read_as_ours = sibling.settings;
+    read_as_ours.certify = ours.of(sibling.settings.certify);
+    if (sibling.id == run.id || run_key(read_as_ours) != run.key) continue;
     std::vector<Certificate> usable;
     for (Certificate& c : store.certificates(sibling.id)) {
       if (wanted.contains(c.image) && !done.contains(c.image)) usable.push_back(std::move(c));
     }
     if (usable.empty()) continue;
-    for (const Certificate& c : rederive(sibling, usable, run.settings.certify.alpha)) {
+    for (const Certificate& c : rederive(sibling, usable, ours)) {
       store.add_certificate(run.id, c);
       done.insert(c.image);
       ++derived;
@@ -188,19 +189,19 @@ std::string CertificationResult::resumed_line() const {
     if (resumed_samples > 0) line += fmt::format(" and {} samples of others", resumed_samples);
   }
   if (derived_images > 0) {
-    line += fmt::format("{}{} derived from the counts of another alpha", line.empty() ? "" : "; ",
-                        derived_images);
+    line += fmt::format("{}{} derived from counts of another alpha or p_B",
+                        line.empty() ? "" : "; ", derived_images);
   }
   return line;
 }
 
-std::uint64_t recompute_into_store(ResultsStore& store, double alpha) {
+std::uint64_t recompute_into_store(ResultsStore& store, const Rederivation& with) {
   std::uint64_t added = 0;
   for (const RunInfo& source : store.runs()) {
-    if (source.settings.certify.alpha == alpha) continue;
-    const std::vector<Certificate> derived = rederive(source, store.certificates(source.id), alpha);
     RunSettings settings = source.settings;
-    settings.certify.alpha = alpha;
+    settings.certify = with.of(source.settings.certify);
+    if (run_key(settings) == source.key) continue;
+    const std::vector<Certificate> derived = rederive(source, store.certificates(source.id), with);
     const RunInfo target = store.find_or_create_run(settings);
     record_subset(store, target, expected_indices(store, source.key));
     const std::set<std::uint32_t> present = images_of(store.certificates(target.id));

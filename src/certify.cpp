@@ -216,9 +216,9 @@ class Certification {
   }
 
   void finish(Pending& pending) {
-    Certificate certificate =
-        make_certificate(pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
-                         std::move(pending.stages[1]), settings_.sigma, settings_.alpha, slack_);
+    Certificate certificate = make_certificate(
+        pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
+        std::move(pending.stages[1]), settings_.sigma, settings_.alpha, slack_, settings_.p_b);
     certificate.seconds = pending.seconds;
     ++progress_.images_done;
     if (callbacks_.on_certificate) callbacks_.on_certificate(certificate);
@@ -273,14 +273,16 @@ void validate(const CertifySettings& settings) {
   };
   check_samples("n0", settings.n0);
   check_samples("n", settings.n);
-  const std::uint64_t needed = min_samples_to_certify(settings.alpha);
+  const std::uint64_t needed = min_samples_to_certify(
+      settings.p_b == SecondBound::counted ? settings.alpha / 2 : settings.alpha);
   if (settings.n < needed)
     throw UsageError("n = " + std::to_string(settings.n) + " can certify nothing at alpha = " +
                      number(settings.alpha) + ": it takes at least n = " + std::to_string(needed));
 }
 
 Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCounts selection,
-                             StageCounts estimation, double sigma, double alpha, double slack) {
+                             StageCounts estimation, double sigma, double alpha, double slack,
+                             SecondBound p_b) {
   Certificate certificate;
   certificate.image = image;
   certificate.label = label;
@@ -288,24 +290,41 @@ Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCount
     throw Error("image " + std::to_string(image) +
                 ": the two stages' counts are not over the same classes");
   certificate.selected = top_class(selection.counts);
+  const auto a = static_cast<std::size_t>(certificate.selected);
   // A sample without a valid answer counts as "not A": it stays in n.
   const std::uint64_t n = votes_in(estimation.counts, estimation.invalid);
-  const std::uint64_t k = estimation.counts[static_cast<std::size_t>(certificate.selected)];
-  const LowerBound bound = clopper_pearson_lower(k, n, alpha, slack);
-  certificate.p_lower = bound.p_lower;
-  if (bound.q < 0.5) {
-    certificate.prediction = certificate.selected;
+  const std::uint64_t k = estimation.counts[a];
+  if (p_b == SecondBound::complement) {
+    const LowerBound bound = clopper_pearson_lower(k, n, alpha, slack);
+    certificate.p_lower = bound.p_lower;
     certificate.radius = certified_radius(bound.q, sigma);
+    if (bound.q < 0.5) certificate.prediction = certificate.selected;
+  } else {
+    const LowerBound bound = clopper_pearson_lower(k, n, alpha / 2, slack);
+    std::uint64_t second = estimation.invalid;  // a class of its own: the answer may be any
+    for (std::size_t c = 0; c < estimation.counts.size(); ++c)
+      if (c != a) second = std::max(second, estimation.counts[c]);
+    // Where both bounds hold, so does p_B ≤ 1 − p_A ≤ 1 − p̲_A.
+    const double upper = std::min(bound.q, clopper_pearson_upper(second, n, alpha / 2, slack));
+    certificate.p_lower = bound.p_lower;
+    certificate.radius = certified_radius(bound.q, upper, sigma);
+    if (certificate.radius > 0) certificate.prediction = certificate.selected;
   }
   certificate.selection = std::move(selection);
   certificate.estimation = std::move(estimation);
   return certificate;
 }
 
-double noise_slack(const CertifySettings& settings, const Dataset& data) {
+double noise_slack(const CertifySettings& settings, const ImageShape& shape) {
   if (settings.noise != NoiseLaw::lattice) return 0;
-  return make_lattice_table(settings.sigma, data.shape.size())->slack_per_pixel *
-         static_cast<double>(data.shape.size());
+  return make_lattice_table(settings.sigma, shape.size())->slack_per_pixel *
+         static_cast<double>(shape.size());
+}
+
+double ceiling_radius(const CertifySettings& settings, const ImageShape& shape) {
+  return make_certificate(0, 0, {{1, 0}, 0}, {{settings.n, 0}, 0}, settings.sigma, settings.alpha,
+                          noise_slack(settings, shape), settings.p_b)
+      .radius;
 }
 
 void certify(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,

@@ -36,7 +36,7 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
   validate(settings);
   check_inputs(model, data, indices);
   const VoteSettings votes = vote_settings(settings, data);
-  const double slack = noise_slack(settings, data);
+  const double slack = noise_slack(settings, data.shape);
   const auto start = std::chrono::steady_clock::now();
   CertifyProgress progress{.images_total = indices.size(),
                            .samples_total = indices.size() * settings.n};

@@ -34,6 +34,7 @@ const Names<AttackKind> kKinds = [] {
 template <class Recipe, class Visit>
 void each_field(Recipe& r, Visit&& visit) {
   visit("name", r.name);
+  visit("network", r.network);
   visit("regime", r.regime, kRegimes);
   visit("epochs", r.epochs);
   visit("batch_size", r.batch_size);

@@ -54,6 +54,7 @@ TrainRecipe adversarial_strong() {
 TrainRecipe lenet_gaussian() {
   TrainRecipe recipe;
   recipe.name = "lenet-gaussian";
+  recipe.network = "lenet";
   recipe.regime = Regime::smoothing;
   recipe.epochs = 90;
   recipe.batch_size = 256;

@@ -1,5 +1,7 @@
-// Radii at another α from the counts that were stored. Nothing is resampled.
+// Radii at another α, or of another p̄_B, from the counts that were stored. Nothing is resampled.
 #include <fmt/format.h>
+
+#include <cmath>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/results.hpp"
@@ -7,8 +9,21 @@
 
 namespace smoothcert {
 
+CertifySettings Rederivation::of(CertifySettings settings) const {
+  settings.alpha = alpha.value_or(settings.alpha);
+  settings.p_b = p_b.value_or(settings.p_b);
+  return settings;
+}
+
+double radius_in_norm(double l2_radius, Norm norm, std::size_t pixels) {
+  if (norm != Norm::linf || l2_radius <= 0) return l2_radius;
+  // Root and quotient are rounded to nearest, half an ulp each: two steps down cover both.
+  const double nearest = l2_radius / std::sqrt(static_cast<double>(pixels));
+  return std::nextafter(std::nextafter(nearest, 0), 0);
+}
+
 std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certificate>& stored,
-                                  double alpha) {
+                                  const Rederivation& with) {
   const RunSettings& s = run.settings;
   if (s.arithmetic != kArithmetic) {
     throw Error(
@@ -16,12 +31,9 @@ std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certific
                     "({}), whose noise and arithmetic are '{}'",
                     s.arithmetic, kVersion, kArithmetic));
   }
-  CertifySettings at = s.certify;
-  at.alpha = alpha;
+  const CertifySettings at = with.of(s.certify);
   validate(at);
-  Dataset shape_only;  // all that the slack depends on
-  shape_only.shape = s.shape;
-  const double slack = noise_slack(at, shape_only);
+  const double slack = noise_slack(at, s.shape);
   std::vector<Certificate> derived;
   derived.reserve(stored.size());
   for (const Certificate& c : stored) {
@@ -29,8 +41,8 @@ std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certific
       throw Error(
           fmt::format("image {} has no counts to derive from (an imported result?)", c.image));
     }
-    derived.push_back(
-        make_certificate(c.image, c.label, c.selection, c.estimation, at.sigma, alpha, slack));
+    derived.push_back(make_certificate(c.image, c.label, c.selection, c.estimation, at.sigma,
+                                       at.alpha, slack, at.p_b));
     derived.back().seconds = c.seconds;
   }
   return derived;

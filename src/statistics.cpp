@@ -27,6 +27,17 @@ void require_counts(std::uint64_t k, std::uint64_t n) {
                      std::to_string(n));
 }
 
+void require_sigma(double sigma) {
+  if (sigma > 0 && std::isfinite(sigma)) return;
+  std::ostringstream message;
+  message << "sigma must be positive and finite, not " << sigma;
+  throw UsageError(message.str());
+}
+
+void require_bound(double p) {
+  if (!(p > 0 && p <= 1)) throw UsageError("the bound must lie in (0, 1]");
+}
+
 double next_down(double x) { return std::nextafter(x, -HUGE_VAL); }
 
 /// The digits of a finite, non-negative number in a form that always has a point or an exponent.
@@ -74,13 +85,15 @@ LowerBound clopper_pearson_lower(std::uint64_t k, std::uint64_t n, double alpha,
   return {std::max(0.0, next_down(1 - bound)), bound};
 }
 
+double clopper_pearson_upper(std::uint64_t k, std::uint64_t n, double alpha, double slack) {
+  require_counts(k, n);
+  // 1 − the lower bound of "not this class".
+  return clopper_pearson_lower(n - k, n, alpha, slack).q;
+}
+
 double certified_radius(double q, double sigma) {
-  if (!(sigma > 0) || !std::isfinite(sigma)) {
-    std::ostringstream message;
-    message << "sigma must be positive and finite, not " << sigma;
-    throw UsageError(message.str());
-  }
-  if (!(q > 0 && q <= 1)) throw UsageError("the bound q = 1 - p must lie in (0, 1]");
+  require_sigma(sigma);
+  require_bound(q);
   if (q >= 0.5) return 0;
   // 2q is exact, erfc_inv is good to about 1 ulp and the two products add 1 (in long double where
   // that is wider: less). Lowering the result by 2^−50, 4 to 8 ulp, keeps it below the exact
@@ -89,6 +102,21 @@ double certified_radius(double q, double sigma) {
       boost::math::constants::root_two<long double>() * boost::math::erfc_inv(2.0L * q);
   const double radius = static_cast<double>(static_cast<long double>(sigma) * z);
   return std::max(0.0, radius * (1 - 0x1p-50));
+}
+
+double certified_radius(double q_a, double p_b, double sigma) {
+  require_sigma(sigma);
+  require_bound(q_a);
+  require_bound(p_b);
+  // p̲_A ≤ p̄_B. Rounding is monotone: a sum of 1 or more cannot come out below 1.
+  if (q_a + p_b >= 1) return 0;
+  const auto z = [](double p) {
+    return boost::math::constants::root_two<long double>() * boost::math::erfc_inv(2.0L * p);
+  };
+  const long double a = z(q_a), b = z(p_b);
+  // The two may be of opposite signs: what was lost is a part of the larger, not of the sum.
+  const long double lost = (std::abs(a) + std::abs(b)) * 0x1p-50L;
+  return std::max(0.0, next_down(static_cast<double>(sigma * 0.5L * (a + b - lost))));
 }
 
 int top_class(std::span<const std::uint64_t> counts) {

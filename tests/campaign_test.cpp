@@ -146,8 +146,8 @@ TEST_F(Campaign, RecomputeAddsRunsAtAnotherAlpha) {
   auto store = open("a.db");
   certify_into_store(*store, *model_, request(all_));
   backend_.reset();
-  EXPECT_EQ(recompute_into_store(*store, 0.05), 40u);
-  EXPECT_EQ(recompute_into_store(*store, 0.05), 0u);
+  EXPECT_EQ(recompute_into_store(*store, {.alpha = 0.05}), 40u);
+  EXPECT_EQ(recompute_into_store(*store, {.alpha = 0.05}), 0u);
   EXPECT_EQ(backend_.samples(), 0u);
   ASSERT_EQ(store->runs().size(), 2u);
   const auto strict = store->certificates(1), loose = store->certificates(2);
@@ -155,9 +155,50 @@ TEST_F(Campaign, RecomputeAddsRunsAtAnotherAlpha) {
   EXPECT_EQ(expected_indices(*store, store->runs()[1].key), all_);
   RunInfo older = store->runs()[0];
   older.settings.arithmetic = "older";
-  EXPECT_THAT(error_of([&] { rederive(older, strict, 0.05); }), HasSubstr("arithmetic 'older'"));
-  EXPECT_THAT(error_of([&] { rederive(store->runs()[0], strict, 1e-320); }), HasSubstr("alpha"));
-  EXPECT_THAT(error_of([&] { rederive(store->runs()[0], strict, 2.0); }), HasSubstr("alpha"));
+  EXPECT_THAT(error_of([&] { rederive(older, strict, {.alpha = 0.05}); }),
+              HasSubstr("arithmetic 'older'"));
+  EXPECT_THAT(error_of([&] { rederive(store->runs()[0], strict, {.alpha = 1e-320}); }),
+              HasSubstr("alpha"));
+  EXPECT_THAT(error_of([&] { rederive(store->runs()[0], strict, {.alpha = 2.0}); }),
+              HasSubstr("alpha"));
+}
+
+TEST_F(Campaign, AnotherSecondBoundIsDerivedNotDrawn) {
+  auto store = open("a.db");
+  certify_into_store(*store, *model_, request(all_));
+  const std::string before = store->runs()[0].key;
+  backend_.reset();
+  EXPECT_EQ(recompute_into_store(*store, {.p_b = SecondBound::counted}), 40u);
+  EXPECT_EQ(recompute_into_store(*store, {.p_b = SecondBound::counted}), 0u);
+  EXPECT_EQ(store->runs()[0].key, before);
+  ASSERT_EQ(store->runs().size(), 2u);
+  EXPECT_EQ(store->runs()[1].settings.certify.p_b, SecondBound::counted);
+  settings_.p_b = SecondBound::counted;
+  const auto derived = certify_into_store(*store, *model_, request(all_));
+  EXPECT_EQ(derived.resumed_images, 40u);
+  EXPECT_EQ(backend_.samples(), 0u);
+  auto drawn = open("b.db");
+  const auto direct = certify_into_store(*drawn, *model_, request(all_));
+  EXPECT_GT(backend_.samples(), 0u);
+  ASSERT_EQ(derived.certificates.size(), direct.certificates.size());
+  for (std::size_t i = 0; i < direct.certificates.size(); ++i)
+    EXPECT_EQ(derived.certificates[i].radius, direct.certificates[i].radius);
+  // Both at once.
+  EXPECT_EQ(recompute_into_store(*drawn, {0.05, SecondBound::complement}), 40u);
+  EXPECT_EQ(drawn->runs()[1].settings.certify.alpha, 0.05);
+}
+
+TEST(RadiusInNorm, IsInsideTheL2Ball) {
+  for (const double r : {0.0, 1e-300, 0.3, 1.5, 3.7}) {
+    EXPECT_EQ(radius_in_norm(r, Norm::l2, 784), r);
+    EXPECT_EQ(radius_in_norm(r, Norm::l1, 784), r);
+    const double linf = radius_in_norm(r, Norm::linf, 784);
+    EXPECT_LE(28.0L * linf, static_cast<long double>(r));
+    EXPECT_GE(28.0L * linf, r * (1 - 1e-15L));
+    // √3072 is not a number of the machine.
+    const long double odd = radius_in_norm(r, Norm::linf, 3072);
+    EXPECT_LE(odd * odd * 3072, static_cast<long double>(r) * r);
+  }
 }
 
 TEST_F(Campaign, FailureInACallbackStopsAndIsThrownAndKeepsTheRest) {
@@ -209,9 +250,8 @@ TEST_F(Campaign, ShardsMergeIntoTheWhole) {
         {network_, "toy", data_, settings_, shard_indices(all_, parse_shard(text)), all_});
     parts.push_back(folder_.path(name));
   }
-  EXPECT_THAT(
-      error_of([&] { merge_stores(folder_.path("two.db"), std::span(parts).first(2)); }),
-      HasSubstr("13 images of 'toy'"));
+  EXPECT_THAT(error_of([&] { merge_stores(folder_.path("two.db"), std::span(parts).first(2)); }),
+              HasSubstr("13 images of 'toy'"));
   merge_stores(folder_.path("merged.db"), parts);
   EXPECT_EQ(open("merged.db")->canonical_dump(), whole->canonical_dump());
 }

@@ -363,6 +363,77 @@ TEST(MakeCertificate, SelectionTiesGoToTheLowestClassAndOnlySelectionSelects) {
   EXPECT_EQ(c.prediction, -1);
 }
 
+TEST(MakeCertificate, CountedSecondBoundCertifiesBelowOneHalf) {
+  const auto at = [](StageCounts counts, SecondBound p_b) {
+    return make_certificate(0, 0, {{1, 0, 0, 0}, 0}, std::move(counts), 1, 0.001, 0, p_b);
+  };
+  const StageCounts spread{{450, 190, 180, 180}, 0};
+  EXPECT_EQ(at(spread, SecondBound::complement).prediction, -1);
+  const auto counted = at(spread, SecondBound::counted);
+  EXPECT_EQ(counted.prediction, 0);
+  EXPECT_GT(counted.radius, 0.2);
+  EXPECT_EQ(counted.p_lower, clopper_pearson_lower(450, 1000, 0.0005).p_lower);
+  // Samples without an answer may be of any class: as many of them as of the second class count so.
+  EXPECT_EQ(at({{450, 10, 180, 170}, 190}, SecondBound::counted).radius, counted.radius);
+  EXPECT_EQ(at({{300, 290, 210, 200}, 0}, SecondBound::counted).prediction, -1);
+  // All votes for A: the price of α/2 twice, and nothing gained.
+  const StageCounts all{{1000, 0, 0, 0}, 0};
+  EXPECT_LT(at(all, SecondBound::counted).radius, at(all, SecondBound::complement).radius);
+}
+
+// Three classes, every outcome of n = 25 enumerated: the share of outcomes that certify more than
+// the true radius must not exceed α, whatever the probabilities are.
+TEST(MakeCertificate, CountedSecondBoundHoldsItsLevelExactly) {
+  constexpr std::uint64_t n = 25;
+  constexpr double alpha = 0.1;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, double> radii;
+  for (std::uint64_t a = 0; a <= n; ++a)
+    for (std::uint64_t b = 0; a + b <= n; ++b)
+      radii[{a, b}] = make_certificate(0, 0, {{1, 0, 0}, 0}, {{a, b, n - a - b}, 0}, 1, alpha, 0,
+                                       SecondBound::counted)
+                          .radius;
+  // Φ⁻¹(p); certified_radius(q, 1) is Φ⁻¹(1 − q) or 0.
+  const auto quantile = [](double p) {
+    return certified_radius(1 - p, 1) - certified_radius(p, 1);
+  };
+  double worst = 0;
+  for (double p_a = 0.05; p_a < 0.99; p_a += 0.05) {
+    for (double p_b = (1 - p_a) / 2; p_b < 1 - p_a; p_b += 0.04) {
+      const double p_c = 1 - p_a - p_b;
+      const double truth = p_a > p_b ? (quantile(p_a) - quantile(p_b)) / 2 : 0;
+      double share = 0;
+      for (const auto& [counts, radius] : radii) {
+        const auto [a, b] = counts;
+        if (radius <= truth) continue;
+        const auto x = static_cast<double>(a), y = static_cast<double>(b),
+                   z = static_cast<double>(n) - x - y;
+        share += std::exp(std::lgamma(n + 1.0) - std::lgamma(x + 1) - std::lgamma(y + 1) -
+                          std::lgamma(z + 1) + x * std::log(p_a) + y * std::log(p_b) +
+                          z * std::log(p_c));
+      }
+      EXPECT_LE(share, alpha) << p_a << " " << p_b;
+      worst = std::max(worst, share);
+    }
+  }
+  EXPECT_GT(worst, alpha / 20) << "a bound this loose would be of no use";
+}
+
+TEST(CeilingRadius, IsThatOfUnanimousVotes) {
+  CertifySettings settings = settings_of(10, 1000);
+  settings.noise = NoiseLaw::gaussian;
+  const ImageShape shape{1, 28, 28};
+  const auto unanimous = [&](SecondBound p_b) {
+    return make_certificate(0, 0, {{1, 0}, 0}, {{1000, 0}, 0}, settings.sigma, settings.alpha, 0,
+                            p_b)
+        .radius;
+  };
+  EXPECT_EQ(ceiling_radius(settings, shape), unanimous(SecondBound::complement));
+  settings.p_b = SecondBound::counted;
+  EXPECT_EQ(ceiling_radius(settings, shape), unanimous(SecondBound::counted));
+  settings.n = min_samples_to_certify(settings.alpha);
+  EXPECT_THROW(validate(settings), UsageError) << "alpha/2 takes one sample more";
+}
+
 TEST(MakeCertificate, SigmaDoubledAtEqualCountsDoublesTheRadius) {
   const StageCounts selection{{10, 0}, 0}, estimation{{990, 10}, 0};
   const auto once = make_certificate(0, 0, selection, estimation, 0.25, 0.001, 1e-12);
@@ -380,10 +451,10 @@ TEST(NoiseSlack, IsThatOfTheTableForTheLatticeAndZeroOtherwise) {
   const Dataset data = flat_data(1, {1, 28, 28}, 0, 10);
   CertifySettings settings = settings_of(10, 100);
   settings.sigma = 1;
-  EXPECT_EQ(noise_slack(settings, data), 784 * make_lattice_table(1, 784)->slack_per_pixel);
-  EXPECT_GT(noise_slack(settings, data), 0);
+  EXPECT_EQ(noise_slack(settings, data.shape), 784 * make_lattice_table(1, 784)->slack_per_pixel);
+  EXPECT_GT(noise_slack(settings, data.shape), 0);
   settings.noise = NoiseLaw::gaussian;
-  EXPECT_EQ(noise_slack(settings, data), 0);
+  EXPECT_EQ(noise_slack(settings, data.shape), 0);
 }
 
 }  // namespace

@@ -67,8 +67,9 @@ TEST_F(CliCertify, DependsOnTheSeedAndNothingElse) {
 TEST_F(CliCertify, CtrlCKeepsWhatWasDoneAndSaysHowToGoOn) {
   const std::string command =
       "certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 100000 --threads 1 --store ";
-  const double whole = run(command + "whole.sqlite").seconds;
-  const auto outcome = stopped(command + "part.sqlite", SIGINT, whole, "part.sqlite");
+  ok(command + "whole.sqlite");
+  const auto outcome = stopped(
+      command + "part.sqlite", SIGINT, [&] { return has_run("part.sqlite"); }, "part.sqlite");
   EXPECT_EQ(outcome.code, 130) << outcome.err;
   EXPECT_THAT(outcome.err,
               HasSubstr("stopped; what was finished is kept in part.sqlite. To go on: "));
@@ -141,6 +142,34 @@ TEST_F(CliCertify, RecomputesAnAlphaAsAFreshRunWouldGiveIt) {
     EXPECT_EQ(derived[i].prediction, fresh[i].prediction);
     EXPECT_EQ(derived[i].estimation.counts, fresh[i].estimation.counts);
   }
+}
+
+TEST_F(CliCertify, RecomputesWithTheOtherSecondBoundAndExportsOtherNorms) {
+  const std::string settings = "certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 500 ";
+  ok(settings + "--store a.sqlite");
+  const json report = json::parse(ok("recompute a.sqlite --p-b counted --json"));
+  EXPECT_EQ(report.at("added"), 40);
+  EXPECT_EQ(report.at("runs").at(1).at("p_b"), "counted");
+  ok(settings + "--p-b counted --store fresh.sqlite");
+  const auto radii = [&](const std::string& arguments) {
+    std::vector<double> list;
+    const json run = json::parse(ok("export " + arguments + " --json"));
+    for (const json& c : run.at("certificates")) list.push_back(c.at("radius"));
+    return list;
+  };
+  const auto counted = radii("a.sqlite --run 2");
+  EXPECT_EQ(counted, radii("fresh.sqlite --run 1"));
+  EXPECT_EQ(counted, radii("a.sqlite --run 1 --p-b counted"));
+  EXPECT_EQ(radii("a.sqlite --run 2 --norm l1"), counted);
+  const auto linf = radii("a.sqlite --run 2 --norm linf");
+  ASSERT_EQ(linf.size(), 40u);
+  for (std::size_t i = 0; i < linf.size(); ++i) {  // 16 pixels
+    EXPECT_LE(4 * linf[i], counted[i]);
+    EXPECT_NEAR(4 * linf[i], counted[i], 1e-14);
+  }
+  EXPECT_THAT(fails(2, "export a.sqlite --run 1 --norm l3"), HasSubstr("unknown norm 'l3'"));
+  EXPECT_THAT(fails(2, "recompute a.sqlite --p-b both"), HasSubstr("unknown bound 'both'"));
+  EXPECT_THAT(fails(2, settings + "--p-b count --store b.sqlite"), HasSubstr("'counted'"));
 }
 
 TEST_F(CliCertify, PredictsTwiceTheSame) {

@@ -60,6 +60,7 @@ TEST(Recipes, TheLiteraturesGaussian) {
   EXPECT_EQ(r.optimizer.weight_decay, 1e-4);
   EXPECT_EQ(r.batch_size, 256);
   EXPECT_EQ(r.epochs, 90);
+  EXPECT_EQ(r.network, "lenet");
   EXPECT_THAT(r.milestones, ElementsAre(30, 60));
   EXPECT_EQ(r.gamma, 0.1);
   EXPECT_FALSE(r.clamp);

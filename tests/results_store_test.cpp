@@ -247,7 +247,36 @@ TEST(ResultsStoreErrors, NewerVersionIsRefusedNamingBoth) {
   }
   const auto message = error_of([&] { ResultsStore::open(folder.path("a.db"), rw); });
   EXPECT_THAT(message, HasSubstr("schema version 42 (made by 'smoothcert 7.1.0')"));
-  EXPECT_THAT(message, HasSubstr("knows version 1"));
+  EXPECT_THAT(message, HasSubstr("knows version 2"));
+}
+
+// Version 1 had no runs.p_b.
+void make_version_1(const std::filesystem::path& file) {
+  fill(file, 5);
+  store::Database db(file, store::Database::Access::read_write);
+  db.execute("ALTER TABLE runs DROP COLUMN p_b");
+  db.execute("PRAGMA user_version=1");
+}
+
+TEST(ResultsStore, OlderVersionIsReadAsItIsAndUpgradedWhereItIsWritten) {
+  TemporaryFolder folder;
+  fill(folder.path("new.db"), 5);
+  make_version_1(folder.path("old.db"));
+  const std::string bytes = test::file_text(folder.path("old.db"));
+  const std::string expected = ResultsStore::open(folder.path("new.db"), rw)->canonical_dump();
+  {
+    const auto old = ResultsStore::open(folder.path("old.db"), Access::read_only);
+    EXPECT_EQ(old->canonical_dump(), expected);
+    EXPECT_EQ(old->runs()[0].settings.certify.p_b, SecondBound::complement);
+  }
+  EXPECT_EQ(test::file_text(folder.path("old.db")), bytes) << "reading writes nothing";
+  auto old = ResultsStore::open(folder.path("old.db"), rw);
+  RunSettings counted = old->runs()[0].settings;
+  counted.certify.p_b = SecondBound::counted;
+  const RunInfo added = old->find_or_create_run(counted);
+  EXPECT_NE(added.id, old->runs()[0].id);
+  EXPECT_EQ(old->runs()[0].settings.certify.p_b, SecondBound::complement);
+  EXPECT_EQ(old->runs()[1].settings.certify.p_b, SecondBound::counted);
 }
 
 TEST(ResultsStoreErrors, TruncatedOrDamagedFileNeverPassesAsWhole) {

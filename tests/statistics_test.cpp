@@ -23,8 +23,7 @@ struct Reference {
 
 /// golden/clopper_pearson_40_digits.tsv: k, n, α, p̲, 1 − p̲, Φ⁻¹(p̲), computed with mpmath.
 std::vector<Reference> references() {
-  std::ifstream in(test::source_folder().string() +
-                   "/tests/golden/clopper_pearson_40_digits.tsv");
+  std::ifstream in(test::source_folder().string() + "/tests/golden/clopper_pearson_40_digits.tsv");
   std::vector<Reference> rows;
   std::string k, n, alpha, p, q, radius;
   while (in >> k >> n >> alpha >> p >> q >> radius)
@@ -58,6 +57,45 @@ TEST(ClopperPearson, NeverAboveFortyDigitsAndWithin2e12) {
       EXPECT_GE(Digits(radius), exact - Digits("3e-12")) << label(row);
     }
   }
+}
+
+// golden/counted_p_b_40_digits.tsv: k_A, k_B, n, α, p̄_B at α/2, radius at σ = 1.
+TEST(CountedSecondBound, NeverAboveFortyDigitsAndCloseToThem) {
+  std::ifstream in(test::source_folder().string() + "/tests/golden/counted_p_b_40_digits.tsv");
+  std::uint64_t k_a = 0, k_b = 0, n = 0;
+  double alpha = 0;
+  std::string upper, radius;
+  int rows = 0, certified = 0;
+  while (in >> k_a >> k_b >> n >> alpha >> upper >> radius) {
+    const std::string where = std::to_string(k_a) + " " + std::to_string(k_b) + " of " +
+                              std::to_string(n) + " at " + std::to_string(alpha);
+    const double p_b = clopper_pearson_upper(k_b, n, alpha / 2);
+    EXPECT_GE(Digits(p_b), Digits(upper)) << where;
+    EXPECT_LE(Digits(p_b), Digits(upper) * Digits("1.000000000002")) << where;
+    const double q_a = clopper_pearson_lower(k_a, n, alpha / 2).q;
+    for (const double sigma : {1.0, 0.25, 0.12}) {
+      const double r = certified_radius(q_a, std::min(q_a, p_b), sigma);
+      const Digits exact = Digits(radius) * Digits(sigma);
+      EXPECT_LE(Digits(r), exact) << where;
+      EXPECT_GE(Digits(r), exact - Digits("1e-11")) << where;
+      certified += r > 0 ? 1 : 0;
+    }
+    ++rows;
+  }
+  EXPECT_EQ(rows, 69);
+  EXPECT_GT(certified, 100);
+}
+
+TEST(CountedSecondBound, EqualBoundsGiveTheComplementsRadius) {
+  for (const double q : {1e-9, 0.001, 0.2, 0.4999}) {
+    const double one = certified_radius(q, 0.5);
+    EXPECT_NEAR(certified_radius(q, q, 0.5), one, 1e-14 * (1 + one)) << q;
+  }
+  EXPECT_EQ(certified_radius(0.6, 0.4, 1), 0);
+  EXPECT_EQ(certified_radius(1, 1e-300, 1), 0);
+  EXPECT_GT(certified_radius(0.6, 0.3, 1), 0) << "p_A below one half";
+  EXPECT_THROW(certified_radius(0.5, 0, 1), UsageError);
+  EXPECT_THROW(certified_radius(0.1, 0.1, 0), UsageError);
 }
 
 TEST(ClopperPearson, AgreesWithTheFifteenDigitTable) {

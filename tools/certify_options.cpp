@@ -22,6 +22,7 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
       ->group(group);
   add_number_option(app, "--alpha", s.alpha, "Share of certificates that may be false")
       ->group(group);
+  if (with_selection) add_p_b_option(app, options.p_b, group);
   app.add_option("--noise", options.noise,
                  "lattice (sound as executed) or gaussian (sound in real arithmetic only)")
       ->type_name("NAME")
@@ -33,6 +34,21 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
       ->type_name("NAME")
       ->capture_default_str()
       ->group(group);
+}
+
+void add_p_b_option(CLI::App& app, std::string& name, const std::string& group) {
+  app.add_option("--p-b", name,
+                 "Bound of the second class: complement (1 − p_A's) or counted (from its votes, "
+                 "both at α/2)")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(group);
+}
+
+SecondBound p_b_from_name(const std::string& name) {
+  if (name == "complement") return SecondBound::complement;
+  if (name == "counted") return SecondBound::counted;
+  throw UsageError("--p-b: " + unknown_name_message("bound", name, {"complement", "counted"}));
 }
 
 CertifySettings certify_settings(const CertifyOptions& options) {
@@ -47,6 +63,7 @@ CertifySettings certify_settings(const CertifyOptions& options) {
   else if (options.mode != "exact")
     throw UsageError("--mode: " + unknown_name_message("mode", options.mode, {"exact", "fast"}));
   settings.clamp = !options.no_clamp;
+  settings.p_b = p_b_from_name(options.p_b);
   validate(settings);
   return settings;
 }

@@ -15,12 +15,15 @@ namespace smoothcert::cli {
 
 struct CertifyOptions {
   CertifySettings settings;
-  std::string noise = "lattice", mode = "exact";
+  std::string noise = "lattice", mode = "exact", p_b = "complement";
   bool no_clamp = false;
 };
 
 /// --sigma --n0 --n --alpha --noise --no-clamp --mode (without n0 where `with_selection` is false).
 void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selection);
+/// --p-b, of how to bound the second class. Throws UsageError for an unknown name.
+void add_p_b_option(CLI::App& app, std::string& name, const std::string& group);
+SecondBound p_b_from_name(const std::string& name);
 /// Checked. Throws UsageError.
 CertifySettings certify_settings(const CertifyOptions& options);
 

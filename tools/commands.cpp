@@ -25,7 +25,7 @@ const std::vector<CommandEntry>& command_entries() {
        "Examples:\n"
        "  smoothcert train smoothing --out smoothing.safetensors\n"
        "  smoothcert train smoothing --sigma 0.5 --epochs 3 --seed 7\n"
-       "  smoothcert train lenet-gaussian --network lenet --out lenet.safetensors\n",
+       "  smoothcert train lenet-gaussian --sigma 0.25 --out lenet.safetensors\n",
        make_train_command},
       {"attack", "Step by step", "Accuracy of a model under gradient attacks",
        "Examples:\n"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "certify_options.hpp"
 #include "commands.hpp"
 #include "options.hpp"
 #include "run_list.hpp"
@@ -13,6 +14,7 @@
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "util/format_number.hpp"
+#include "util/nearest_name.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -29,6 +31,10 @@ class ExportCommand : public Command {
     app.add_flag("--compat", compat_, "Radii with three significant digits, rounded down");
     add_number_option(app, "--alpha", alpha_, "Derive the radii at this α from the stored counts")
         ->default_str("");
+    add_p_b_option(app, p_b_, "");
+    app.add_option("--norm", norm_, "Radii in this norm: l2, l1 or linf (r/√pixels)")
+        ->type_name("NAME")
+        ->capture_default_str();
     app.add_flag("--dump", dump_,
                  "Print the whole store as text without times: equal stores, equal text");
     add_output_options(app, output_);
@@ -36,6 +42,9 @@ class ExportCommand : public Command {
   bool quiet() const override { return output_.quiet; }
 
   void run(Context& context) override {
+    if (alpha_ != 0) with_.alpha = alpha_;
+    if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
+    as_ = norm_from_name(norm_);
     const auto file = store_file(store_);
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
     const auto runs = store->runs();
@@ -70,7 +79,10 @@ class ExportCommand : public Command {
 
   std::vector<Certificate> certificates_of(const ResultsStore& store, const RunInfo& run) const {
     auto certificates = store.certificates(run.id);
-    return alpha_ == 0 ? certificates : rederive(run, certificates, alpha_);
+    if (with_.alpha || with_.p_b) certificates = rederive(run, certificates, with_);
+    for (Certificate& c : certificates)
+      c.radius = radius_in_norm(c.radius, as_, run.settings.shape.size());
+    return certificates;
   }
 
   void write_all(Console& console, const ResultsStore& store,
@@ -81,10 +93,12 @@ class ExportCommand : public Command {
       throw Error(fmt::format("cannot create the folder {}: {}", folder_, failure.message()));
     std::set<std::string> taken;
     for (const auto& run : runs) {
-      const auto& c = run.settings.certify;
-      const double alpha = alpha_ == 0 ? c.alpha : alpha_;
-      std::string name = fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", run.settings.model_name,
-                                     format_shortest(c.sigma), c.n, format_shortest(alpha), c.seed);
+      const auto c = with_.of(run.settings.certify);
+      std::string name =
+          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", run.settings.model_name,
+                      format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
+      if (c.p_b == SecondBound::counted) name += "_pb-counted";
+      if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
       const auto file = std::filesystem::path(folder_) / (name + ".tsv");
       const auto certificates = certificates_of(store, run);
@@ -93,7 +107,15 @@ class ExportCommand : public Command {
     }
   }
 
-  static std::string json_text(const RunInfo& run, const std::vector<Certificate>& certificates) {
+  static Norm norm_from_name(const std::string& name) {
+    if (name == "l1") return Norm::l1;
+    if (name == "linf") return Norm::linf;
+    if (name != "l2")
+      throw UsageError("--norm: " + unknown_name_message("norm", name, {"l1", "l2", "linf"}));
+    return Norm::l2;
+  }
+
+  std::string json_text(const RunInfo& run, const std::vector<Certificate>& certificates) const {
     nlohmann::json rows = nlohmann::json::array();
     for (const auto& c : certificates)
       rows.push_back({{"idx", c.image},
@@ -106,13 +128,19 @@ class ExportCommand : public Command {
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},
                       {"seconds", c.seconds}});
-    return nlohmann::json{{"run", run.id}, {"key", run.key}, {"certificates", rows}}.dump(2) + "\n";
+    return nlohmann::json{
+               {"run", run.id}, {"key", run.key}, {"norm", norm_}, {"certificates", rows}}
+               .dump(2) +
+           "\n";
   }
 
   std::string store_ = "smoothcert-report", tsv_, folder_;
   std::int64_t run_ = 0;
   bool compat_ = false, dump_ = false;
   double alpha_ = 0;
+  std::string p_b_, norm_ = "l2";
+  Rederivation with_;
+  Norm as_ = Norm::l2;
   OutputOptions output_;
 };
 

@@ -1,9 +1,10 @@
-// smoothcert recompute: every run of a store at another α, from the counts it holds.
+// smoothcert recompute: every run of a store at another α or with another p_B, from its counts.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "certify_options.hpp"
 #include "commands.hpp"
 #include "options.hpp"
 #include "run_list.hpp"
@@ -20,36 +21,42 @@ class RecomputeCommand : public Command {
     app.add_option("STORE", store_, "Results store, or a folder with one")->capture_default_str();
     add_number_option(app, "--alpha", alpha_, "Share of certificates that may be false")
         ->default_str("");
+    add_p_b_option(app, p_b_, "");
     add_output_options(app, output_);
   }
   bool quiet() const override { return output_.quiet; }
 
   void run(Context& context) override {
-    if (alpha_ == kNone) throw UsageError("recompute: at which α? As in --alpha 0.001");
-    if (!(alpha_ > 0 && alpha_ < 1))
+    Rederivation with;
+    if (alpha_ != kNone) with.alpha = alpha_;
+    if (!p_b_.empty()) with.p_b = p_b_from_name(p_b_);
+    if (!with.alpha && !with.p_b)
+      throw UsageError("recompute: at which α, or with which p_B? As in --alpha 0.001");
+    if (with.alpha && !(alpha_ > 0 && alpha_ < 1))
       throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", format_shortest(alpha_)));
     const auto file = store_file(store_);
     if (!std::filesystem::exists(file))
       throw Error(fmt::format("there is no results store '{}'", file.string()));
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
-    const auto added = recompute_into_store(*store, alpha_);
+    const auto added = recompute_into_store(*store, with);
     if (output_.json)
-      context.console.result(nlohmann::json{{"store", file.string()},
-                                            {"alpha", alpha_},
-                                            {"added", added},
-                                            {"runs", run_array(*store)}}
-                                 .dump(2) +
-                             "\n");
+      context.console.result(
+          nlohmann::json{{"store", file.string()}, {"added", added}, {"runs", run_array(*store)}}
+              .dump(2) +
+          "\n");
     else
       context.console.result(run_table(*store));
-    context.console.say(fmt::format("{} certificates at α = {} added to {}; nothing was drawn",
-                                    format_count(added), format_shortest(alpha_), file.string()));
+    const std::string what = (with.alpha ? " at α = " + format_shortest(alpha_) : std::string()) +
+                             (with.p_b ? " with p_B " + p_b_ : std::string());
+    context.console.say(fmt::format("{} certificates{} added to {}; nothing was drawn",
+                                    format_count(added), what, file.string()));
   }
 
  private:
   static constexpr double kNone = -1;
   std::string store_ = "results.sqlite";
   double alpha_ = kNone;
+  std::string p_b_;
   OutputOptions output_;
 };
 

@@ -11,16 +11,20 @@ namespace smoothcert::cli {
 
 std::string run_table(const ResultsStore& store) {
   std::string text = fmt::format(
-      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n", "run", "model",
-      "data", "σ", "n0", "n", "α", "seed", "images", "certified", "wrong", "abstained", "acr");
+      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n", "run",
+      "model", "data", "σ", "n0", "n", "α", "p_B", "seed", "images", "certified", "wrong",
+      "abstained", "acr");
   for (const RunInfo& run : store.runs()) {
     const RunSettings& s = run.settings;
     const Summary summary = summarise(store.certificates(run.id));
     text += fmt::format(
-        "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n", run.id,
-        s.model_name, s.dataset_name + "/" + s.dataset_split, format_shortest(s.certify.sigma),
-        s.certify.n0, s.certify.n, format_shortest(s.certify.alpha), s.certify.seed, summary.images,
-        summary.correct_certified, summary.wrong, summary.abstained, format_down(summary.acr, 4));
+        "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n",
+        run.id, s.model_name, s.dataset_name + "/" + s.dataset_split,
+        format_shortest(s.certify.sigma), s.certify.n0, s.certify.n,
+        format_shortest(s.certify.alpha),
+        s.certify.p_b == SecondBound::counted ? "counted" : "complement", s.certify.seed,
+        summary.images, summary.correct_certified, summary.wrong, summary.abstained,
+        format_down(summary.acr, 4));
   }
   return text;
 }
@@ -40,6 +44,7 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"n0", s.certify.n0},
                      {"n", s.certify.n},
                      {"alpha", s.certify.alpha},
+                     {"p_b", s.certify.p_b == SecondBound::counted ? "counted" : "complement"},
                      {"seed", s.certify.seed},
                      {"noise", s.certify.noise == NoiseLaw::lattice ? "lattice" : "gaussian"},
                      {"clamp", s.certify.clamp},

@@ -11,6 +11,7 @@
 #include "data_options.hpp"
 #include "options.hpp"
 #include "smoothcert/backend.hpp"
+#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/train.hpp"
@@ -31,7 +32,8 @@ class TrainCommand : public Command {
         ->capture_default_str();
     app.add_option("-o,--out", out_, "Model file to write (RECIPE.safetensors)")->type_name("FILE");
     app.add_option("--network", network_,
-                   "Built-in name, or a JSON description (docs/network-format.md)")
+                   "Built-in name, or a JSON description (docs/network-format.md); the recipe's "
+                   "without it")
         ->type_name("NAME|FILE")
         ->capture_default_str()
         ->group(group);
@@ -66,7 +68,7 @@ class TrainCommand : public Command {
   void run(Context& context) override {
     auto& console = context.console;
     const auto recipe = make_recipe();
-    const auto spec = make_spec();
+    const auto spec = network_by_name(network_.empty() ? recipe.network : network_);
     const std::filesystem::path out = out_.empty() ? recipe.name + ".safetensors" : out_;
     require_writable(out);
     if (!history_.empty()) require_writable(history_);
@@ -74,6 +76,7 @@ class TrainCommand : public Command {
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
+    console.say("network: " + spec.name);
 
     TrainOptions options;
     options.seed = seed_;
@@ -135,12 +138,6 @@ class TrainCommand : public Command {
     return parse_recipe({bytes.begin(), bytes.end()}, recipe_);
   }
 
-  NetworkSpec make_spec() const {
-    if (!network_.ends_with(".json")) return builtin_network(network_);
-    const auto bytes = read_file(network_, std::size_t{1} << 20);
-    return parse_network_spec({bytes.begin(), bytes.end()}, network_);
-  }
-
   void report(Console& console, const TrainResult& result, const TrainRecipe& recipe,
               const std::filesystem::path& out) const {
     const auto& h = result.history;
@@ -173,7 +170,7 @@ class TrainCommand : public Command {
                       loss, format_percent(accuracy, 1), out.string()));
   }
 
-  std::string recipe_ = "normal", out_, network_ = "convnn", history_;
+  std::string recipe_ = "normal", out_, network_, history_;
   int epochs_ = 0, batch_ = 0;
   double rate_ = 0, sigma_ = -1, epsilon_ = -1;
   std::uint64_t images_ = 0, seed_ = 0;

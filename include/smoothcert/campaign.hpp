@@ -37,10 +37,10 @@ struct CertificationResult {
   std::vector<Certificate> certificates;  ///< of `indices`, by image index
   std::uint64_t resumed_images = 0;       ///< found finished in the store
   std::uint64_t resumed_samples = 0;      ///< of unfinished images, found in the store
-  std::uint64_t derived_images = 0;       ///< from the counts of a run that differs in α only
-  std::uint64_t certified_images = 0;     ///< drawn by this call
-  /// "resumed 40 of 200 images and 30,000 samples of others; 10 derived from the counts of another
-  /// alpha", or "" where nothing was found.
+  std::uint64_t derived_images = 0;  ///< from the counts of a run that differs in α or p̄_B only
+  std::uint64_t certified_images = 0;  ///< drawn by this call
+  /// "resumed 40 of 200 images and 30,000 samples of others; 10 derived from counts of another
+  /// alpha or p_B", or "" where nothing was found.
   [[nodiscard]] std::string resumed_line() const;
 };
 
@@ -52,9 +52,9 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
                                        const CertifyCallbacks& callbacks = {},
                                        std::stop_token stop = {});
 
-/// Every run of `store` again at another α, from the counts it holds. Runs that are at that α
-/// already are left alone. Returns the number of certificates added.
-std::uint64_t recompute_into_store(ResultsStore& store, double alpha);
+/// Every run of `store` again at another α, or with another p̄_B, from the counts it holds. Runs
+/// that are so already are left alone. Returns the number of certificates added.
+std::uint64_t recompute_into_store(ResultsStore& store, const Rederivation& with);
 
 /// Part `part` of `parts` (1 … parts) of the images: every parts-th one. "2/4" as text. Throws
 /// UsageError.
@@ -77,10 +77,10 @@ struct MergeOptions {
   bool allow_overlaps = false;  ///< an image in several inputs, with equal results
 };
 
-/// Writes a new store `out` with everything in `inputs`. Throws Error, and leaves no file, where two
-/// inputs hold an image or a document with different values, or runs of another arithmetic; and,
-/// unless allowed, where an image is held twice, is missing, or inputs hold different runs (naming
-/// the setting that differs). UsageError where `out` exists.
+/// Writes a new store `out` with everything in `inputs`. Throws Error, and leaves no file, where
+/// two inputs hold an image or a document with different values, or runs of another arithmetic;
+/// and, unless allowed, where an image is held twice, is missing, or inputs hold different runs
+/// (naming the setting that differs). UsageError where `out` exists.
 MergeReport merge_stores(const std::filesystem::path& out,
                          std::span<const std::filesystem::path> inputs,
                          const MergeOptions& options = {});

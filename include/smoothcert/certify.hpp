@@ -14,6 +14,12 @@
 
 namespace smoothcert {
 
+/// How p̄_B, the bound of the second class, is had.
+enum class SecondBound {
+  complement,  ///< 1 − p̲_A, with p̲_A at α (Cohen et al. 2019, CERTIFY)
+  counted,     ///< from the largest count of another class: both bounds at α/2
+};
+
 struct CertifySettings {
   double sigma = 1.0;
   std::uint64_t n0 = 1000;  ///< selection samples
@@ -23,6 +29,7 @@ struct CertifySettings {
   NoiseLaw noise = NoiseLaw::lattice;
   bool clamp = true;
   Mode mode = Mode::exact;
+  SecondBound p_b = SecondBound::complement;
 };
 
 /// Throws UsageError: σ ≤ 0 or not finite, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
@@ -41,7 +48,7 @@ struct Certificate {
   int selected = 0;     ///< class A
   int prediction = -1;  ///< A, or −1: abstained
   double radius = 0;    ///< certified L2 radius in [0,1] pixel units; 0 when abstained
-  double p_lower = 0;
+  double p_lower = 0;   ///< p̲_A at α, or at α/2 where p̄_B is counted
   StageCounts selection, estimation;
   double seconds = 0;  ///< batch wall time × the image's share of its samples
   [[nodiscard]] bool correct() const { return prediction == static_cast<int>(label); }
@@ -50,10 +57,14 @@ struct Certificate {
 /// The certificate that these counts give: the only place where counts become a radius. `slack` is
 /// δ of the noise as drawn for one image.
 Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCounts selection,
-                             StageCounts estimation, double sigma, double alpha, double slack);
+                             StageCounts estimation, double sigma, double alpha, double slack,
+                             SecondBound p_b = SecondBound::complement);
+
+/// The radius that n votes out of n give: with these settings nothing larger can be certified.
+double ceiling_radius(const CertifySettings& settings, const ImageShape& shape);
 
 /// Slack δ per image: 0 for continuous noise.
-double noise_slack(const CertifySettings& settings, const Dataset& data);
+double noise_slack(const CertifySettings& settings, const ImageShape& shape);
 
 /// Partial counts of one job, for the store's resume.
 struct ChunkCounts {

@@ -79,9 +79,24 @@ class ResultsStore {
   virtual std::string canonical_dump() const = 0;
 };
 
-/// Certificates at another α from the stored counts; nothing is resampled.
+/// What counts can be read with: what is not set stays as it was.
+struct Rederivation {
+  std::optional<double> alpha;
+  std::optional<SecondBound> p_b;
+  /// The settings with these in place.
+  [[nodiscard]] CertifySettings of(CertifySettings settings) const;
+};
+
+/// Certificates at another α, or with the other bound p̄_B, from the stored counts; nothing is
+/// resampled. Throws Error: a run of another arithmetic, certificates without counts; UsageError:
+/// α.
 std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certificate>& stored,
-                                  double alpha);
+                                  const Rederivation& with);
+
+/// Norms in which an L2 radius r is a certificate too: the ball of that norm with the returned
+/// radius lies in the L2 ball. L1: r. L∞: r/√d of d pixels (rounded down).
+enum class Norm { l1, l2, linf };
+double radius_in_norm(double l2_radius, Norm norm, std::size_t pixels);
 
 /// The field's TSV: `idx label predict radius correct time`. Radii in full precision, or three
 /// significant digits with `compat`, rounded down either way. Written atomically.

@@ -21,6 +21,15 @@ LowerBound clopper_pearson_lower(std::uint64_t k, std::uint64_t n, double alpha,
 /// result < 0 (p̲ < 1/2) is returned as 0. (Cohen et al. 2019, Theorem 1 with p̄_B = 1 − p̲.)
 double certified_radius(double q, double sigma);
 
+/// p̄_B at level α: no class but A is likelier than this with probability 1 − α, where `k` is the
+/// largest count of them. One bound does for all of them: the class that is likeliest does not
+/// depend on the sample, and its own bound is no larger. Rounded up, with `slack`, as above.
+double clopper_pearson_upper(std::uint64_t k, std::uint64_t n, double alpha, double slack = 0);
+
+/// σ/2·(Φ⁻¹(p̲_A) − Φ⁻¹(p̄_B)) with q_a = 1 − p̲_A, rounded down; 0 where p̲_A ≤ p̄_B. (Cohen et al.
+/// 2019, Theorem 1.) Both bounds must hold at once.
+double certified_radius(double q_a, double p_b, double sigma);
+
 /// Index of the largest count; ties go to the lowest index.
 int top_class(std::span<const std::uint64_t> counts);
 

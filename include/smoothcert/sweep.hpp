@@ -35,6 +35,7 @@ struct SweepSpec {
   std::vector<double> sigmas;
   std::vector<std::uint64_t> n0 = {100}, n = {100000};
   std::vector<double> alphas = {0.001};
+  std::vector<SecondBound> p_bs = {SecondBound::complement};
   std::vector<std::uint64_t> seeds = {0};
   std::vector<SubsetSpec> subsets = {{}};
   NoiseLaw noise = NoiseLaw::lattice;
@@ -48,8 +49,8 @@ SweepSpec parse_sweep(const std::string& json, const std::filesystem::path& fold
                       const std::string& where);
 SweepSpec load_sweep(const std::filesystem::path& file);
 
-/// One run of the plan. Runs that differ in α only follow each other: the first is drawn, the
-/// others are derived from its counts.
+/// One run of the plan. Runs that differ in α or p̄_B only follow each other: the first is drawn,
+/// the others are derived from its counts.
 struct SweepRun {
   std::size_t model = 0;  ///< index into SweepSpec::models
   CertifySettings settings;
@@ -75,9 +76,6 @@ struct Finding {
   enum class Severity { note, warning, error } severity = Severity::note;
   std::string line;
 };
-
-/// The radius that k = n gives.
-double ceiling_radius(const CertifySettings& settings, const Dataset& data);
 
 /// What can be said of a model before a single certificate: at chance on clean images (of all the
 /// data), normalisation that seems to be missing, σ against the training σ, clamping against

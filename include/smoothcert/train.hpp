@@ -30,6 +30,7 @@ struct OptimizerSpec {
 
 struct TrainRecipe {
   std::string name;
+  std::string network = "convnn";  ///< what it was made for; train() takes any
   Regime regime = Regime::normal;
   int epochs = 1;
   int batch_size = 128;

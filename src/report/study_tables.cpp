@@ -75,6 +75,11 @@ std::string alpha_caveat(double alpha) {
       format_shortest(alpha), many, format_shortest(std::round((1 - alpha) * 1e8) / 1e6));
 }
 
+std::string p_b_text(SecondBound p_b) {
+  return p_b == SecondBound::complement ? "1 − p_A's bound"
+                                        : "from the second count, both bounds at α/2";
+}
+
 std::string attack_label(const AttackSpec& spec) {
   std::string label;
   switch (spec.kind) {
@@ -204,6 +209,7 @@ Table settings_table(const StudyResult& study) {
   add("α", format_shortest(c.alpha));
   add("seed of certification", fmt::format("{}", c.seed));
   add("seed of training", fmt::format("{}", study.train_seed));
+  add("bound of p_B", p_b_text(c.p_b));
   add("noise law", c.noise == NoiseLaw::lattice
                        ? "rounded Gaussian on the 1/255 lattice (sound as executed)"
                        : "continuous Gaussian (sound in real arithmetic only)");

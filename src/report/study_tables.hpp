@@ -20,6 +20,8 @@ Table settings_table(const StudyResult& study);
 
 /// "At α = 0.05 up to one certificate in twenty may be false …"
 std::string alpha_caveat(double alpha);
+/// How the bound of the second class was had.
+std::string p_b_text(SecondBound p_b);
 
 /// "mnist" → "MNIST"; other names as they are.
 std::string dataset_title(const std::string& name);

@@ -23,6 +23,10 @@ const Part kParts[] = {
     [](const RunSettings& s) { return "n₀ = " + format_count(s.certify.n0); },
     [](const RunSettings& s) { return "n = " + format_count(s.certify.n); },
     [](const RunSettings& s) { return "α = " + format_shortest(s.certify.alpha); },
+    [](const RunSettings& s) {
+      return std::string(s.certify.p_b == SecondBound::complement ? "p_B complement"
+                                                                  : "p_B counted");
+    },
     [](const RunSettings& s) { return fmt::format("seed {}", s.certify.seed); },
     [](const RunSettings& s) {
       return std::string(s.certify.noise == NoiseLaw::lattice ? "lattice" : "continuous noise");

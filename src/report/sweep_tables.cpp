@@ -8,7 +8,6 @@
 
 #include "report/study_tables.hpp"
 #include "report/svg_chart.hpp"
-#include "smoothcert/statistics.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
@@ -59,11 +58,7 @@ Saturation saturation(const ReportedRun& run) {
     result.ceiling = c.radius;
   }
   if (result.images > 0) return result;
-  const CertifySettings& s = run.settings.certify;
-  Dataset shape_only;  // all that the slack depends on
-  shape_only.shape = run.settings.shape;
-  result.ceiling = certified_radius(
-      clopper_pearson_lower(s.n, s.n, s.alpha, noise_slack(s, shape_only)).q, s.sigma);
+  result.ceiling = ceiling_radius(run.settings.certify, run.settings.shape);
   return result;
 }
 
@@ -173,11 +168,11 @@ Table runs_table(const SweepResult& sweep) {
         {run.name,
          fmt::format(
              "model {} (SHA-256 {}{}); {} {} (SHA-256 {}); σ = {}, n₀ = {}, n = {}, α = {}, "
-             "seed {}; {}, {}; {}; {}; smoothcert {}",
+             "p_B: {}; seed {}; {}, {}; {}; {}; smoothcert {}",
              s.model_name, s.model_hash.substr(0, 16), s.model_hash.size() > 16 ? "…" : "",
              dataset_title(s.dataset_name), s.dataset_split, s.dataset_hash.substr(0, 16) + "…",
              format_shortest(c.sigma), format_count(c.n0), format_count(c.n),
-             format_shortest(c.alpha), c.seed,
+             format_shortest(c.alpha), p_b_text(c.p_b), c.seed,
              c.noise == NoiseLaw::lattice ? "lattice noise" : "continuous noise",
              c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version)});
   }

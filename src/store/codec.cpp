@@ -37,6 +37,16 @@ std::vector<std::uint64_t> parse_counts(std::string_view text, const std::string
 std::string noise_name(NoiseLaw law) { return law == NoiseLaw::lattice ? "lattice" : "gaussian"; }
 std::string mode_name(Mode mode) { return mode == Mode::exact ? "exact" : "fast"; }
 
+std::string p_b_name(SecondBound p_b) {
+  return p_b == SecondBound::complement ? "complement" : "counted";
+}
+
+SecondBound parse_p_b(std::string_view name, const std::string& where) {
+  if (name == "complement") return SecondBound::complement;
+  if (name == "counted") return SecondBound::counted;
+  throw Error(where + ": unknown p_B bound '" + std::string(name) + "'");
+}
+
 NoiseLaw parse_noise(std::string_view name, const std::string& where) {
   if (name == "lattice") return NoiseLaw::lattice;
   if (name == "gaussian") return NoiseLaw::gaussian;
@@ -75,6 +85,8 @@ std::string run_identity(const RunSettings& s) {
       s.model_hash, s.dataset_hash, s.shape.channels, s.shape.height, s.shape.width, s.classes,
       shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha), c.seed, noise_name(c.noise),
       c.clamp ? 1 : 0, mode_name(c.mode), s.precision, s.arithmetic);
+  // Not where it is what all runs had before there was a choice: their keys stay.
+  if (c.p_b != SecondBound::complement) text += " p_b=" + p_b_name(c.p_b);
   if (c.mode == Mode::fast) text += " backend=" + s.backend;
   return text;
 }

@@ -16,8 +16,10 @@ std::vector<std::uint64_t> parse_counts(std::string_view text, const std::string
 
 std::string noise_name(NoiseLaw law);  ///< "lattice", "gaussian"
 std::string mode_name(Mode mode);      ///< "exact", "fast"
+std::string p_b_name(SecondBound p_b);  ///< "complement", "counted"
 NoiseLaw parse_noise(std::string_view name, const std::string& where);
 Mode parse_mode(std::string_view name, const std::string& where);
+SecondBound parse_p_b(std::string_view name, const std::string& where);
 
 std::string certificate_text(const Certificate& certificate);  ///< everything but the time
 std::string chunk_text(const ChunkCounts& chunk);

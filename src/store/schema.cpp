@@ -26,7 +26,7 @@ CREATE TABLE runs(
   sigma REAL NOT NULL, n0 INTEGER NOT NULL, n INTEGER NOT NULL, alpha REAL NOT NULL,
   seed INTEGER NOT NULL, noise TEXT NOT NULL, clamp INTEGER NOT NULL, mode TEXT NOT NULL,
   precision TEXT NOT NULL, arithmetic TEXT NOT NULL, program_version TEXT NOT NULL,
-  backend TEXT NOT NULL, started TEXT NOT NULL
+  backend TEXT NOT NULL, started TEXT NOT NULL, p_b TEXT NOT NULL DEFAULT 'complement'
 );
 CREATE TABLE chunks(
   run INTEGER NOT NULL REFERENCES runs(id), image INTEGER NOT NULL, stage INTEGER NOT NULL,
@@ -62,7 +62,20 @@ void create_tables(Database& db) {
   transaction.commit();
 }
 
+void upgrade(Database& db) {
+  Transaction transaction(db);
+  if (!has_p_b(db)) {  // otherwise another process has just done it
+    db.execute("ALTER TABLE runs ADD COLUMN p_b TEXT NOT NULL DEFAULT 'complement'");
+    db.execute(fmt::format("PRAGMA user_version={}", kSchemaVersion));
+  }
+  transaction.commit();
+}
+
 }  // namespace
+
+bool has_p_b(Database& db) {
+  return db.query_integer("SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'p_b'") > 0;
+}
 
 void open_schema(Database& db, Database::Access access) {
   const std::string file = db.file().string();
@@ -90,6 +103,7 @@ void open_schema(Database& db, Database::Access access) {
                     "and start a new one",
                     file, damage.substr(damage.rfind('\n') + 1)));
   }
+  if (version < kSchemaVersion && access == Database::Access::read_write) upgrade(db);
 }
 
 }  // namespace smoothcert::store

@@ -6,16 +6,23 @@
 #include <numeric>
 
 #include "store/codec.hpp"
+#include "store/schema.hpp"
 
 namespace smoothcert::store {
 
 namespace {
 
 constexpr const char* kRunColumns =
-    "SELECT r.id, r.key, r.started, m.hash, m.name, m.regime, m.training_sigma, d.hash, d.name, "
+    "SELECT {}, r.id, r.key, r.started, m.hash, m.name, m.regime, m.training_sigma, d.hash, "
+    "d.name, "
     "d.split, d.channels, d.height, d.width, d.classes, r.sigma, r.n0, r.n, r.alpha, r.seed, "
     "r.noise, r.clamp, r.mode, r.precision, r.arithmetic, r.program_version, r.backend "
-    "FROM runs r JOIN models m ON m.hash = r.model JOIN datasets d ON d.hash = r.dataset ";
+    "FROM runs r JOIN models m ON m.hash = r.model JOIN datasets d ON d.hash = r.dataset {}";
+
+// `rest` follows the columns of all runs. An older store that may not be written is read as it is.
+std::string run_query(Database& db, const char* rest) {
+  return fmt::format(kRunColumns, has_p_b(db) ? "r.p_b" : "'complement'", rest);
+}
 
 constexpr const char* kCertificateColumns =
     "SELECT image, label, selected, prediction, radius, p_lower, selection_counts, "
@@ -28,6 +35,7 @@ RunInfo run_row(const Statement& row, const std::string& where) {
   RunInfo run;
   RunSettings& s = run.settings;
   int column = 0;
+  s.certify.p_b = parse_p_b(row.text(column++), where);
   run.id = row.integer(column++);
   run.key = row.text(column++);
   run.started = row.text(column++);
@@ -85,14 +93,14 @@ void check_total(const StageCounts& counts, std::uint64_t samples, std::uint32_t
 }
 
 std::vector<RunInfo> read_runs(Database& db) {
-  Statement query(db, std::string(kRunColumns) + "ORDER BY r.id");
+  Statement query(db, run_query(db, "ORDER BY r.id"));
   std::vector<RunInfo> runs;
   while (query.step()) runs.push_back(run_row(query, where_in(db)));
   return runs;
 }
 
 std::optional<RunInfo> find_run(Database& db, const std::string& key) {
-  Statement query(db, std::string(kRunColumns) + "WHERE r.key = ?");
+  Statement query(db, run_query(db, "WHERE r.key = ?"));
   query.bind(0, key);
   if (!query.step()) return std::nullopt;
   return run_row(query, where_in(db));
@@ -109,12 +117,12 @@ void insert_run(Database& db, const RunSettings& s, const std::string& key,
   dataset.bind(3, std::int64_t{s.shape.channels}).bind(4, std::int64_t{s.shape.height});
   dataset.bind(5, std::int64_t{s.shape.width}).bind(6, std::int64_t{s.classes}).run();
   const CertifySettings& c = s.certify;
-  Statement run(db, "INSERT INTO runs VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  Statement run(db, "INSERT INTO runs VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   run.bind(0, key).bind(1, s.model_hash).bind(2, s.dataset_hash).bind(3, c.sigma);
   run.bind(4, as_signed(c.n0)).bind(5, as_signed(c.n)).bind(6, c.alpha).bind(7, as_signed(c.seed));
   run.bind(8, noise_name(c.noise)).bind(9, std::int64_t{c.clamp}).bind(10, mode_name(c.mode));
   run.bind(11, s.precision).bind(12, s.arithmetic).bind(13, s.program_version);
-  run.bind(14, s.backend).bind(15, started).run();
+  run.bind(14, s.backend).bind(15, started).bind(16, p_b_name(c.p_b)).run();
 }
 
 std::vector<ChunkCounts> read_chunks(Database& db, std::int64_t run) {

@@ -33,10 +33,15 @@ ImageShape read_shape(const json& value) {
 }  // namespace
 
 json certify_json(const CertifySettings& s) {
-  return {{"sigma", s.sigma}, {"n0", s.n0},
-          {"n", s.n},         {"alpha", s.alpha},
-          {"seed", s.seed},   {"noise", store::noise_name(s.noise)},
-          {"clamp", s.clamp}, {"mode", store::mode_name(s.mode)}};
+  return {{"sigma", s.sigma},
+          {"n0", s.n0},
+          {"n", s.n},
+          {"alpha", s.alpha},
+          {"seed", s.seed},
+          {"noise", store::noise_name(s.noise)},
+          {"clamp", s.clamp},
+          {"mode", store::mode_name(s.mode)},
+          {"p_b", store::p_b_name(s.p_b)}};
 }
 
 CertifySettings read_certify(const json& j) {
@@ -49,6 +54,7 @@ CertifySettings read_certify(const json& j) {
   s.noise = store::parse_noise(j.at("noise").get<std::string>(), "study");
   s.clamp = j.at("clamp");
   s.mode = store::parse_mode(j.at("mode").get<std::string>(), "study");
+  s.p_b = store::parse_p_b(j.value("p_b", "complement"), "study");  // older ones do not say
   return s;
 }
 

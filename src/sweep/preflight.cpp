@@ -5,7 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "smoothcert/statistics.hpp"
 #include "smoothcert/sweep.hpp"
 
 namespace smoothcert {
@@ -160,19 +159,13 @@ void check_ceiling(std::vector<Finding>& findings, const std::string& name, Back
       "model '{}' at sigma {}: with n {} and alpha {} no radius above {:.3f} can be certified; the "
       "votes of {} in {} pilot images are unanimous and may reach it",
       name, settings.sigma, settings.n, settings.alpha,
-      std::floor(ceiling_radius(settings, data) * 1000) / 1000, unanimous, images.size());
+      std::floor(ceiling_radius(settings, data.shape) * 1000) / 1000, unanimous, images.size());
   const bool saturates = share > 0.5;
   findings.push_back({saturates ? Finding::Severity::warning : Finding::Severity::note,
                       saturates ? line + ": a larger n would certify more" : line});
 }
 
 }  // namespace
-
-double ceiling_radius(const CertifySettings& settings, const Dataset& data) {
-  return certified_radius(
-      clopper_pearson_lower(settings.n, settings.n, settings.alpha, noise_slack(settings, data)).q,
-      settings.sigma);
-}
 
 std::vector<Finding> preflight(const Network& network, const std::string& name, BackendModel& model,
                                const Dataset& data, std::span<const std::uint32_t> indices,

@@ -167,12 +167,13 @@ class Sweep {
     const Summary s = summarise(result.certificates);
     const std::string resumed = result.resumed_line();
     say(
-        fmt::format("{}/{} {} sigma {} n0 {} n {} alpha {} seed {}: ACR {}, {} correct & "
+        fmt::format("{}/{} {} sigma {} n0 {} n {} alpha {}{} seed {}: ACR {}, {} correct & "
                     "certified, {} wrong, {} abstained of {}{}",
                     progress_.run + 1, progress_.runs, described.name, run.settings.sigma,
-                    run.settings.n0, run.settings.n, run.settings.alpha, run.settings.seed,
-                    format_down(s.acr, 4), s.correct_certified, s.wrong, s.abstained, s.images,
-                    resumed.empty() ? "" : " (" + resumed + ")"));
+                    run.settings.n0, run.settings.n, run.settings.alpha,
+                    run.settings.p_b == SecondBound::counted ? " p_B counted" : "",
+                    run.settings.seed, format_down(s.acr, 4), s.correct_certified, s.wrong,
+                    s.abstained, s.images, resumed.empty() ? "" : " (" + resumed + ")"));
   }
 
   void report_progress() {

@@ -75,6 +75,12 @@ class Object {
     if (!at(name).is_boolean()) fail(name, "must be true or false");
     return at(name).get<bool>();
   }
+  template <class T>
+  void refuse_duplicates(const char* name, const std::vector<T>& values) const {
+    if (std::set<T>(values.begin(), values.end()).size() != values.size()) {
+      fail(name, "holds a value twice");
+    }
+  }
   [[noreturn]] void fail(const char* name, const std::string& what) const {
     throw UsageError(fmt::format("{}: \"{}\" {}", where_, name, what));
   }
@@ -88,12 +94,6 @@ class Object {
       if (d >= 0 && d < 1e15 && d == std::floor(d)) return static_cast<std::uint64_t>(d);
     }
     fail(name, "must hold whole numbers >= 0, not " + v.dump());
-  }
-  template <class T>
-  void refuse_duplicates(const char* name, const std::vector<T>& values) const {
-    if (std::set<T>(values.begin(), values.end()).size() != values.size()) {
-      fail(name, "holds a value twice");
-    }
   }
 
   const json& value_;
@@ -142,7 +142,7 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   }
   const Object object(value, where,
                       {"store", "data", "split", "models", "sigma", "n0", "n", "alpha", "seed",
-                       "subset", "noise", "clamp", "mode"});
+                       "p_b", "subset", "noise", "clamp", "mode"});
   SweepSpec spec;
   spec.store = folder / object.text("store", "sweep.sqlite");
   spec.data = object.text("data", spec.data);
@@ -175,6 +175,15 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   object.counts("n0", spec.n0);
   object.counts("n", spec.n);
   object.numbers("alpha", spec.alphas);
+  if (object.has("p_b")) {
+    spec.p_bs.clear();
+    for (const json& v : object.list("p_b")) {
+      if (v != "complement" && v != "counted")
+        object.fail("p_b", "must be \"complement\" or \"counted\", or both");
+      spec.p_bs.push_back(v == "counted" ? SecondBound::counted : SecondBound::complement);
+    }
+    object.refuse_duplicates("p_b", spec.p_bs);
+  }
   object.counts("seed", spec.seeds);
   if (object.has("subset")) {
     spec.subsets.clear();

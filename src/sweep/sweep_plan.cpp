@@ -33,7 +33,7 @@ void check_size(const SweepSpec& spec) {
   for (const SweepModel& model : spec.models)
     runs += model.sigmas.empty() ? spec.sigmas.size() : model.sigmas.size();
   for (const std::size_t factor :
-       {spec.seeds.size(), spec.n0.size(), spec.n.size(), spec.alphas.size()}) {
+       {spec.seeds.size(), spec.n0.size(), spec.n.size(), spec.alphas.size(), spec.p_bs.size()}) {
     if (runs > kMostRuns) break;  // before the product can overflow
     runs *= factor;
   }
@@ -58,13 +58,15 @@ SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
           for (const std::uint64_t n : spec.n) {
             bool derived = false;
             for (const double alpha : spec.alphas) {
-              const CertifySettings settings{sigma, n0,         n,          alpha,
-                                             seed,  spec.noise, spec.clamp, spec.mode};
-              validate(settings);
-              plan.runs.push_back({m, settings, derived});
-              plan.images += plan.indices.size();
-              if (!derived) plan.samples += plan.indices.size() * (n0 + n);
-              derived = true;
+              for (const SecondBound p_b : spec.p_bs) {
+                const CertifySettings settings{sigma,      n0,         n,         alpha, seed,
+                                               spec.noise, spec.clamp, spec.mode, p_b};
+                validate(settings);
+                plan.runs.push_back({m, settings, derived});
+                plan.images += plan.indices.size();
+                if (!derived) plan.samples += plan.indices.size() * (n0 + n);
+                derived = true;
+              }
             }
           }
         }
