@@ -155,7 +155,7 @@ int run(std::uint32_t images, std::uint32_t samples) {
       FusedShape shape;
       shape.blocks = static_cast<unsigned>(properties.multiProcessorCount);
       shape.warpgroups = wgmma ? 3 : 0;
-      shape.warps = properties.major >= 9 ? 12 : 8;
+      shape.warps = 8;
       if (fused_shared_bytes(law, shape.warps) > properties.sharedMemPerBlockOptin) shape.warps = 4;
       const auto weights =
           upload(wgmma ? pack_warpgroup(*network) : pack_fragments(*network), stream);

@@ -66,7 +66,11 @@ if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
             $<FILTER:$<TARGET_OBJECTS:smoothcert_kernels>,INCLUDE,fused>
             --nvcc ${CMAKE_CUDA_COMPILER_VERSION}
             --check ${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/fused_static.txt)
-  set_tests_properties(KernelStatics.AsCommitted PROPERTIES LABELS simt SKIP_RETURN_CODE 77)
+  add_test(NAME KernelResources.NothingSpills
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/tools/kernel-resources
+            ${CMAKE_CURRENT_BINARY_DIR})
+  set_tests_properties(KernelStatics.AsCommitted KernelResources.NothingSpills PROPERTIES
+    LABELS simt SKIP_RETURN_CODE 77)
 endif()
 # find_package(smoothcert) after an installation, and docs/example against it.
 if(NOT SMOOTHCERT_SANITIZE)

@@ -27,9 +27,7 @@ FusedShape launch_shape(int device, NoiseLaw law) {
     shape.warpgroups = 3;
     return shape;
   }
-  for (const int warps : {12, 8, 4}) {
-    // Which widths exist for which architecture: width_is_built() of the kernel.
-    if (warps != 4 && (warps == 12) != (properties.major >= 9)) continue;
+  for (const int warps : {8, 4}) {
     shape.warps = warps;
     if (fused_shared_bytes(law, warps) <= properties.sharedMemPerBlockOptin) return shape;
   }

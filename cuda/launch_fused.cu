@@ -23,8 +23,6 @@ template <class Noise>
 void launch_fused(Stream stream, const FusedParams& params, FusedShape shape) {
   switch (shape.warps) {
 #if defined(__CUDACC__)
-    case 12:
-      return launch_fused<Noise, 12>(stream, params, shape.blocks);
     case 8:
       return launch_fused<Noise, 8>(stream, params, shape.blocks);
     case 4:

@@ -45,12 +45,12 @@ struct FusedModel {
   int classes = 0;
 };
 
-/// How wide to launch. With mma.sync blocks of `warps` warps (4, 8 or 12; 1 or 2 in the emulator)
+/// How wide to launch. With mma.sync blocks of `warps` warps (4 or 8; 1 or 2 in the emulator)
 /// and tiles of 16 samples; with wgmma, where `warpgroups` is set (3; 2 in the emulator), tiles of
 /// 64.
 struct FusedShape {
   unsigned blocks = 1;
-  int warps = 12;
+  int warps = 8;
   int warpgroups = 0;
   [[nodiscard]] std::uint32_t tile() const { return warpgroups > 0 ? 64 : 16; }
 };

@@ -46,6 +46,27 @@ install_packages() {
   rm -f "$log"
 }
 
+# cuobjdump for the tests that read the kernels' machine code: distributions do not package it. Without
+# it (no pip, no network) those tests are skipped.
+find_cuobjdump() {
+  local folder=$root/build/cuda-tools tool
+  command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || return 0
+  ! command -v cuobjdump >/dev/null && [ ! -x /usr/local/cuda/bin/cuobjdump ] || return 0
+  if [ ! -d "$folder/nvidia" ]; then
+    rm -rf "$folder.part"
+    if ! python3 -m pip install --quiet --disable-pip-version-check --target "$folder.part" \
+      nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm >"$root/build/cuda-tools.log" 2>&1; then
+      say "cuobjdump: not to be had (build/cuda-tools.log); machine code is not checked"
+      return 0
+    fi
+    mv "$folder.part" "$folder"
+  fi
+  for tool in cuobjdump nvdisasm; do
+    export "${tool^^}=$(find "$folder" -path "*/bin/$tool" | head -n 1)"
+  done
+  say "cuobjdump: $CUOBJDUMP"
+}
+
 # A copy of MNIST next to the checkout saves the download.
 find_data() {
   if [ -z "${SMOOTHCERT_DATA:-}" ] && [ -d "$root/../shared/data/mnist" ]; then
