@@ -41,6 +41,16 @@ class CliBadInput : public testing::Test, public test::CliTest {
                  "--store new.sqlite " +
                      more);
   }
+  /// Through bash, in the folder, for what only a shell can do to the program; gives the file
+  /// `err`.
+  std::string in_shell(const std::string& arguments, int code = 1) const {
+    const int status = std::system(("cd '" + path().string() + "' && bash -c \"'" +
+                                    test::program().string() + "' " + arguments + "\"")
+                                       .c_str());
+    EXPECT_TRUE(WIFEXITED(status)) << arguments;
+    EXPECT_EQ(WEXITSTATUS(status), code) << arguments;
+    return test::file_text(path("err"));
+  }
   void put_weights(const std::function<void(json& header, std::string& data)>& change) {
     const std::string file = test::file_text(path("toy.safetensors"));
     std::uint64_t length = 0;
@@ -184,6 +194,50 @@ TEST_F(CliBadInput, AFullStandardOutput) {
               HasSubstr("cannot write the result to standard output"));
 }
 
+TEST_F(CliBadInput, AResultLongerThanABufferIsMissedToo) {
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --alpha 0.05");
+  EXPECT_THAT(in_shell("export results.sqlite --run 1 --json > /dev/full 2> err"),
+              HasSubstr("cannot write the result to standard output: No space left"));
+}
+
+TEST_F(CliBadInput, AStandardErrorThatIsFullOrClosed) {
+  // Chatter that nobody can read is no reason to lose the work.
+  const std::string certify =
+      "certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --alpha 0.05 --store ";
+  for (const std::string how : {"> out 2> /dev/full", "> out 2>&-", "> out < /dev/null 2>&- <&-"}) {
+    in_shell(certify + "s.sqlite --tsv s.tsv " + how, 0);
+    EXPECT_THAT(test::file_text(path("out")), HasSubstr("certified accuracy at r:")) << how;
+    EXPECT_THAT(test::file_text(path("s.tsv")), testing::StartsWith("idx\t")) << how;
+    remove("s.sqlite");
+  }
+  in_shell("certify nowhere.safetensors 2>&-", 1);
+}
+
+TEST_F(CliBadInput, AStandardOutputThatIsClosed) {
+  // Nor may a file that is opened later take its place and get the result into it.
+  EXPECT_THAT(in_shell("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --alpha "
+                       "0.05 --store s.sqlite <&- >&- 2> err"),
+              HasSubstr("cannot write the result to standard output"));
+  EXPECT_EQ(stored("s.sqlite"), 40u);
+}
+
+TEST_F(CliBadInput, FilesThatAreDevicesOrPipes) {
+  // As root the device itself would be at stake, so a pipe stands for it.
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  in_shell(
+      "certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --alpha 0.05 --store "
+      "s.sqlite --tsv pipe > out & cat pipe > tsv; wait",
+      0);
+  EXPECT_THAT(test::file_text(path("tsv")), testing::StartsWith("idx\t"));
+  EXPECT_TRUE(std::filesystem::is_fifo(path("pipe")));
+  const std::string certify = "certify toy.safetensors --data data --n 100 --no-checks ";
+  EXPECT_THAT(fails(1, certify + "--store pipe"), HasSubstr("'pipe' is not a file"));
+  EXPECT_THAT(fails(1, certify + "--store /dev/null"), HasSubstr("'/dev/null' is not a file"));
+  in_shell("import /dev/stdin --name piped --store s.sqlite < tsv > out 2> err", 0);
+  in_shell("import /dev/stdin --name piped --store i.sqlite > out 2> err < <(cat tsv)", 0);
+  EXPECT_THAT(test::file_text(path("out")), HasSubstr("piped: 40 images"));
+}
+
 TEST_F(CliBadInput, FoldersThatCannotBeWritten) {
   EXPECT_THAT(certify_fails(1, "--tsv no/such/folder.tsv"), HasSubstr("no/such"));
   EXPECT_FALSE(std::filesystem::exists(path("new.sqlite"))) << "found before the work";
@@ -251,6 +305,25 @@ TEST_F(CliBadInput, TsvFilesOfPeers) {
   EXPECT_THAT(fails(1, "import missing.tsv"), HasSubstr("missing.tsv"));
   EXPECT_THAT(fails(2, "import"), HasSubstr("which file?"));
   EXPECT_FALSE(std::filesystem::exists(path("results.sqlite")));
+}
+
+TEST_F(CliBadInput, EmptyAndRepeatedValues) {
+  // As of a shell variable that is not set: never taken for "not given".
+  for (const std::string option : {"--store", "--tsv", "--data", "--config", "--shard"}) {
+    EXPECT_THAT(fails(2, "certify toy.safetensors " + option + "="),
+                HasSubstr(option + ": the value is empty"));
+    const auto apart = run(std::vector<std::string>{"certify", "toy.safetensors", option, ""});
+    EXPECT_EQ(apart.code, 2) << option;
+    EXPECT_THAT(apart.err, HasSubstr(option + ": the value is empty"));
+  }
+  EXPECT_THAT(run(std::vector<std::string>{"export", ""}).err, HasSubstr("an argument is empty"));
+  test::write_text(path("empty.toml"), "store = \"\"\n");
+  EXPECT_THAT(fails(2, "certify toy.safetensors --config empty.toml"),
+              HasSubstr("--store: the value is empty"));
+  EXPECT_THAT(fails(2, "certify toy.safetensors --n 100 --n 200"),
+              HasSubstr("--n is given 2 times; once is enough"));
+  EXPECT_THAT(fails(2, "certify toy.safetensors --config data"),
+              HasSubstr("--config: cannot read data"));
 }
 
 TEST_F(CliBadInput, WhatIsMissing) {

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/version.hpp"
@@ -82,6 +83,9 @@ std::vector<std::string> config_arguments(const std::string& file, const Command
                                           const CLI::App& app,
                                           const std::vector<std::string>& arguments) {
   std::vector<CLI::ConfigItem> items;
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))  // which reads as if it held nothing
+    throw UsageError(fmt::format("--config: cannot read {}: it is a folder", file));
   try {
     items = CLI::ConfigTOML().from_file(file);
   } catch (const CLI::Error&) {
@@ -127,6 +131,30 @@ std::vector<std::string> config_arguments(const std::string& file, const Command
       fmt::format("unexpected argument '{}' of 'smoothcert {}'", extras.front(), entry.name));
 }
 
+/// An unset variable of a script must not read as an option that was not given.
+void refuse_empty_values(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    const bool flag = argument.rfind("--", 0) == 0;
+    if (flag && argument.find('=') == argument.size() - 1)
+      throw UsageError(argument.substr(0, argument.size() - 1) + ": the value is empty");
+    if (!argument.empty()) continue;
+    if (i > 0 && arguments[i - 1].rfind('-', 0) == 0)
+      throw UsageError(arguments[i - 1] + ": the value is empty");
+    throw UsageError("an argument is empty; is a variable of a script not set?");
+  }
+}
+
+/// CLI11 says "At Most 1 required but received 2".
+void refuse_repetition(const CLI::App& app) {
+  for (const auto* option : app.get_options()) {
+    const auto most = static_cast<std::size_t>(std::max(0, option->get_items_expected_max()));
+    if (option->get_lnames().empty() || most > 1 || option->count() < 2) continue;
+    throw UsageError(fmt::format("--{} is given {} times; once is enough",
+                                 option->get_lnames().front(), option->count()));
+  }
+}
+
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -152,11 +180,15 @@ std::unique_ptr<Command> parse_command(const CommandEntry& entry,
       const auto more = config_arguments(file, entry, app, arguments);
       all.insert(all.begin(), more.begin(), more.end());
     }
+    refuse_empty_values(all);
     std::reverse(all.begin(), all.end());  // CLI11 takes them from the back
     app.parse(all);
   } catch (const CLI::CallForHelp&) {
     console.result(app.help());
     return nullptr;
+  } catch (const CLI::ArgumentMismatch& error) {
+    refuse_repetition(app);
+    throw UsageError(one_line(error.what()));
   } catch (const CLI::ParseError& error) {
     if (!app.remaining().empty()) report_extras(app, entry);
     throw UsageError(one_line(error.what()));

@@ -42,6 +42,13 @@ std::string cut_to(std::string_view text, std::size_t width) {
   return std::string(text.substr(0, bytes));
 }
 
+/// A message that cannot be written (stderr is closed, or a file on a full disk) is lost, the work
+/// is not.
+void write_message(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
 std::string time_left(double elapsed, double fraction) {
   if (elapsed < 1 || fraction <= 0.001) return "";
   return format_duration(elapsed * (1 - fraction) / fraction) + " left";
@@ -58,7 +65,7 @@ Console::~Console() { erase_bar(); }
 
 void Console::erase_bar() {
   if (!bar_shown_) return;
-  std::fputs("\r\x1b[K", stderr);
+  write_message("\r\x1b[K");
   bar_shown_ = false;
 }
 
@@ -68,19 +75,21 @@ void Console::say(std::string_view line) {
 
 void Console::warn(std::string_view line) {
   erase_bar();
-  fmt::print(stderr, "{}\n", line);
+  write_message(fmt::format("{}\n", line));
 }
 
 void Console::result(std::string_view text) {
   erase_bar();
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && result_error_ == 0)
+    result_error_ = errno;
 }
 
 void Console::finish() {
   erase_bar();
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    throw Error(
-        fmt::format("cannot write the result to standard output: {}", std::strerror(errno)));
+  if (std::fflush(stdout) != 0 && result_error_ == 0) result_error_ = errno;
+  if (result_error_ != 0)
+    throw Error(fmt::format("cannot write the result to standard output: {}",
+                            std::strerror(result_error_)));
 }
 
 void Console::progress(std::string_view activity, double fraction, std::string_view detail) {
@@ -101,7 +110,7 @@ void Console::progress(std::string_view activity, double fraction, std::string_v
     const auto due = last_ == Clock::time_point{} ? started_ + kFirstLine : last_ + kNextLine;
     if (now < due) return;
     last_ = now;
-    fmt::print(stderr, "{}: {:.0f} %, {}\n", activity, std::floor(fraction * 100), text);
+    write_message(fmt::format("{}: {:.0f} %, {}\n", activity, std::floor(fraction * 100), text));
     return;
   }
   if (bar_shown_ && now - last_ < kRedraw) return;
@@ -115,8 +124,7 @@ void Console::progress(std::string_view activity, double fraction, std::string_v
   std::string line = fmt::format("{}{} {:3.0f} %  {}", head, bar, std::floor(fraction * 100), text);
   if (columns(line) > width)
     line = fmt::format("{}{:3.0f} %  {}", head, std::floor(fraction * 100), text);
-  fmt::print(stderr, "\r{}\x1b[K", cut_to(line, width));
-  std::fflush(stderr);
+  write_message(fmt::format("\r{}\x1b[K", cut_to(line, width)));
   bar_shown_ = true;
 }
 

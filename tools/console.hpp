@@ -38,6 +38,7 @@ class Console {
   using Clock = std::chrono::steady_clock;
   void erase_bar();
   bool quiet_ = false, terminal_ = false, bar_shown_ = false;
+  int result_error_ = 0;  ///< errno of the first result that could not be written
   std::string activity_;
   Clock::time_point started_{}, last_{};
 };

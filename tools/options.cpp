@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "smoothcert/error.hpp"
+#include "util/atomic_file.hpp"
 
 namespace smoothcert::cli {
 
@@ -108,9 +109,16 @@ CLI::Option* add_number_option(CLI::App& app, const std::string& name, double& v
 }
 
 void require_writable(const std::filesystem::path& file) {
-  if (std::filesystem::is_directory(file))
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored))
     throw Error(fmt::format("{}: is a folder, not a file to write", file.string()));
-  const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  if (is_special_file(file)) {
+    if (access(file.c_str(), W_OK) != 0)
+      throw Error(fmt::format("{}: cannot write there ({})", file.string(), std::strerror(errno)));
+    return;
+  }
+  const auto target = write_target(file);
+  const auto folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
   if (access(folder.c_str(), W_OK | X_OK) != 0)
     throw Error(fmt::format("{}: cannot write there ({}: {})", file.string(), folder.string(),
                             std::strerror(errno)));

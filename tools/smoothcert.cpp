@@ -1,6 +1,8 @@
 // The program: parses, runs one command, and turns exceptions into one line and an exit code
 // (0 done, 1 failed, 2 asked for something that makes no sense, 130 interrupted).
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -16,8 +18,16 @@ namespace {
 
 int fail(int code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
-  fmt::print(stderr, "smoothcert: {}\n", message);
+  std::fputs(fmt::format("smoothcert: {}\n", message).c_str(), stderr);
   return code;
+}
+
+/// Where a standard descriptor is closed, the next file that is opened would take its number, and
+/// get what is meant for the terminal. Standard output is opened for reading, so that a result that
+/// goes nowhere is still an error.
+void hold_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 std::string typed(int argc, char** argv) {
@@ -59,4 +69,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv); }
+int main(int argc, char** argv) {
+  hold_standard_descriptors();
+  return run(argc, argv);
+}

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <system_error>
 
+#include "util/atomic_file.hpp"
+
 namespace smoothcert::store {
 
 namespace {
@@ -42,6 +44,8 @@ std::filesystem::path wal_of(std::filesystem::path file) { return file += "-wal"
 // The database header: https://www.sqlite.org/fileformat2.html#the_database_header
 void check_whole(const std::filesystem::path& file) {
   std::error_code ignored;
+  if (is_special_file(file))
+    throw Error("'" + file.string() + "' is not a file, and a results store must be one");
   if (!std::filesystem::is_regular_file(file, ignored) || is_empty_or_absent(file) ||
       !is_empty_or_absent(wal_of(file))) {
     return;
