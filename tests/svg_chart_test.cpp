@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <png.h>
 
 #include <cmath>
 
@@ -11,15 +12,13 @@
 #include "report/rasterise.hpp"
 #include "smoothcert/error.hpp"
 
-#include <png.h>
-
 namespace smoothcert::report {
 namespace {
 
+using smoothcert::testing::markup_error;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using smoothcert::testing::markup_error;
 
 Series line(std::vector<double> x, std::vector<double> y) {
   Series s;
@@ -60,14 +59,62 @@ TEST(SvgChart, DrawsTheDataWhereTheAxesSay) {
   // The line must start at the axes' origin and end at the last grid line's end.
   const std::size_t at = svg.rfind("<path class=\"line s0\" d=\"M");
   double x0, y0, x1, y1;
-  ASSERT_EQ(std::sscanf(svg.c_str() + at, "<path class=\"line s0\" d=\"M%lf %lfL%lf %lf", &x0, &y0, &x1, &y1), 4);
+  ASSERT_EQ(std::sscanf(svg.c_str() + at, "<path class=\"line s0\" d=\"M%lf %lfL%lf %lf", &x0, &y0,
+                        &x1, &y1),
+            4);
   const std::size_t axis = svg.find("<path class=\"axis\" d=\"M");
   double left, bottom, right;
-  ASSERT_EQ(std::sscanf(svg.c_str() + axis, "<path class=\"axis\" d=\"M%lf %lfH%lf", &left, &bottom, &right), 3);
+  ASSERT_EQ(std::sscanf(svg.c_str() + axis, "<path class=\"axis\" d=\"M%lf %lfH%lf", &left, &bottom,
+                        &right),
+            3);
   EXPECT_EQ(x0, left);
   EXPECT_EQ(y0, bottom);
   EXPECT_EQ(x1, right);
   EXPECT_LT(y1, y0);
+}
+
+TEST(SvgChart, AHugeChartIsDrawnSmaller) {
+  if (!rasteriser_missing().empty()) GTEST_SKIP() << rasteriser_missing();
+  Chart chart;
+  for (int i = 0; i < 60; ++i) {
+    chart.series.push_back(line({0, 1}, {0, 1}));
+    chart.series.back().label = "name";
+  }
+  EXPECT_GT(rasterise(chart_document(chart, {60, 40}), 40).size(), 1000u);  // cairo would refuse
+}
+
+TEST(SvgChart, ALongLegendLeavesRoomForThePlot) {
+  Chart chart;
+  chart.x = {.label = "r", .low = 0, .high = 1, .percent = false, .categories = {}};
+  chart.y = {.label = "y", .low = 0, .high = 1, .percent = false, .categories = {}};
+  const auto plot_height = [&] {
+    const std::string svg = render_chart(chart, {400, 300});
+    double left = 0, top = 1e9, bottom = 0;
+    for (std::size_t at = 0; (at = svg.find("\"grid\" d=\"M", at)) != std::string::npos; ++at) {
+      double y = 0;
+      EXPECT_EQ(std::sscanf(svg.c_str() + at, "\"grid\" d=\"M%lf %lf", &left, &y), 2);
+      top = std::min(top, y);
+      bottom = std::max(bottom, y);
+    }
+    double height = 0;
+    const std::size_t at = svg.find("viewBox=\"0 0 ");
+    EXPECT_EQ(std::sscanf(svg.c_str() + at, "viewBox=\"0 0 400 %lf", &height), 1);
+    EXPECT_LT(bottom, height);
+    return bottom - top;
+  };
+  chart.series = {line({0, 1}, {0, 1})};
+  const double one = plot_height();
+  for (int i = 0; i < 40; ++i) {
+    chart.series.push_back(line({0, 1}, {0, 1}));
+    chart.series.back().label = "a model, σ = 0.25, n = 100,000, α = 0.001";
+  }
+  EXPECT_GT(plot_height(), 0.6 * one);
+  // A name that is wider than the chart continues on the next line.
+  chart.series.resize(1);
+  chart.series[0].label =
+      "a model with a rather long name, σ = 0.25, n = 100,000, α = 0.001, seed 12345";
+  EXPECT_THAT(render_chart(chart, {400, 300}),
+              HasSubstr(">a model with a rather long name, σ = 0.25, </text>"));
 }
 
 TEST(SvgChart, WhatIsNotFiniteLeavesAGap) {
@@ -103,8 +150,8 @@ TEST(SvgChart, StylesDifferWithoutColour) {
 TEST(Escape, MarkupLatexMarkdown) {
   EXPECT_EQ(xml("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
   EXPECT_EQ(xml("σ\xff\x02z"), "σ\xEF\xBF\xBD\xEF\xBF\xBDz");
-  EXPECT_EQ(xml("\xC3"), "\xEF\xBF\xBD");            // cut short
-  EXPECT_EQ(xml("\xED\xA0\x80").size(), 9u);         // a surrogate: three bytes replaced
+  EXPECT_EQ(xml("\xC3"), "\xEF\xBF\xBD");     // cut short
+  EXPECT_EQ(xml("\xED\xA0\x80").size(), 9u);  // a surrogate: three bytes replaced
   EXPECT_EQ(latex("50% & σ_1"), "50\\% \\& $\\sigma$\\_1");
   EXPECT_EQ(markdown("a|b_c"), "a\\|b\\_c");
   EXPECT_EQ(slug("../Evil Name!"), "evil-name");

@@ -6,6 +6,7 @@
 #include <cairo.h>
 #include <librsvg/rsvg.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #endif
@@ -15,6 +16,8 @@ namespace smoothcert::report {
 #ifdef SMOOTHCERT_RSVG
 
 namespace {
+
+constexpr double kMostPixels = 16000;  // cairo takes 32767 a side
 
 template <auto Function>
 struct Deleter {
@@ -43,12 +46,13 @@ std::string rasteriser_missing() { return {}; }
 
 std::vector<std::uint8_t> rasterise(const std::string& svg, double scale) {
   GError* error = nullptr;
-  const std::unique_ptr<RsvgHandle, Deleter<unref>> handle(rsvg_handle_new_from_data(
-      reinterpret_cast<const guint8*>(svg.data()), svg.size(), &error));
+  const std::unique_ptr<RsvgHandle, Deleter<unref>> handle(
+      rsvg_handle_new_from_data(reinterpret_cast<const guint8*>(svg.data()), svg.size(), &error));
   if (!handle) fail(error);
   double width = 0, height = 0;
   if (!rsvg_handle_get_intrinsic_size_in_pixels(handle.get(), &width, &height))
     throw Error("report: a chart has no size in pixels");
+  scale = std::min(scale, kMostPixels / std::max(width, height));
   const std::unique_ptr<cairo_surface_t, Deleter<cairo_surface_destroy>> surface(
       cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(std::ceil(width * scale)),
                                  static_cast<int>(std::ceil(height * scale))));
@@ -67,7 +71,9 @@ std::string rasteriser_missing() {
   return "charts were written as SVG only: this build has no librsvg (librsvg2-dev)";
 }
 
-std::vector<std::uint8_t> rasterise(const std::string&, double) { throw Error(rasteriser_missing()); }
+std::vector<std::uint8_t> rasterise(const std::string&, double) {
+  throw Error(rasteriser_missing());
+}
 
 #endif
 

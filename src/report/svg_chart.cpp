@@ -56,7 +56,8 @@ std::vector<double> set_range(const Axis& axis, double data_low, double data_hig
   low = fixed ? axis.low : data_low;
   high = fixed ? axis.high : data_high;
   if (!(low <= high)) low = 0, high = 1;
-  if (high - low < 1e-12 * std::max(1.0, std::fabs(high))) high = low + (low == 0 ? 1 : std::fabs(low));
+  if (high - low < 1e-12 * std::max(1.0, std::fabs(high)))
+    high = low + (low == 0 ? 1 : std::fabs(low));
   std::vector<double> ticks = nice_ticks(low, high, count);
   if (!fixed && ticks.size() > 1) {
     const double step = ticks[1] - ticks[0];
@@ -71,8 +72,8 @@ std::string marker(int style, double x, double y) {
   const char* fill = style % 2 == 0 ? "full" : "hollow";
   switch (style % 4) {
     case 0:
-      return fmt::format("<circle class=\"mark {} s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", fill,
-                         style, x, y);
+      return fmt::format("<circle class=\"mark {} s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>",
+                         fill, style, x, y);
     case 1:
       return fmt::format(
           "<rect class=\"mark {} s{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"6\" height=\"6\"/>", fill,
@@ -122,8 +123,8 @@ std::string bars(const Series& s, const Chart& chart, const Frame& f) {
   const double width = std::min(0.72 * slot, 46.0);
   for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i) {
     if (!std::isfinite(s.y[i])) continue;
-    const bool main = std::find(s.highlight.begin(), s.highlight.end(), static_cast<int>(i)) !=
-                      s.highlight.end();
+    const bool main =
+        std::find(s.highlight.begin(), s.highlight.end(), static_cast<int>(i)) != s.highlight.end();
     const double x = f.x(s.x[i]), y = f.y(std::min(s.y[i], f.y_high));
     const std::string text = i < s.point_text.size() ? s.point_text[i] : "";
     out += fmt::format(
@@ -132,8 +133,9 @@ std::string bars(const Series& s, const Chart& chart, const Frame& f) {
     const std::string name = i < chart.x.categories.size() ? chart.x.categories[i] : "";
     out += fmt::format("<title>{}: {}</title></rect>", xml(name), xml(text));
     if (!text.empty())
-      out += fmt::format("<text class=\"value\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>",
-                         x, y - 4, xml(text));
+      out += fmt::format(
+          "<text class=\"value\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x,
+          y - 4, xml(text));
   }
   return out;
 }
@@ -146,10 +148,25 @@ std::string curve(const Series& s, const Frame& f) {
   std::string out = fmt::format("<path class=\"line s{}\" d=\"{}\"/>", s.style, d);
   const std::size_t n = std::min(s.x.size(), s.y.size());
   const std::size_t every = std::max<std::size_t>(1, n / 9);
-  for (std::size_t i = every / 2 + (static_cast<std::size_t>(s.style) * every) / 8; i < n; i += every)
+  for (std::size_t i = every / 2 + (static_cast<std::size_t>(s.style) * every) / 8; i < n;
+       i += every)
     if (std::isfinite(s.x[i]) && std::isfinite(s.y[i]))
       out += marker(s.style, f.x(s.x[i]), f.y(std::clamp(s.y[i], f.y_low, f.y_high)));
   return out;
+}
+
+/// `text` in lines of at most `width` at 12 px, broken after its commas where that is possible.
+std::vector<std::string> wrapped(const std::string& text, double width) {
+  std::vector<std::string> lines(1);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t comma = text.find(", ", at);
+    const std::size_t end = comma == std::string::npos ? text.size() : comma + 2;
+    const std::string part = text.substr(at, end - at);
+    if (!lines.back().empty() && text_width(lines.back() + part, 12) > width) lines.emplace_back();
+    lines.back() += part;
+    at = end;
+  }
+  return lines;
 }
 
 /// Legend entries in rows; returns the height they take.
@@ -166,12 +183,28 @@ double legend(const Chart& chart, double left, double right, double top, std::st
     const char* kind = s.mark == Mark::faint ? "faint" : "line";
     out += fmt::format("<path class=\"{} s{}\" d=\"M{:.1f} {:.1f}h30\"/>", kind, s.style, x, y + 8);
     if (s.mark != Mark::faint) out += marker(s.style, x + 15, y + 8);
-    out += fmt::format("<text class=\"name\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 37, y + 12,
-                       xml(s.label));
+    const auto lines = wrapped(s.label, right - x - 40);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      if (i > 0) y += 15;
+      out += fmt::format("<text class=\"name\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x + 37, y + 12,
+                         xml(lines[i]));
+    }
     x += width;
     any = true;
   }
   return any ? y - top + 24 : 0;
+}
+
+double bottom_margin(const Chart& chart) { return chart.x.label.empty() ? 24 : 44; }
+
+/// `size`, or higher where a long legend would leave too little for the plot.
+Size with_room(const Chart& chart, Size size) {
+  std::string ignored;
+  const double above = legend(chart, 2, size.width, 0, ignored) + (chart.title.empty() ? 8 : 26) +
+                       (chart.y.label.empty() ? 10 : 24);
+  const double needed = above + 0.55 * size.height + bottom_margin(chart);
+  size.height = std::max(size.height, static_cast<int>(std::ceil(needed)));
+  return size;
 }
 
 std::string axes(const Chart& chart, const Frame& f, const std::vector<double>& x_ticks,
@@ -185,15 +218,16 @@ std::string axes(const Chart& chart, const Frame& f, const std::vector<double>& 
     out += fmt::format("<text text-anchor=\"end\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", f.left - 6,
                        y + 4, tick_text(chart.y, tick, y_step));
   }
-  out += fmt::format("<path class=\"axis\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>", f.left, f.bottom, f.right);
+  out +=
+      fmt::format("<path class=\"axis\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>", f.left, f.bottom, f.right);
   const double x_step = x_ticks.size() > 1 ? x_ticks[1] - x_ticks[0] : 1;
   for (std::size_t i = 0; i < x_ticks.size(); ++i) {
     if (x_ticks[i] > f.x_high + 1e-9 * x_step) continue;
     const double x = f.x(x_ticks[i]);
     if (chart.x.categories.empty())
       out += fmt::format("<path class=\"axis\" d=\"M{:.1f} {:.1f}v4\"/>", x, f.bottom);
-    const std::string text = chart.x.categories.empty() ? tick_text(chart.x, x_ticks[i], x_step)
-                                                        : chart.x.categories[i];
+    const std::string text =
+        chart.x.categories.empty() ? tick_text(chart.x, x_ticks[i], x_step) : chart.x.categories[i];
     out += fmt::format("<text text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", x,
                        f.bottom + 17, xml(text));
   }
@@ -245,7 +279,7 @@ std::string body(const Chart& chart, Size size) {
   f.left = 12 + label_width;
   f.right = size.width - 14;
   f.top = top + (has_bars ? 18 : 10);
-  f.bottom = size.height - (chart.x.label.empty() ? 24 : 44);
+  f.bottom = size.height - bottom_margin(chart);
 
   std::vector<double> x_ticks;
   if (chart.x.categories.empty()) {
@@ -262,7 +296,9 @@ std::string body(const Chart& chart, Size size) {
   for (const Mark layer : {Mark::band, Mark::bars, Mark::faint, Mark::steps, Mark::line}) {
     for (const Series& s : chart.series) {
       if (s.mark != layer) continue;
-      out += layer == Mark::band ? band(s, f) : layer == Mark::bars ? bars(s, chart, f) : curve(s, f);
+      out += layer == Mark::band   ? band(s, f)
+             : layer == Mark::bars ? bars(s, chart, f)
+                                   : curve(s, f);
     }
   }
   return out;
@@ -288,14 +324,17 @@ std::vector<double> nice_ticks(double low, double high, int count) {
 }
 
 std::string render_chart(const Chart& chart, Size size) {
+  size = with_room(chart, size);
   return open_tag(chart, size, false) + body(chart, size) + "</svg>";
 }
 
 std::string chart_document(const Chart& chart, Size size) {
+  size = with_room(chart, size);
   const Palette palette = light_palette();
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + open_tag(chart, size, true) + "<style>" +
          chart_css(palette) +
-         fmt::format("</style><rect width=\"100%\" height=\"100%\" fill=\"{}\"/>", palette.surface) +
+         fmt::format("</style><rect width=\"100%\" height=\"100%\" fill=\"{}\"/>",
+                     palette.surface) +
          body(chart, size) + "</svg>\n";
 }
 

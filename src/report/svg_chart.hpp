@@ -28,8 +28,8 @@ struct Series {
 
 struct Axis {
   std::string label;
-  double low = 0, high = 0;  ///< high ≤ low: from the data
-  bool percent = false;      ///< values in [0,1], tick labels in %
+  double low = 0, high = 0;             ///< high ≤ low: from the data
+  bool percent = false;                 ///< values in [0,1], tick labels in %
   std::vector<std::string> categories;  ///< bars: tick labels at 0, 1, 2, …
 };
 
@@ -61,7 +61,8 @@ std::string chart_css(const Palette& palette);
 /// "--ink:#222;…" declarations that define variable_palette()'s names.
 std::string palette_variables(const Palette& palette);
 
-/// An <svg> element for use inside a page with chart_css(). Points that are not finite are left out.
+/// An <svg> element for use inside a page with chart_css(). Points that are not finite are left
+/// out. It becomes higher than `size` where a long legend would leave no room for the plot.
 std::string render_chart(const Chart& chart, Size size);
 
 /// A complete SVG file: light colours on white, no external reference.
