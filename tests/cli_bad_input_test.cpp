@@ -253,6 +253,7 @@ TEST_F(CliBadInput, FoldersThatCannotBeWritten) {
 }
 
 TEST_F(CliBadInput, StoresThatAreNone) {
+  EXPECT_THAT(fails(1, "report missing"), HasSubstr("there is no results store 'missing'"));
   EXPECT_THAT(fails(1, "export missing.sqlite"), HasSubstr("there is no results store"));
   EXPECT_THAT(fails(1, "recompute missing.sqlite --alpha 0.1"),
               HasSubstr("there is no results store"));
@@ -324,6 +325,65 @@ TEST_F(CliBadInput, EmptyAndRepeatedValues) {
               HasSubstr("--n is given 2 times; once is enough"));
   EXPECT_THAT(fails(2, "certify toy.safetensors --config data"),
               HasSubstr("--config: cannot read data"));
+}
+
+TEST_F(CliBadInput, AStoreInAFolderThatCannotBeWritten) {
+  if (geteuid() == 0) GTEST_SKIP() << "root writes everywhere";
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --alpha 0.05");
+  const std::string before = dump("results.sqlite");
+  std::filesystem::create_directory(path("closed"));
+  std::filesystem::copy_file(path("results.sqlite"), path("closed/results.sqlite"));
+  chmod(path("closed/results.sqlite").c_str(), 0400);
+  chmod(path("closed").c_str(), 0500);
+  EXPECT_EQ(ok("export closed --dump"), before);
+  EXPECT_THAT(ok("report closed --out elsewhere"), HasSubstr("elsewhere/report.html"));
+  EXPECT_THAT(fails(1, "recompute closed --alpha 0.1"), HasSubstr("cannot be written"));
+  chmod(path("closed").c_str(), 0700);
+  test::write_text(path("closed/results.sqlite-wal"), std::string(100, 'x'));  // not empty
+  chmod(path("closed").c_str(), 0500);
+  EXPECT_THAT(fails(1, "export closed"), HasSubstr("its newest results are in its -wal file"));
+  chmod(path("closed").c_str(), 0700);
+}
+
+TEST_F(CliBadInput, StoresWithoutRuns) {
+  test::write_text(path("empty.sqlite"), "");
+  EXPECT_THAT(fails(1, "recompute empty.sqlite --alpha 0.1"), HasSubstr("it is empty"));
+  EXPECT_EQ(test::file_text(path("empty.sqlite")), "") << "nothing was made of it";
+  test::write_text(path("p.tsv"),
+                   "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t1\t1\t0.5\t1\t0:00:00\n");
+  ok("import p.tsv --store i.sqlite");
+  EXPECT_THAT(fails(1, "recompute i.sqlite --alpha 0.1"), HasSubstr("holds no run"));
+  EXPECT_THAT(fails(1, "export i.sqlite --out tsv"), HasSubstr("holds no run"));
+  EXPECT_FALSE(std::filesystem::exists(path("tsv")));
+}
+
+TEST_F(CliBadInput, ImportsOfOneName) {
+  const std::string text = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t1\t1\t0.5\t1\t0:00:00\n";
+  for (const char* folder : {"a", "b"}) {
+    std::filesystem::create_directory(path(folder));
+    test::write_text(path(folder) / "noise.tsv", text);
+  }
+  // The second would silently take the first one's place.
+  EXPECT_THAT(fails(2, "import a/noise.tsv b/noise.tsv --store i.sqlite"),
+              HasSubstr("a/noise.tsv and b/noise.tsv would both be named 'noise'"));
+  ok("import a/noise.tsv --store i.sqlite");
+  ok("import a/noise.tsv --store i.sqlite");  // the same file again: brought up to date
+  EXPECT_THAT(fails(2, "import b/noise.tsv --store i.sqlite"), HasSubstr("from a/noise.tsv"));
+  ok("import b/noise.tsv --name theirs --store i.sqlite");
+}
+
+TEST_F(CliBadInput, ZeroIsNotTheDefault) {
+  EXPECT_THAT(fails(2, "train normal --epochs 0"), HasSubstr("--epochs: 0 is outside 1"));
+  EXPECT_THAT(fails(2, "train normal --batch-size 0"), HasSubstr("--batch-size: 0 is outside 1"));
+  EXPECT_THAT(fails(2, "train normal --learning-rate 0"), HasSubstr("--learning-rate: 0 is not"));
+  EXPECT_THAT(fails(2, "train smoothing --sigma -1"), HasSubstr("--sigma: -1 is not"));
+  EXPECT_THAT(fails(2, "train adversarial --epsilon nan"), HasSubstr("--epsilon: nan is not"));
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 100 --alpha 0.05");
+  EXPECT_THAT(fails(2, "export results.sqlite --run 1 --alpha 0"), HasSubstr("--alpha: 0 is"));
+  EXPECT_THAT(fails(2, "export results.sqlite --run 1 --alpha nan"), HasSubstr("--alpha: nan is"));
+  EXPECT_THAT(fails(2, "export results.sqlite --run 0"), HasSubstr("no run 0"));
+  EXPECT_THAT(fails(2, "export results.sqlite --run x"), HasSubstr("--run: 'x'"));
+  EXPECT_THAT(fails(2, "recompute results.sqlite --alpha nan"), HasSubstr("--alpha: nan is"));
 }
 
 TEST_F(CliBadInput, WhatIsMissing) {

@@ -28,6 +28,18 @@ class CliCertify : public testing::Test, public test::CliTest {
   }
 };
 
+TEST_F(CliCertify, ExportSaysWhatItWroteAsJson) {
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 500 --alpha 0.01");
+  const nlohmann::json one =
+      nlohmann::json::parse(ok("export results.sqlite --run 1 --tsv one.tsv --json"));
+  EXPECT_EQ(one.at("files").at(0).at("file"), "one.tsv");
+  const nlohmann::json all = nlohmann::json::parse(ok("export results.sqlite --out tsv --json"));
+  EXPECT_EQ(all.at("files").size(), 1u);
+  EXPECT_TRUE(std::filesystem::exists(path(all.at("files").at(0).at("file").get<std::string>())));
+  EXPECT_EQ(nlohmann::json::parse(ok("export results.sqlite --dump --json")).at("dump"),
+            ok("export results.sqlite --dump"));
+}
+
 TEST_F(CliCertify, TellsWhatItFound) {
   const std::string out = ok("certify toy.safetensors" + kSettings + " --store a.sqlite");
   EXPECT_THAT(out, HasSubstr("images               40"));

@@ -49,6 +49,11 @@ TEST_F(CliSweep, SaysItsPlanBeforeItStarts) {
   EXPECT_THAT(plan.err, HasSubstr("22000 samples to draw, expected time"));
   EXPECT_THAT(plan.err, HasSubstr("trained with sigma 0.5 and is certified at 0.25"));
   EXPECT_FALSE(std::filesystem::exists(path("sweep.sqlite"))) << "a plan leaves nothing behind";
+  const json forecast = json::parse(ok("sweep sweep.json --plan --json"));
+  EXPECT_EQ(forecast.at("certificates"), 80);
+  EXPECT_EQ(forecast.at("samples"), 22000);
+  EXPECT_THAT(forecast.at("findings").dump(), HasSubstr("certified at 0.25"));
+  EXPECT_FALSE(std::filesystem::exists(path("sweep.sqlite")));
   const auto outcome = run("sweep sweep.json --json");
   EXPECT_EQ(outcome.code, 0);
   const json runs = json::parse(outcome.out).at("runs");
@@ -56,6 +61,14 @@ TEST_F(CliSweep, SaysItsPlanBeforeItStarts) {
   for (const auto& run : runs) EXPECT_EQ(run.at("images"), 20);
   EXPECT_EQ(run("sweep sweep.json --quiet").err, "");
   EXPECT_THAT(run("sweep sweep.json").err, HasSubstr("resumed 20 of 20 images"));
+}
+
+TEST_F(CliSweep, SaysThatTwoModelsAreOne) {
+  test::write_text(path("twice.json"),
+                   R"({"data": "data", "sigma": 0.5, "n0": 50, "n": 500, "alpha": 0.01,
+                       "models": ["toy.safetensors", {"file": "toy.safetensors", "name": "other"}]})");
+  EXPECT_THAT(run("sweep twice.json").err,
+              HasSubstr("warning: model 'other' is the same network as 'toy'"));
 }
 
 TEST_F(CliSweep, ShardsMergeToTheWhole) {

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "certify_options.hpp"
@@ -23,14 +24,18 @@ class ExportCommand : public Command {
  public:
   void define(CLI::App& app) override {
     app.add_option("STORE", store_, "Results store, or a folder with one")->capture_default_str();
-    app.add_option("--run", run_, "Number of the run; without it the runs are listed")
+    app.add_option_function<std::string>(
+           "--run", [this](const std::string& text) { run_ = parse_count(text, "--run"); },
+           "Number of the run; without it the runs are listed")
         ->type_name("N");
     app.add_option("--tsv", tsv_, "Write here instead of on stdout")->type_name("FILE");
     app.add_option("-o,--out", folder_, "Write every run into this folder, one file each")
         ->type_name("DIR");
     app.add_flag("--compat", compat_, "Radii with three significant digits, rounded down");
-    add_number_option(app, "--alpha", alpha_, "Derive the radii at this α from the stored counts")
-        ->default_str("");
+    app.add_option_function<std::string>(
+           "--alpha", [this](const std::string& text) { alpha_ = parse_number(text, "--alpha"); },
+           "Derive the radii at this α from the stored counts")
+        ->type_name("X");
     add_p_b_option(app, p_b_, "");
     app.add_option("--norm", norm_, "Radii in this norm: l2, l1 or linf (r/√pixels)")
         ->type_name("NAME")
@@ -42,27 +47,41 @@ class ExportCommand : public Command {
   bool quiet() const override { return output_.quiet; }
 
   void run(Context& context) override {
-    if (alpha_ != 0) with_.alpha = alpha_;
+    if (alpha_) {
+      if (!(*alpha_ > 0 && *alpha_ < 1))
+        throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", *alpha_));
+      with_.alpha = *alpha_;
+    }
     if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
     as_ = norm_from_name(norm_);
     const auto file = store_file(store_);
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
     const auto runs = store->runs();
-    if (dump_) return context.console.result(store->canonical_dump());
+    if (dump_) {
+      const std::string text = store->canonical_dump();
+      return context.console.result(output_.json ? nlohmann::json{{"dump", text}}.dump(2) + "\n"
+                                                 : text);
+    }
     if (!folder_.empty()) return write_all(context.console, *store, runs);
-    if (run_ == 0 && tsv_.empty())
+    if (!run_ && tsv_.empty())
       return context.console.result(output_.json
                                         ? nlohmann::json{{"runs", run_array(*store)}}.dump(2) + "\n"
                                         : run_table(*store));
-    if (run_ == 0 && runs.size() != 1)
+    if (runs.empty())
+      throw Error(fmt::format("{}: holds no run; imported results stay in the files they came from",
+                              file.string()));
+    if (!run_ && runs.size() != 1)
       throw UsageError(fmt::format(
           "export: which of the {} runs? Give its number with --run, or --out DIR for all",
           runs.size()));
-    const RunInfo& chosen = run_ == 0 ? runs.front() : find(runs, file);
+    const RunInfo& chosen = run_ ? find(runs, file) : runs.front();
     auto certificates = certificates_of(*store, chosen);
     if (!tsv_.empty()) {
       export_tsv(certificates, tsv_, compat_);
       context.console.say(fmt::format("{}: {} certificates", tsv_, certificates.size()));
+      if (output_.json)
+        context.console.result(
+            files_text(nlohmann::json::array({written(tsv_, chosen, certificates)})));
     } else {
       context.console.result(output_.json ? json_text(chosen, certificates)
                                           : certificates_tsv(std::move(certificates), compat_));
@@ -72,9 +91,9 @@ class ExportCommand : public Command {
  private:
   const RunInfo& find(const std::vector<RunInfo>& runs, const std::filesystem::path& file) const {
     for (const auto& run : runs)
-      if (run.id == run_) return run;
+      if (static_cast<std::uint64_t>(run.id) == *run_) return run;
     throw UsageError(fmt::format("{}: no run {}; 'smoothcert export {}' lists the {} there",
-                                 file.string(), run_, store_, runs.size()));
+                                 file.string(), *run_, shell_quoted(store_), runs.size()));
   }
 
   std::vector<Certificate> certificates_of(const ResultsStore& store, const RunInfo& run) const {
@@ -85,13 +104,25 @@ class ExportCommand : public Command {
     return certificates;
   }
 
+  static nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
+                                const std::vector<Certificate>& certificates) {
+    return {{"file", file.string()}, {"run", run.id}, {"certificates", certificates.size()}};
+  }
+  static std::string files_text(const nlohmann::json& files) {
+    return nlohmann::json{{"files", files}}.dump(2) + "\n";
+  }
+
   void write_all(Console& console, const ResultsStore& store,
                  const std::vector<RunInfo>& runs) const {
+    if (run_ || !tsv_.empty())
+      throw UsageError("export: --out writes every run; leave out --run and --tsv");
+    if (runs.empty()) throw Error(fmt::format("{}: holds no run to export", store_));
     std::error_code failure;
     std::filesystem::create_directories(folder_, failure);
     if (failure)
       throw Error(fmt::format("cannot create the folder {}: {}", folder_, failure.message()));
     std::set<std::string> taken;
+    nlohmann::json files = nlohmann::json::array();
     for (const auto& run : runs) {
       const auto c = with_.of(run.settings.certify);
       std::string name =
@@ -104,7 +135,9 @@ class ExportCommand : public Command {
       const auto certificates = certificates_of(store, run);
       export_tsv(certificates, file, compat_);
       console.say(fmt::format("{}: {} certificates", file.string(), certificates.size()));
+      files.push_back(written(file, run, certificates));
     }
+    if (output_.json) console.result(files_text(files));
   }
 
   static Norm norm_from_name(const std::string& name) {
@@ -135,9 +168,9 @@ class ExportCommand : public Command {
   }
 
   std::string store_ = "smoothcert-report", tsv_, folder_;
-  std::int64_t run_ = 0;
+  std::optional<std::uint64_t> run_;
   bool compat_ = false, dump_ = false;
-  double alpha_ = 0;
+  std::optional<double> alpha_;
   std::string p_b_, norm_ = "l2";
   Rederivation with_;
   Norm as_ = Norm::l2;

@@ -2,7 +2,9 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
@@ -39,9 +41,21 @@ class ImportCommand : public Command {
     for (const auto& file : files_) {
       all.push_back(import_tsv(file));
       all.back().name = name_.empty() ? std::filesystem::path(file).stem().string() : name_;
+      const auto same = std::ranges::find(all, all.back().name, &ImportedResults::name);
+      if (same != std::prev(all.end()))
+        throw UsageError(
+            fmt::format("import: {} and {} would both be named '{}', and one would take "
+                        "the other's place; import one of them alone, with --name",
+                        same->origin, file, same->name));
     }
-    const auto file = store_file(store_);
+    const auto file = new_store_file(store_);
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
+    for (const auto& held : imported_results(*store))
+      for (const auto& results : all)
+        if (held.name == results.name && held.origin != results.origin)
+          throw UsageError(fmt::format(
+              "import: {} already holds results named '{}', from {}; give these another --name",
+              file.string(), held.name, held.origin));
     nlohmann::json json = nlohmann::json::array();
     for (const auto& results : all) {
       put_imported(*store, results);

@@ -33,10 +33,11 @@ class RecomputeCommand : public Command {
     if (!with.alpha && !with.p_b)
       throw UsageError("recompute: at which α, or with which p_B? As in --alpha 0.001");
     if (with.alpha && !(alpha_ > 0 && alpha_ < 1))
-      throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", format_shortest(alpha_)));
+      throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", alpha_));
     const auto file = store_file(store_);
-    if (!std::filesystem::exists(file))
-      throw Error(fmt::format("there is no results store '{}'", file.string()));
+    // Looked at before it is opened for writing, which would make a store of an empty file.
+    if (ResultsStore::open(file, ResultsStore::Access::read_only)->runs().empty())
+      throw Error(fmt::format("{}: holds no run to recompute", file.string()));
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
     const auto added = recompute_into_store(*store, with);
     if (output_.json)

@@ -19,8 +19,9 @@ namespace fs = std::filesystem;
 class ReportCommand : public Command {
  public:
   void define(CLI::App& app) override {
-    app.add_option("DIR|STORE", source_,
-                   "Folder that 'smoothcert compare' wrote, or the store of a sweep")
+    app.add_option(
+           "DIR|STORE", source_,
+           "Folder that 'smoothcert compare' wrote, or a results store, or a folder with one")
         ->capture_default_str();
     app.add_option("--tables", tables_, "Print the tables for a paper instead: markdown or latex")
         ->type_name("FORMAT");
@@ -38,27 +39,30 @@ class ReportCommand : public Command {
     const fs::path file = store_file(source_);
     std::error_code ignored;
     const bool folder = fs::is_directory(source_, ignored);
-    if (!fs::exists(file, ignored)) {
-      if (folder || !source_.ends_with(".sqlite"))
-        (void)load_study(source_);  // says what is missing
-      throw Error(fmt::format("there is no results store '{}'", file.string()));
+    const bool compared = fs::is_directory(fs::path(source_) / "models", ignored);
+    if (folder && file.filename() == kResultsFile && peers_.empty()) {
+      if (holds_study(file)) return study(context.console);
+      if (compared)
+        context.console.say(
+            fmt::format("{}: the comparison is not finished ('smoothcert compare --out {}' goes "
+                        "on); this is about its runs so far",
+                        file.string(), shell_quoted(source_)));
     }
-    if (folder && file.filename() == kResultsFile && peers_.empty())
-      study(context.console);
-    else
-      sweep(context, file);
+    sweep(context, file);
   }
 
  private:
+  void print_tables(Console& console, const std::string& text) const {
+    console.result(output_.json ? nlohmann::json{{"tables", text}}.dump(2) + "\n" : text);
+  }
+
   void study(Console& console) const {
     if (!out_.empty())
       throw UsageError(
           "report: the report of a comparison stays in its folder; --out is for stores");
     const auto study = load_study(source_);
-    if (!tables_.empty()) {
-      console.result(report_tables(study, table_format_from_name(tables_)));
-      return;
-    }
+    if (!tables_.empty())
+      return print_tables(console, report_tables(study, table_format_from_name(tables_)));
     const auto files = write_report(study, source_);
     if (!files.note.empty()) console.say(files.note);
     if (output_.json) {
@@ -78,10 +82,8 @@ class ReportCommand : public Command {
       else
         add_peer(sweep, peer.substr(equals + 1), peer.substr(0, equals));
     }
-    if (!tables_.empty()) {
-      context.console.result(sweep_tables(sweep, table_format_from_name(tables_)));
-      return;
-    }
+    if (!tables_.empty())
+      return print_tables(context.console, sweep_tables(sweep, table_format_from_name(tables_)));
     fs::path folder = out_;
     if (out_.empty()) folder = file.parent_path() / (file.stem().string() + "-report");
     const auto files = write_sweep_report(sweep, folder);

@@ -2,8 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <vector>
 
+#include "smoothcert/error.hpp"
 #include "smoothcert/study.hpp"
 #include "util/format_number.hpp"
 
@@ -61,15 +64,57 @@ nlohmann::json run_array(const ResultsStore& store) {
   return array;
 }
 
-std::filesystem::path store_file(const std::string& text) {
-  const std::filesystem::path path = text;
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The files in `folder` that are named like stores.
+std::vector<fs::path> stores_in(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator(folder, failure))
+    if (entry.path().extension() == ".sqlite" && entry.is_regular_file(failure))
+      found.push_back(entry.path());
+  if (failure)
+    throw Error(
+        fmt::format("{}: cannot look into this folder: {}", folder.string(), failure.message()));
+  std::ranges::sort(found);
+  return found;
+}
+
+}  // namespace
+
+fs::path store_file(const std::string& text) {
+  const fs::path path = text;
   std::error_code ignored;
-  if (!std::filesystem::is_directory(path, ignored)) return path;
-  const auto sweep = path / "sweep.sqlite";
-  const auto results = path / kResultsFile;
-  return !std::filesystem::exists(results, ignored) && std::filesystem::exists(sweep, ignored)
-             ? sweep
-             : results;
+  if (!fs::is_directory(path, ignored)) {
+    if (fs::exists(path, ignored)) return path;
+    throw Error(fmt::format(
+        "there is no results store '{}', and no folder of that name; 'smoothcert compare', "
+        "'certify' and 'sweep' make one",
+        text));
+  }
+  for (const std::string_view name : {kResultsFile, std::string_view("sweep.sqlite")})
+    if (fs::is_regular_file(path / name, ignored)) return path / name;
+  const auto stores = stores_in(path);
+  if (stores.size() == 1) return stores.front();
+  if (stores.empty())
+    throw Error(
+        fmt::format("{}: there is no results store in this folder; 'smoothcert compare', 'certify' "
+                    "and 'sweep' make one",
+                    text));
+  constexpr std::size_t kShown = 5;
+  std::string names;
+  for (std::size_t i = 0; i < std::min(stores.size(), kShown); ++i)
+    names += (i > 0 ? ", " : "") + stores[i].filename().string();
+  if (stores.size() > kShown) names += ", …";
+  throw UsageError(fmt::format("{}: which of the {} results stores in this folder ({})?", text,
+                               stores.size(), names));
+}
+
+fs::path new_store_file(const std::string& text) {
+  std::error_code ignored;
+  return fs::is_directory(text, ignored) ? fs::path(text) / kResultsFile : fs::path(text);
 }
 
 }  // namespace smoothcert::cli

@@ -14,7 +14,10 @@ std::string run_table(const ResultsStore& store);
 /// An array with one object a run.
 nlohmann::json run_array(const ResultsStore& store);
 
-/// The store that `text` names: a file, or a folder with results.sqlite or else sweep.sqlite.
+/// The store that `text` names: a file, or in a folder results.sqlite, else sweep.sqlite, else the
+/// only store there is. Throws where there is none, or one would have to guess.
 std::filesystem::path store_file(const std::string& text);
+/// The same for a store that may yet have to be made: in a folder results.sqlite.
+std::filesystem::path new_store_file(const std::string& text);
 
 }  // namespace smoothcert::cli

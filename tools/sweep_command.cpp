@@ -3,8 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "commands.hpp"
 #include "data_options.hpp"
@@ -17,6 +19,35 @@
 
 namespace smoothcert::cli {
 namespace {
+
+/// What a plan reads: the store, or an empty one elsewhere where there is none yet. A plan leaves
+/// nothing behind, and needs no right to write.
+class StoreOfAPlan {
+ public:
+  explicit StoreOfAPlan(const std::filesystem::path& file) : file_(file) {
+    if (std::filesystem::exists(file)) return;
+    std::string folder = (std::filesystem::temp_directory_path() / "smoothcert-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr)
+      throw Error(fmt::format("cannot make a folder in {}; choose another place with $TMPDIR",
+                              std::filesystem::path(folder).parent_path().string()));
+    scratch_ = folder;
+  }
+  ~StoreOfAPlan() {
+    std::error_code ignored;
+    if (!scratch_.empty()) std::filesystem::remove_all(scratch_, ignored);
+  }
+  StoreOfAPlan(const StoreOfAPlan&) = delete;
+  StoreOfAPlan& operator=(const StoreOfAPlan&) = delete;
+
+  [[nodiscard]] std::unique_ptr<ResultsStore> open() const {
+    return scratch_.empty()
+               ? ResultsStore::open(file_, ResultsStore::Access::read_only)
+               : ResultsStore::open(scratch_ / "plan.sqlite", ResultsStore::Access::read_write);
+  }
+
+ private:
+  std::filesystem::path file_, scratch_;
+};
 
 class SweepCommand : public Command {
  public:
@@ -58,8 +89,11 @@ class SweepCommand : public Command {
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
     const auto file = store_of(spec);
     for (const auto& model : spec.models) (void)load(model);  // before anything else
-    const bool existed = std::filesystem::exists(file);
-    auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
+    std::optional<StoreOfAPlan> plan;
+    if (options_.plan_only)
+      plan.emplace(file);
+    else
+      require_writable(file);
     if (data_.data.empty()) data_.data = spec.data;
     const bool train = spec.split == "train";
     const auto pair = load_data(context, data_, train ? Splits::train : Splits::test, false);
@@ -67,19 +101,22 @@ class SweepCommand : public Command {
     auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
     if (ranks) backend = ranks->spread(std::move(backend));
+    const auto store =
+        plan ? plan->open() : ResultsStore::open(file, ResultsStore::Access::read_write);
+    auto watcher = observer(console);
+    if (options_.plan_only && output_.json)
+      watcher.on_forecast = [&](const SweepForecast& f) {
+        console.result(forecast_json(f, file, backend->describe()).dump(2) + "\n");
+      };
     try {
-      run_sweep(spec, *store, *backend, train ? pair.train : pair.test, load, options_,
-                observer(console), context.stop);
+      run_sweep(spec, *store, *backend, train ? pair.train : pair.test, load, options_, watcher,
+                context.stop);
     } catch (const Interrupted&) {
       throw Interrupted(fmt::format("stopped; what was finished is kept in {}. To go on: {}",
                                     file.string(), context.command_line));
     }
     console.end_progress();
-    if (options_.plan_only) {
-      store.reset();
-      if (!existed) std::filesystem::remove(file);  // a plan leaves nothing behind
-      return;
-    }
+    if (options_.plan_only) return;
     console.result(
         output_.json
             ? nlohmann::json{{"store", file.string()}, {"runs", run_array(*store)}}.dump(2) + "\n"
@@ -89,6 +126,25 @@ class SweepCommand : public Command {
   }
 
  private:
+  static nlohmann::json forecast_json(const SweepForecast& f, const std::filesystem::path& store,
+                                      const std::string& device) {
+    nlohmann::json findings = nlohmann::json::array();
+    for (const Finding& finding : f.findings)
+      findings.push_back({{"severity", finding.severity == Finding::Severity::error     ? "error"
+                                       : finding.severity == Finding::Severity::warning ? "warning"
+                                                                                        : "note"},
+                          {"line", finding.line}});
+    return {{"store", store.string()},
+            {"models", f.models},
+            {"runs", f.runs},
+            {"images", f.images},
+            {"certificates", f.runs * f.images},
+            {"samples", f.samples},
+            {"expected_seconds", f.seconds},
+            {"device", device},
+            {"findings", std::move(findings)}};
+  }
+
   static Network load(const SweepModel& model) { return load_model(model.file, model.network); }
 
   /// Shards do not share a file: they run on different machines.

@@ -3,9 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "commands.hpp"
 #include "data_options.hpp"
@@ -40,21 +42,38 @@ class TrainCommand : public Command {
     app.add_option("--history", history_, "Write loss and accuracy of every step here, as JSON")
         ->type_name("FILE")
         ->group(group);
-    app.add_option("--epochs", epochs_, "Epochs; the recipe's without it")
-        ->type_name("N")
-        ->group(group);
-    app.add_option("--batch-size", batch_, "Batch size; the recipe's without it")
-        ->type_name("N")
-        ->group(group);
-    add_number_option(app, "--learning-rate", rate_, "Learning rate; the recipe's without it")
-        ->default_str("")
-        ->group(group);
-    add_number_option(app, "--sigma", sigma_, "Noise σ of smoothing recipes")
-        ->default_str("")
-        ->group(group);
-    add_number_option(app, "--epsilon", epsilon_, "Attack size of adversarial recipes")
-        ->default_str("")
-        ->group(group);
+    const auto count = [&](const std::string& name, std::optional<int>& value,
+                           const std::string& help) {
+      app.add_option_function<std::string>(
+             name,
+             [&value, name](const std::string& text) {
+               const auto number = parse_count(text, name);
+               if (number < 1 || number > 1'000'000'000)
+                 throw UsageError(fmt::format("{}: {} is outside 1 … 1,000,000,000", name, text));
+               value = static_cast<int>(number);
+             },
+             help)
+          ->type_name("N")
+          ->group(group);
+    };
+    count("--epochs", epochs_, "Epochs; the recipe's without it");
+    count("--batch-size", batch_, "Batch size; the recipe's without it");
+    const auto positive = [&](const std::string& name, std::optional<double>& value,
+                              const std::string& help) {
+      app.add_option_function<std::string>(
+             name,
+             [&value, name](const std::string& text) {
+               value = parse_number(text, name);
+               if (!(*value > 0) || std::isinf(*value))
+                 throw UsageError(fmt::format("{}: {} is not a number > 0", name, text));
+             },
+             help)
+          ->type_name("X")
+          ->group(group);
+    };
+    positive("--learning-rate", rate_, "Learning rate; the recipe's without it");
+    positive("--sigma", sigma_, "Noise σ of smoothing recipes");
+    positive("--epsilon", epsilon_, "Attack size of adversarial recipes");
     add_count_option(app, "--train-images", images_,
                      "The first N training images only; 0 takes all")
         ->group(group);
@@ -114,20 +133,19 @@ class TrainCommand : public Command {
  private:
   TrainRecipe make_recipe() const {
     auto recipe = read_recipe();
-    if (epochs_ < 0 || batch_ < 0)
-      throw UsageError("train: --epochs and --batch-size must be at least 1");
-    if (epochs_ > 0) recipe.epochs = epochs_;
-    if (batch_ > 0) recipe.batch_size = batch_;
-    if (rate_ > 0) recipe.optimizer.learning_rate = rate_;
-    if (sigma_ >= 0) {
-      if (recipe.regime != Regime::smoothing || sigma_ == 0)
-        throw UsageError("--sigma: wants a smoothing recipe and σ > 0");
-      recipe.sigma = sigma_;
+    if (epochs_) recipe.epochs = *epochs_;
+    if (batch_) recipe.batch_size = *batch_;
+    if (rate_) recipe.optimizer.learning_rate = *rate_;
+    if (sigma_) {
+      if (recipe.regime != Regime::smoothing)
+        throw UsageError("--sigma: wants a smoothing recipe, as in 'smoothcert train smoothing'");
+      recipe.sigma = *sigma_;
     }
-    if (epsilon_ >= 0) {
+    if (epsilon_) {
       if (recipe.regime != Regime::adversarial)
-        throw UsageError("--epsilon: wants an adversarial recipe");
-      recipe.attack.epsilon = epsilon_;
+        throw UsageError(
+            "--epsilon: wants an adversarial recipe, as in 'smoothcert train adversarial'");
+      recipe.attack.epsilon = *epsilon_;
     }
     return recipe;
   }
@@ -171,8 +189,8 @@ class TrainCommand : public Command {
   }
 
   std::string recipe_ = "normal", out_, network_, history_;
-  int epochs_ = 0, batch_ = 0;
-  double rate_ = 0, sigma_ = -1, epsilon_ = -1;
+  std::optional<int> epochs_, batch_;
+  std::optional<double> rate_, sigma_, epsilon_;
   std::uint64_t images_ = 0, seed_ = 0;
   DataOptions data_;
   DeviceOptions device_;

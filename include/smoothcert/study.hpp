@@ -115,6 +115,9 @@ inline constexpr std::string_view kResultsFile = "results.sqlite";
 /// Keeps everything of `study` but the certificates (which the store already has) as documents.
 void save_study(ResultsStore& store, const StudyResult& study);
 
+/// Whether a store holds a finished study. Throws Error where it is no store.
+bool holds_study(const std::filesystem::path& file);
+
 /// The study of a folder written by `compare`: documents, certificates, summaries. Throws Error
 /// when the folder has no results.sqlite, or no study in it.
 StudyResult load_study(const std::filesystem::path& folder);

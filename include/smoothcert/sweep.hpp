@@ -92,9 +92,19 @@ struct SweepProgress {
   double seconds = 0;
 };
 
+/// What is known before anything is drawn.
+struct SweepForecast {
+  std::size_t models = 0, runs = 0;
+  std::uint64_t images = 0;   ///< of each run, of this shard
+  std::uint64_t samples = 0;  ///< that are left to draw
+  double seconds = 0;         ///< that this is expected to take
+  std::vector<Finding> findings;
+};
+
 struct SweepObserver {
   std::function<void(std::string_view line)> say;  ///< plan, findings, one line a finished run
   std::function<void(const SweepProgress&)> on_progress;
+  std::function<void(const SweepForecast&)> on_forecast;  ///< before an error ends the sweep
 };
 
 struct SweepOptions {

@@ -85,9 +85,16 @@ Database::Database(const std::filesystem::path& file, Access access) : file_(fil
   if (code == SQLITE_OK && access == Access::read_only) {
     // A cleanly closed store in a folder that may not be written: WAL's side files cannot be made,
     // and are not needed when there is nothing in them.
-    if (is_empty_or_absent(wal_of(file)) &&
-        sqlite3_exec(db_, "SELECT count(*) FROM sqlite_master", nullptr, nullptr, nullptr) ==
-            SQLITE_CANTOPEN) {
+    const int first =
+        sqlite3_exec(db_, "SELECT count(*) FROM sqlite_master", nullptr, nullptr, nullptr) & 0xff;
+    if (first == SQLITE_CANTOPEN || first == SQLITE_READONLY) {
+      if (!is_empty_or_absent(wal_of(file))) {
+        sqlite3_close_v2(db_);
+        throw Error("results store '" + file.string() +
+                    "' cannot be read where it is: its newest results are in its -wal file, and "
+                    "its folder cannot be written; copy both elsewhere, or wait for the program "
+                    "that writes it to end");
+      }
       sqlite3_close_v2(db_);
       name += "?immutable=1";
       code = sqlite3_open_v2(name.c_str(), &db_, flags, nullptr);

@@ -77,6 +77,10 @@ void save_study(ResultsStore& store, const StudyResult& s) {
   store.flush();
 }
 
+bool holds_study(const std::filesystem::path& file) {
+  return ResultsStore::open(file, ResultsStore::Access::read_only)->document(kHead).has_value();
+}
+
 StudyResult load_study(const std::filesystem::path& folder) {
   const auto file = folder / kResultsFile;
   if (!std::filesystem::exists(file))

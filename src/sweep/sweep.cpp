@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 #include <set>
 
 #include "smoothcert/error.hpp"
@@ -46,11 +47,32 @@ class Sweep {
                     spec_.models.size(), plan_.runs.size(), ours_.size(), shard_text(),
                     progress_.images_total));
     bool failed = false;
-    double seconds = 0;
+    SweepForecast forecast{.models = spec_.models.size(),
+                           .runs = plan_.runs.size(),
+                           .images = ours_.size(),
+                           .samples = 0,
+                           .seconds = 0,
+                           .findings = {}};
     std::set<std::string> said;
+    std::map<std::string, std::string> names;  // of the models, by their hashes
+    const auto find = [&](const Finding& finding) {
+      const std::string line = severity_text(finding.severity) + finding.line;
+      if (!said.insert(line).second) return;
+      say(line);
+      forecast.findings.push_back(finding);
+      failed |= finding.severity == Finding::Severity::error;
+    };
     for (std::size_t m = 0; m < spec_.models.size(); ++m) {
       const Network network = load_(spec_.models[m]);
       check_fits(spec_.models[m], network);
+      if (const auto [first, is_new] = names.emplace(model_hash(network), spec_.models[m].name);
+          !is_new) {
+        find(
+            {Finding::Severity::warning,
+             fmt::format("model '{}' is the same network as '{}': where their settings agree, they "
+                         "share one run, under one name",
+                         spec_.models[m].name, first->second)});
+      }
       const auto model = backend_.load(network);
       double speed = 0;
       std::set<double> checked;  // findings depend on σ, hardly on n
@@ -62,19 +84,19 @@ class Sweep {
           if (samples > 0 && speed == 0) {
             speed = measure_throughput(*model, data_, run.settings, options_.calibration_seconds);
           }
-          if (samples > 0) seconds += static_cast<double>(samples) / speed;
+          if (samples > 0) forecast.seconds += static_cast<double>(samples) / speed;
         }
         if (!options_.preflight || !checked.insert(run.settings.sigma).second) continue;
         for (const Finding& finding :
              preflight(network, spec_.models[m].name, *model, data_, plan_.indices, run.settings)) {
-          const std::string line = severity_text(finding.severity) + finding.line;
-          if (said.insert(line).second) say(line);
-          failed |= finding.severity == Finding::Severity::error;
+          find(finding);
         }
       }
     }
     say(fmt::format("sweep: {} samples to draw, expected time {} on {}", progress_.samples_total,
-                    time_estimate_text(seconds), backend_.describe()));
+                    time_estimate_text(forecast.seconds), backend_.describe()));
+    forecast.samples = progress_.samples_total;
+    if (observer_.on_forecast) observer_.on_forecast(forecast);
     if (failed && !options_.force) {
       throw UsageError(
           "the sweep was not started because of the errors above; --force runs it all "
