@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli_support.hpp"
+#include "data_support.hpp"
 #include "places_support.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/result_files.hpp"
@@ -27,6 +28,49 @@ class CliCertify : public testing::Test, public test::CliTest {
     write_toy_study();
   }
 };
+
+TEST_F(CliCertify, DataOfOtherThanTenClasses) {
+  // Neither IDX nor NumPy says how many classes there are: the network does.
+  for (const int classes : {3, 30}) {
+    for (const char* stem : {"train", "t10k"}) {
+      test::Bytes pixels, labels;
+      for (int i = 0; i < 40; ++i) {
+        labels.push_back(static_cast<std::uint8_t>(i % classes));
+        pixels.insert(pixels.end(), 16, static_cast<std::uint8_t>(i));
+      }
+      const std::string start = std::string("other/") + stem;
+      std::filesystem::create_directories(path("other"));
+      test::write_bytes(path(start + "-images-idx3-ubyte"), test::idx_bytes({40, 4, 4}, pixels));
+      test::write_bytes(path(start + "-labels-idx1-ubyte"), test::idx_bytes({40}, labels));
+    }
+    test::write_text(
+        path("other.json"),
+        R"({"name":"other","input":[1,4,4],"classes":)" + std::to_string(classes) +
+            R"(,"layers":[{"op":"flatten"},{"op":"linear","name":"fc1","out_features":)" +
+            std::to_string(classes) + "}]}");
+    ok("train normal --network other.json --data other --epochs 1 --out other.safetensors");
+    const std::string store = std::to_string(classes) + ".sqlite";
+    ok("certify other.safetensors --data other --sigma 0.5 --n0 10 --n 100 --no-checks --store " +
+       store);
+    EXPECT_EQ(stored(store), 40u);
+    ok("predict other.safetensors --data other --n 100");
+    ok("attack other.safetensors --data other --attack l2");
+    test::write_text(path("other-sweep.json"),
+                     R"({"data": "other", "models": "other.safetensors", "sigma": 0.5, "n0": 10,
+                         "n": 100, "alpha": 0.05, "store": "other.sqlite"})");
+    ok("sweep other-sweep.json --no-checks");
+    EXPECT_EQ(stored("other.sqlite"), 40u);
+    remove("other.sqlite");
+    EXPECT_THAT(ok("data show other"),
+                HasSubstr(std::to_string(std::max(10, classes)) + " classes"));
+  }
+}
+
+TEST_F(CliCertify, AnAlphaBeyondIntegers) {
+  EXPECT_THAT(ok("certify toy.safetensors --data data --sigma 0.5 --n0 10 --n 1100 --max 1 --alpha "
+                 "1e-300 --no-checks"),
+              HasSubstr("up to one certificate in 1e+300 may be false"));
+}
 
 TEST_F(CliCertify, ExportSaysWhatItWroteAsJson) {
   ok("certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 500 --alpha 0.01");

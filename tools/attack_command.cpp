@@ -58,7 +58,7 @@ class AttackCommand : public Command {
     std::vector<AttackSpec> specs;
     for (const auto& name : attacks_) specs.push_back(make_spec(name));
     const auto network = load_model(context, model_, "attack");
-    const auto data = load_data(context, data_, Splits::test, false).test;
+    const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);

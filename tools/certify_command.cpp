@@ -36,9 +36,12 @@ std::string summary_text(const Summary& s, const CertifySettings& settings,
   for (double r = 0; r <= 4 * settings.sigma; r += settings.sigma / 2)
     text += fmt::format(" {}: {} %", format_shortest(r),
                         format_percent(certified_accuracy(certificates, r), 1));
-  return text + fmt::format("\nat α = {} up to one certificate in {} may be false\n",
-                            format_shortest(settings.alpha),
-                            format_count(static_cast<std::uint64_t>(1 / settings.alpha + 1e-9)));
+  return text +
+         fmt::format("\nat α = {} up to one certificate in {} may be false\n",
+                     format_shortest(settings.alpha),
+                     settings.alpha < 1e-15  // beyond what an integer counts
+                         ? fmt::format("{:.3g}", 1 / settings.alpha)
+                         : format_count(static_cast<std::uint64_t>(1 / settings.alpha + 1e-9)));
 }
 
 nlohmann::json summary_json(const Summary& s) {
@@ -81,7 +84,7 @@ class CertifyCommand : public Command {
     require_writable(store_);
     if (!tsv_.empty()) require_writable(tsv_);
     const Shard shard = shard_.empty() ? Shard{} : parse_shard(shard_);
-    const auto data = load_data(context, data_, Splits::test, false).test;
+    const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     const auto all = subset_indices(subset_, data.size());
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);

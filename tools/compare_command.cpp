@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "data_options.hpp"
 #include "options.hpp"
+#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/compare.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/report.hpp"
@@ -63,7 +64,8 @@ class CompareCommand : public Command {
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
-    const auto data = load_data(context, data_, Splits::both, true);
+    const auto data =
+        load_data(context, data_, Splits::both, true, network_by_name(options_.network).classes);
     options_.stand_in_data = data.stand_in || data.test.name == "digits";
     if (options_.stand_in_data)
       console.warn("note: the images are drawn by this program; these will not be MNIST's figures");

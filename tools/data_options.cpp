@@ -63,8 +63,11 @@ DataRequest data_request(Context& context, const DataOptions& options, Splits sp
   return request;
 }
 
-DataPair load_data(Context& context, const DataOptions& options, Splits splits, bool allow_digits) {
-  auto data = smoothcert::load_data(data_request(context, options, splits, allow_digits));
+DataPair load_data(Context& context, const DataOptions& options, Splits splits, bool allow_digits,
+                   int classes) {
+  auto request = data_request(context, options, splits, allow_digits);
+  request.classes = classes;
+  auto data = smoothcert::load_data(request);
   context.console.end_progress();
   return data;
 }

@@ -25,7 +25,9 @@ DataRequest data_request(Context& context, const DataOptions& options, Splits sp
                          bool allow_digits);
 
 /// Loads what the options ask for, telling where it came from on stderr. `allow_digits`: where
-/// nothing was asked for and MNIST cannot be had, the built-in digits stand in.
-DataPair load_data(Context& context, const DataOptions& options, Splits splits, bool allow_digits);
+/// nothing was asked for and MNIST cannot be had, the built-in digits stand in. `classes`: of the
+/// model that is to answer, 0 where there is none.
+DataPair load_data(Context& context, const DataOptions& options, Splits splits, bool allow_digits,
+                   int classes = 0);
 
 }  // namespace smoothcert::cli

@@ -38,7 +38,7 @@ class PredictCommand : public Command {
     const auto settings = certify_settings(options_);
     const auto network = load_model(context, model_, "predict");
     if (!tsv_.empty()) require_writable(tsv_);
-    const auto data = load_data(context, data_, Splits::test, false).test;
+    const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);

@@ -88,7 +88,9 @@ class SweepCommand : public Command {
     options_.preflight = !no_checks_;
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
     const auto file = store_of(spec);
-    for (const auto& model : spec.models) (void)load(model);  // before anything else
+    int classes = 0;
+    for (const auto& model : spec.models)
+      classes = load(model).spec.classes;  // before anything else
     std::optional<StoreOfAPlan> plan;
     if (options_.plan_only)
       plan.emplace(file);
@@ -96,7 +98,8 @@ class SweepCommand : public Command {
       require_writable(file);
     if (data_.data.empty()) data_.data = spec.data;
     const bool train = spec.split == "train";
-    const auto pair = load_data(context, data_, train ? Splits::train : Splits::test, false);
+    const auto pair =
+        load_data(context, data_, train ? Splits::train : Splits::test, false, classes);
     std::string note;
     auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);

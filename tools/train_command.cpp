@@ -91,7 +91,7 @@ class TrainCommand : public Command {
     const std::filesystem::path out = out_.empty() ? recipe.name + ".safetensors" : out_;
     require_writable(out);
     if (!history_.empty()) require_writable(history_);
-    const auto data = load_data(context, data_, Splits::train, false).train;
+    const auto data = load_data(context, data_, Splits::train, false, spec.classes).train;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);

@@ -27,7 +27,9 @@ struct DataRequest {
   std::string mirror;  ///< base URL to download from instead of the built-in ones; the hashes hold
   bool allow_digits = false;                 ///< where nothing was asked for and nothing can be had
   bool need_train = true, need_test = true;  ///< a split that is not needed is left empty
-  int classes = 0;                           ///< of IDX and NumPy files in a folder; 0 = 10
+  /// Of IDX and NumPy files that are no data set known by name: their labels alone cannot say. 0 is
+  /// at least ten, or as many as the labels need.
+  int classes = 0;
   bool round_to_lattice = false;  ///< accept float images, rounded to n/255 (see Dataset)
   std::uint64_t digits_seed = 0;
   int digits_train = 10000, digits_test = 2000;

@@ -43,6 +43,7 @@ class Search {
 
   DataPair run() {
     read_name();
+    if (!name_.empty()) request_.classes = 0;  // known: a model cannot say otherwise
     if (name_ == "digits") return digits(false);
     if (!request_.dir.empty()) return finish(from_given_folder(), request_.dir);
     if (const char* folder = environment("SMOOTHCERT_DATA")) {

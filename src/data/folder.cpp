@@ -44,13 +44,12 @@ using SplitReader = std::optional<Dataset> (*)(const fs::path& dir, const char* 
 
 std::optional<Dataset> idx_split(const fs::path& dir, const char* split,
                                  const DataRequest& request) {
-  return read_idx_split(dir, split, request.classes != 0 ? request.classes : 10);
+  return read_idx_split(dir, split, request.classes);
 }
 
 std::optional<Dataset> numpy_split(const fs::path& dir, const char* split,
                                    const DataRequest& request) {
-  return read_numpy_split(dir, split, request.classes != 0 ? request.classes : 10,
-                          request.round_to_lattice);
+  return read_numpy_split(dir, split, request.classes, request.round_to_lattice);
 }
 std::optional<Dataset> cifar10_split(const fs::path& dir, const char* split, const DataRequest&) {
   return read_cifar_split(dir, split, 10);

@@ -16,6 +16,10 @@ constexpr std::uint64_t kMostImages = std::uint64_t{1} << 31;
 }  // namespace
 
 Dataset labelled(LabelledImages images, int classes) {
+  if (classes == 0) {  // a set may lack its last classes, but ten are what most sets have
+    const auto top = std::max_element(images.labels.begin(), images.labels.end());
+    classes = std::max(10, top == images.labels.end() ? 0 : *top + 1);
+  }
   if (classes < 2 || classes > 256)
     throw UsageError(fmt::format("{} classes; expected 2 to 256", classes));
   if (images.channels > kMostPixels || images.height > kMostPixels || images.width > kMostPixels ||

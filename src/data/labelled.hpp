@@ -17,7 +17,8 @@ struct LabelledImages {
   std::string labels_where;
 };
 
-/// Checks counts, sizes and labels, and fills in the hash. Throws Error.
+/// Checks counts, sizes and labels, and fills in the hash. `classes` 0: ten, or as many as the
+/// labels need. Throws Error.
 Dataset labelled(LabelledImages images, int classes);
 
 }  // namespace smoothcert
