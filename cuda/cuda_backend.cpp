@@ -7,6 +7,7 @@
 #include "context.hpp"
 #include "device_trainer.hpp"
 #include "exact_pass.hpp"
+#include "feature_vote_device.hpp"
 #include "fused_vote_device.hpp"
 #include "gpu/library_tile.hpp"
 #include "library_engine.hpp"
@@ -101,6 +102,13 @@ class CudaModel final : public BackendModel {
       return start_vote_run(std::move(scheduler), std::move(devices), fused->batch, fused->batch,
                             {});
     }
+    if (const auto features = feature_plans(settings, nullptr); !features.empty()) {
+      for (std::size_t i = 0; i < features.size(); ++i) {
+        devices.push_back(make_feature_vote_device(devices_[i], features[i], settings));
+      }
+      return start_vote_run(std::move(scheduler), std::move(devices), kFeatureTile, kFeatureTile,
+                            note);
+    }
     if (settings.mode == Mode::fast) {
       const std::uint32_t tile = library_tile(plans().front()->layout);
       for (const auto& plan : plans()) devices.push_back(make_library_vote_device(plan, settings));
@@ -115,11 +123,14 @@ class CudaModel final : public BackendModel {
   }
 
   std::string describe_votes(const VoteSettings& settings) const override {
-    std::string why_not;
+    std::string why_not, no_features;
     if (const auto fused = fused_plan(settings, &why_not)) return fused->kernel;
     if (settings.mode == Mode::fast) {
+      if (!feature_plans(settings, &no_features).empty()) {
+        return describe_feature_votes(devices_.front()) + " (not fused whole: " + why_not + ")";
+      }
       if (library_text_.empty()) library_text_ = describe_library_votes(*plans().front());
-      return library_text_ + " (not fused: " + why_not + ")";
+      return library_text_ + " (not fused: " + why_not + "; features: " + no_features + ")";
     }
     return "cuda exact direct kernels";
   }
@@ -133,6 +144,17 @@ class CudaModel final : public BackendModel {
       if (!fused) break;
     }
     return fused;
+  }
+
+  /// The feature kernel of these settings on each device, or none where it does not fit them all.
+  std::vector<FeaturePlan> feature_plans(const VoteSettings& settings, std::string* why_not) const {
+    std::vector<FeaturePlan> all;
+    for (const auto& plan : plans()) {
+      auto features = plan_features(plan->device, plan->plan, settings, why_not);
+      if (!features) return {};
+      all.push_back(*std::move(features));
+    }
+    return all;
   }
 
   /// Training runs on the first GPU; made when first needed, since votes do without.

@@ -152,6 +152,19 @@ struct LatticeNoise {
       for (int c = 0; c < 2; ++c) out.cell[c][s] = cell(columns[s][c], pixels.pair[c]);
     }
   }
+
+  /// The four pixels of a group for the one sample that `stream` names: two words of two halves.
+  SMOOTHCERT_LEAF uint2 one_sample(const FusedNoise& noise, const std::uint32_t* hot,
+                                   const FusedStream& stream, std::uint32_t group,
+                                   const PixelQuad& pixels) {
+    const device::PhiloxWords u =
+        device::philox_at(noise.seed, stream.purpose, stream.image, stream.first_sample, group);
+    std::uint32_t equal = ~0u;
+    uint2 columns{draw_pair(noise, hot, u.v[0], u.v[1], equal),
+                  draw_pair(noise, hot, u.v[2], u.v[3], equal)};
+    if (equal < noise.columns) columns = resolve(noise, stream, stream.first_sample, group);
+    return uint2{cell(columns.x, pixels.pair[0]), cell(columns.y, pixels.pair[1])};
+  }
 };
 
 /// Continuous noise by Box & Muller with the special-function unit: two words a pair, 32 bits for
@@ -175,6 +188,19 @@ struct GaussianNoise {
     return device::fused_multiply_add(radius, trig, pixel);
   }
 
+  /// Two noisy pixels from the two words of a pair.
+  SMOOTHCERT_LEAF Half2 pair(const FusedNoise& noise, std::uint32_t u0, std::uint32_t u1,
+                             float left, float right) {
+    // σ·√(−2 ln(u·2^−32)); a zero word gives an infinite logarithm, so count from ½.
+    const float word = static_cast<float>(u0) + 0.5f;
+    const float square =
+        device::fused_multiply_add(approximate_log2(word), noise.radius_scale, noise.radius_offset);
+    const float radius = approximate_sqrt(square);
+    const float angle = static_cast<float>(u1 >> 9) * 7.49014056584785e-7f;
+    return pack_halves(noisy(radius, approximate_cos(angle), left),
+                       noisy(radius, approximate_sin(angle), right));
+  }
+
   SMOOTHCERT_LEAF void generate(const FusedNoise& noise, const std::uint32_t*, const FusedStream&,
                                 const LaneSamples& samples, std::uint32_t,
                                 const device::PhiloxGroup& groups, const PixelQuad& pixels,
@@ -184,17 +210,20 @@ struct GaussianNoise {
       const device::PhiloxWords u = device::philox_join(samples.keys, groups, samples.half[s]);
       SMOOTHCERT_UNROLL
       for (int c = 0; c < 2; ++c) {
-        // σ·√(−2 ln(u·2^−32)); a zero word gives an infinite logarithm, so count from ½.
-        const float word = static_cast<float>(u.v[2 * c]) + 0.5f;
-        const float square = device::fused_multiply_add(approximate_log2(word), noise.radius_scale,
-                                                        noise.radius_offset);
-        const float radius = approximate_sqrt(square);
-        const float angle = static_cast<float>(u.v[2 * c + 1] >> 9) * 7.49014056584785e-7f;
         out.cell[c][s] =
-            pack_halves(noisy(radius, approximate_cos(angle), pixels.value[2 * c]),
-                        noisy(radius, approximate_sin(angle), pixels.value[2 * c + 1]));
+            pair(noise, u.v[2 * c], u.v[2 * c + 1], pixels.value[2 * c], pixels.value[2 * c + 1]);
       }
     }
+  }
+
+  /// The four pixels of a group for the one sample that `stream` names: two words of two halves.
+  SMOOTHCERT_LEAF uint2 one_sample(const FusedNoise& noise, const std::uint32_t*,
+                                   const FusedStream& stream, std::uint32_t group,
+                                   const PixelQuad& pixels) {
+    const device::PhiloxWords u =
+        device::philox_at(noise.seed, stream.purpose, stream.image, stream.first_sample, group);
+    return uint2{pair(noise, u.v[0], u.v[1], pixels.value[0], pixels.value[1]),
+                 pair(noise, u.v[2], u.v[3], pixels.value[2], pixels.value[3])};
   }
 };
 

@@ -8,7 +8,6 @@
 #include "smoothcert/error.hpp"
 
 namespace smoothcert::gpu {
-namespace {
 
 bool libraries_wanted() {
   const char* choice = std::getenv("SMOOTHCERT_GPU_ENGINE");
@@ -17,6 +16,8 @@ bool libraries_wanted() {
   if (name == "direct") return false;
   throw UsageError("SMOOTHCERT_GPU_ENGINE=" + name + ": neither 'library' nor 'direct'");
 }
+
+namespace {
 
 ActivationShape out_shape(const ConvShape& s) {
   return {s.out_channels, s.out_height, s.out_width};

@@ -15,6 +15,9 @@ namespace smoothcert::gpu {
 /// chooses: "library" (the default) or "direct" (our own kernels only; fp32 whatever is asked for).
 std::unique_ptr<LayerEngine> make_library_engine(MathPrecision precision);
 
+/// What that variable says; throws UsageError for another name.
+bool libraries_wanted();
+
 /// What make_library_engine() would be made of, without a device: "cuDNN 9.19.0, cuBLAS 13.1.0".
 std::string library_versions();
 

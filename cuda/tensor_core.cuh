@@ -58,6 +58,13 @@ SMOOTHCERT_LEAF Half2 pack_halves(float low, float high) {
   return r;
 }
 
+/// The larger of two; NaN if either is.
+SMOOTHCERT_LEAF float max_or_nan(float a, float b) {
+  float r;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+}
+
 /// The larger of each pair of halves.
 SMOOTHCERT_LEAF Half2 max_halves(Half2 a, Half2 b) {
   Half2 r;

@@ -1,28 +1,13 @@
 // Argmax and votes: one thread a sample, one atomic a warp, segment and class.
 #pragma once
 
-#include "gpu/vote_segment.hpp"
+#include "find_segment.cuh"
 #include "simt.cuh"
 #include "smoothcert/device/layers.hpp"
 #include "step_kernels.cuh"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
-
-/// Index of the segment that holds this sample of the batch.
-SMOOTHCERT_HD std::uint32_t find_segment(const VoteSegment* segments, std::uint32_t count,
-                                         std::uint32_t sample) {
-  std::uint32_t low = 0, high = count;  // segments[low].begin <= sample < segments[high].begin
-  while (high - low > 1) {
-    const std::uint32_t middle = (low + high) / 2;
-    if (segments[middle].begin <= sample) {
-      low = middle;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
 
 /// logits: value i of sample n at [i·value_pitch + n·sample_pitch]. counts: (classes + 1) 64-bit
 /// counters per segment; the last one counts samples with a NaN logit.

@@ -4,84 +4,13 @@
 #include <cmath>
 #include <vector>
 
+#include "gpu/plan_reader.hpp"
+
 namespace smoothcert::gpu {
 namespace {
 
 constexpr int kChannels = FusedNetwork::kChannels, kTaps = FusedNetwork::kTaps;
 constexpr double kLargest = 60000;  ///< of fp16's 65504, with room for rounding
-
-/// One reason why a network does not fit; caught in match_fused_network().
-struct Mismatch {
-  std::string why;
-};
-
-/// conv → ReLU → pool, with the affine steps around the ReLU kept apart from the convolution.
-struct Block {
-  int in = 0, out = 0;
-  std::vector<double> weights, bias;  ///< OI·taps, an affine step before the ReLU folded in
-  std::vector<double> scale, shift;   ///< of the affine step behind the ReLU
-};
-
-class Reader {
- public:
-  explicit Reader(const InferencePlan& plan) : plan_(plan) {}
-
-  bool at(StepKind kind) const { return next_ < plan_.steps.size() && step().kind == kind; }
-  bool done() const { return next_ == plan_.steps.size(); }
-  const PlanStep& take(StepKind kind, const char* name) {
-    if (!at(kind)) throw Mismatch{std::string("expected ") + name + layer()};
-    if (step().in != static_cast<int>(next_) - 1) throw Mismatch{"not a chain" + layer()};
-    return plan_.steps[next_++];
-  }
-  double value(std::size_t offset) const { return plan_.params[offset]; }
-
-  /// Per-channel scale and shift of an affine step, if one comes next; else ones and zeros.
-  void affine(int channels, std::vector<double>& scale, std::vector<double>& shift) {
-    scale.assign(static_cast<std::size_t>(channels), 1.0);
-    shift.assign(static_cast<std::size_t>(channels), 0.0);
-    if (!at(StepKind::affine)) return;
-    const PlanStep& a = take(StepKind::affine, "an affine step");
-    for (std::size_t c = 0; c < scale.size(); ++c) {
-      scale[c] = value(a.weight + c);
-      shift[c] = value(a.bias + c);
-    }
-  }
-
-  Block block(int in_channels, int in_size) {
-    const PlanStep& conv = take(StepKind::conv2d, "a convolution");
-    const ActivationShape in = conv.in_shape, out = conv.out_shape;
-    if (in.channels != in_channels || in.height != in_size || in.width != in_size ||
-        conv.kernel != 5 || conv.stride != 1 || conv.padding != 0 || out.channels > kChannels) {
-      throw Mismatch{"another convolution than 5x5 to at most 5 channels" + layer()};
-    }
-    Block b{in.channels, out.channels, {}, {}, {}, {}};
-    std::vector<double> scale, shift;
-    affine(b.out, scale, shift);
-    for (int o = 0; o < b.out; ++o) {
-      const auto oc = static_cast<std::size_t>(o);
-      for (int i = 0; i < b.in * kTaps; ++i) {
-        b.weights.push_back(scale[oc] *
-                            value(conv.weight + oc * static_cast<std::size_t>(b.in * kTaps) +
-                                  static_cast<std::size_t>(i)));
-      }
-      b.bias.push_back(scale[oc] * value(conv.bias + oc) + shift[oc]);
-    }
-    take(StepKind::relu, "a ReLU");
-    affine(b.out, b.scale, b.shift);
-    const PlanStep& pool = take(StepKind::maxpool, "a max pooling");
-    if (pool.kernel != 2 || pool.stride != 2 || pool.padding != 0) {
-      throw Mismatch{"another pooling than 2x2" + layer()};
-    }
-    return b;
-  }
-
- private:
-  const PlanStep& step() const { return plan_.steps[next_]; }
-  std::string layer() const { return " (step " + std::to_string(next_) + ")"; }
-
-  const InferencePlan& plan_;
-  std::size_t next_ = 0;
-};
 
 /// Smallest r in [−14, 15] with largest·2^−r ≤ limit.
 int exponent_for(double largest, double limit, const char* what) {
@@ -93,13 +22,6 @@ int exponent_for(double largest, double limit, const char* what) {
 
 void check(double bound, const char* what) {
   if (!(bound <= kLargest)) throw Mismatch{std::string(what) + " could leave the range of fp16"};
-}
-
-/// Bounds of the noisy input in units of [0,1].
-double largest_input(const NoiseSpec& noise) {
-  if (noise.clamp) return 1.0;
-  if (noise.law == NoiseLaw::lattice) return (noise.table->offset + 255.0) / 255.0;
-  return 1.0 + 6.8 * noise.sigma;
 }
 
 /// Weights of one output channel (sign and size folded), its gain and bias; `input_bound` per input
@@ -131,10 +53,10 @@ FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
     if (!std::isfinite(p)) throw Mismatch{"a parameter is not finite"};
   }
   if (plan.classes > FusedNetwork::kClasses) throw Mismatch{"more than 16 classes"};
-  Reader reader(plan);
+  PlanReader reader(plan);
   std::vector<double> input_scale, input_shift;
   reader.affine(1, input_scale, input_shift);
-  Block first = reader.block(1, 28);
+  Block first = reader.block(1, 28, kChannels);
   for (int o = 0; o < first.out; ++o) {
     for (int k = 0; k < kTaps; ++k) {
       double& w = first.weights[static_cast<std::size_t>(o * kTaps + k)];
@@ -142,7 +64,7 @@ FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
       w *= input_scale[0];
     }
   }
-  Block second = reader.block(first.out, 12);
+  Block second = reader.block(first.out, 12, kChannels);
   if (reader.at(StepKind::flatten)) reader.take(StepKind::flatten, "a flatten");
   const PlanStep linear = reader.take(StepKind::linear, "a linear layer");
   if (!reader.done()) throw Mismatch{"more layers than two convolutions and a linear one"};

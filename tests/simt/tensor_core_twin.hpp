@@ -26,6 +26,8 @@ inline Half2 pack_halves(float low, float high) {
   return simt::to_half(low) | std::uint32_t{simt::to_half(high)} << 16;
 }
 
+inline float max_or_nan(float a, float b) { return b > a || std::isnan(b) ? b : a; }
+
 inline Half2 max_halves(Half2 a, Half2 b) {
   return simt::map_halves(
       a, b, 0, [](double x, double y, double) { return y > x || std::isnan(x) ? y : x; });

@@ -1,0 +1,44 @@
+// Fast mode by features on a trained model: fp16 votes beside exact ones.
+#include <gtest/gtest.h>
+
+#include "data/digits.hpp"
+#include "feature_support.hpp"
+#include "smoothcert/device/lattice_noise.hpp"
+
+namespace smoothcert::gpu {
+namespace {
+
+using simt_test::PackedFeatures;
+
+TEST(FusedFeatures, TrainedVotesAgreeWithExactOnes) {
+  // convnn is of the shape class, too: the one trained with noise on the built-in digits
+  // (tests/golden/make_convnn_smoothing).
+  const InferencePlan plan = make_inference_plan(
+      load_network(SMOOTHCERT_SOURCE_DIR "/tests/golden/convnn_smoothing.safetensors"));
+  constexpr std::uint32_t kImages = 50, kSamples = 40;
+  const auto pixels = draw_digits(3, 1, kImages).test.pixels;
+  for (const double sigma : {0.25, 0.5, 1.0}) {
+    const PackedFeatures packed(plan, simt_test::noise_spec(NoiseLaw::lattice, sigma, true, 7));
+    const FeatureNetwork net = simt_test::rounded_to_half(packed.net);
+    const auto table = simt_test::view(packed.noise.table.get());
+    unsigned agree = 0;
+    for (std::uint32_t i = 0; i < kImages; ++i) {
+      for (std::uint32_t n = 0; n < kSamples; ++n) {
+        const auto input =
+            simt_test::fused_lattice_input(packed.noise, table, &pixels[784 * i], 1, i, n);
+        std::vector<float> exact(784);
+        for (std::size_t p = 0; p < 784; ++p) {
+          exact[p] = device::lattice_input(static_cast<int>(input[p] * 0x1p24));
+        }
+        const auto features = simt_test::reference_features(net, input);
+        agree += reference_vote(simt_test::reference_logits(net, features)) ==
+                 reference_vote(reference_forward(plan, exact));
+      }
+    }
+    EXPECT_GE(agree, 0.998 * kImages * kSamples) << "sigma " << sigma;
+    RecordProperty("agreement_at_" + std::to_string(sigma), std::to_string(agree));
+  }
+}
+
+}  // namespace
+}  // namespace smoothcert::gpu
