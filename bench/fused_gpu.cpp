@@ -4,7 +4,9 @@
 //
 // The exact kernel's votes are the measure: fp16 votes may differ on 0.2 % of the samples of a
 // trained model; the network here has its initial weights, whose logits lie closer, so 2 % are
-// granted. The two fp16 kernels differ only by their tensor cores' last bits.
+// granted. The two fp16 kernels differ only by their tensor cores' last bits. LeNet's feature
+// kernel follows, a whole tile at a time, with our own matrix products (the measure) and with
+// cuBLAS's.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -15,6 +17,8 @@
 #include <vector>
 
 #include "context.hpp"
+#include "cublas_half.hpp"
+#include "feature_pass.hpp"
 #include "gpu/exact_program.hpp"
 #include "gpu/fused_packing.hpp"
 #include "gpu/vote_tiles.hpp"
@@ -45,6 +49,10 @@ struct Batch {
     return {
         device_segments_.data(), tiles_.data(), static_cast<std::uint32_t>(segments_.size()), total,
         pixels_.data(),          counts_.data()};
+  }
+  [[nodiscard]] DeviceSegments segments() const {
+    return {device_segments_.data(), static_cast<std::uint32_t>(segments_.size()), total,
+            pixels_.data(), 784};
   }
   std::vector<std::uint64_t> counts(cudaStream_t stream) const {
     std::vector<std::uint64_t> host(counters);
@@ -102,6 +110,66 @@ double moved(const std::vector<std::uint64_t>& a, const std::vector<std::uint64_
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] > b[i] ? a[i] - b[i] : b[i] - a[i];
   return sum / 2;
+}
+
+/// LeNet: noise and convolutions fused, the rest as matrix products.
+bool time_features(cudaStream_t stream, const cudaDeviceProp& properties) {
+  const InferencePlan plan = make_inference_plan(initialise(builtin_network("lenet"), 1));
+  NoiseSpec noise;
+  noise.table = make_lattice_table(noise.sigma, 784);
+  const auto network = match_feature_network(plan, noise, nullptr);
+  FeatureShape shape;
+  shape.blocks = static_cast<unsigned>(properties.multiProcessorCount);
+  shape.warps = properties.major >= 9 ? 12 : 8;
+  if (feature_shared_bytes(noise.law, shape.warps) > properties.sharedMemPerBlockOptin) return true;
+  const auto words = upload(pack_features(*network), stream);
+  const auto hot = upload(noise.table->hot, stream), cold = upload(noise.table->cold, stream);
+  const FeatureModel model{
+      noise,
+      {hot.data(), cold.data(), noise.table->log2_columns, noise.table->offset},
+      words.data(),
+      (network->channels2 + 1) / 2};
+  std::vector<DeviceBuffer<std::uint16_t>> weights;
+  std::vector<DeviceBuffer<float>> biases;
+  std::vector<DeviceLinear> linear;
+  for (const PackedLinear& layer : pack_linear(*network)) {
+    weights.push_back(upload(layer.weights, stream));
+    biases.push_back(upload(layer.bias, stream));
+    linear.push_back(
+        {layer.in, layer.out, layer.scale, weights.back().data(), biases.back().data()});
+  }
+  const std::size_t tile = kFeatureTile;
+  const DeviceBuffer<std::uint16_t> features(tile * static_cast<std::size_t>(linear[0].in));
+  const DeviceBuffer<std::uint16_t> hidden(tile * static_cast<std::size_t>(linear[0].out));
+  const DeviceBuffer<float> sums(tile * static_cast<std::size_t>(linear[0].out));
+  const Batch batch(32, kFeatureTile / 32, 16, stream);
+  bool agree = true;
+  std::vector<std::uint64_t> votes;
+  const auto report = [&](const std::string& kernel, const Timing& timing) {
+    if (votes.empty()) votes = timing.votes;
+    const double share = moved(timing.votes, votes) / batch.total;
+    agree = agree && share <= 0.02;
+    std::printf(
+        "{\"kernel\": \"%s\", \"noise\": \"lattice\", \"device\": \"%s\", \"samples\": %u, "
+        "\"samples_per_second\": %.4g, \"median\": %.4g, \"votes_unlike_direct\": %.3g}\n",
+        kernel.c_str(), properties.name, batch.total, batch.total / timing.best,
+        batch.total / timing.median, share);
+  };
+  for (const auto& engine : {make_direct_half_engine(), make_half_engine()}) {
+    report("fused features + " + engine->describe(), time_launches(batch, stream, [&] {
+             count_feature_votes(stream, *engine, model, shape, linear, 10, batch.segments(),
+                                 {features.data(), hidden.data(), sums.data()}, kFeatureTile,
+                                 batch.view().counts);
+           }));
+  }
+  const Timing alone = time_launches(batch, stream, [&] {
+    compute_features(stream, model, batch.segments(), shape, features.data());
+  });
+  std::printf(
+      "{\"kernel\": \"fused features alone\", \"device\": \"%s\", \"samples\": %u, "
+      "\"samples_per_second\": %.4g, \"median\": %.4g}\n",
+      properties.name, batch.total, batch.total / alone.best, batch.total / alone.median);
+  return agree;
 }
 
 int run(std::uint32_t images, std::uint32_t samples) {
@@ -166,6 +234,7 @@ int run(std::uint32_t images, std::uint32_t samples) {
                            [&] { count_fused_votes(stream, model, batch.view(), shape); }));
     }
   }
+  agree = time_features(stream, properties) && agree;
   return agree ? 0 : 1;
 }
 

@@ -83,8 +83,9 @@ SMOOTHCERT_LEAF Conv1Weights load_conv1(const std::uint32_t* weights, int lane) 
     }
     SMOOTHCERT_UNROLL
     for (int half = 0; half < 2; ++half) {
-      const int pair = 8 * block + lane % 4 + 4 * half;  // of taps: three a row
-      w.offset[block][half] = pair < 15 ? pair / 3 * FeatureSample::kRow + pair % 3 : 0;
+      // Pairs of taps are three a row; the sixteenth, of zeros, reads what its neighbour reads.
+      const int pair = 8 * block + lane % 4 + 4 * half, tap = pair < 15 ? pair : 14;
+      w.offset[block][half] = tap / 3 * FeatureSample::kRow + tap % 3;
     }
   }
   return w;
@@ -95,6 +96,9 @@ SMOOTHCERT_LEAF void first_convolution(FeatureSample& sample, const Conv1Weights
                                        const float4* epilogue, int lane) {
   constexpr int kGroups = FeatureMap::kGroups1;
   const int g = lane / 4, t = lane % 4;
+  float4 constants[kGroups];
+  SMOOTHCERT_UNROLL
+  for (int group = 0; group < kGroups; ++group) constants[group] = epilogue[4 * group + t];
   SMOOTHCERT_LOOP
   for (int tile = 0; tile < 18; ++tile) {
     const int window = 8 * tile + g, y = window / 12, x = window - 12 * y;
@@ -119,7 +123,7 @@ SMOOTHCERT_LEAF void first_convolution(FeatureSample& sample, const Conv1Weights
     SMOOTHCERT_UNROLL
     for (int group = 0; group < kGroups; ++group) {
       const int pair = 4 * group + t;
-      const Half2 out = pool_pair(sums[0][group], sums[1][group], epilogue[pair]);
+      const Half2 out = pool_pair(sums[0][group], sums[1][group], constants[group]);
       if (pair < FeatureSample::kPosition) {
         sample.pooled[window * FeatureSample::kPosition + pair] = out;
       }

@@ -1,6 +1,7 @@
 // Every kernel once on small cases, for compute-sanitizer (tools/gpu-check): under its tools a
 // kernel is ten to a hundred times slower. Own kernels only: what the libraries launch is theirs to
 // check.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -48,6 +49,17 @@ TEST_F(GpuSmall, ExactVotes) {
 TEST_F(GpuSmall, FusedVotes) {
   for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
     expect_counts("convnn", Mode::fast, law);
+  }
+}
+
+TEST_F(GpuSmall, FeatureVotes) {
+  const Network net = initialise(builtin_network("lenet"), 3);
+  VoteSettings fast;
+  fast.mode = Mode::fast;
+  fast.noise.table = make_lattice_table(fast.noise.sigma, 784);
+  EXPECT_THAT(cuda->load(net)->describe_votes(fast), testing::HasSubstr("features"));
+  for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
+    expect_counts("lenet", Mode::fast, law);
   }
 }
 

@@ -1,5 +1,7 @@
-// Fast mode by features on a trained model: fp16 votes beside exact ones.
+// Fast mode by features beside exact mode: the folded network, and votes of a trained model.
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "data/digits.hpp"
 #include "feature_support.hpp"
@@ -37,6 +39,25 @@ TEST(FusedFeatures, TrainedVotesAgreeWithExactOnes) {
     }
     EXPECT_GE(agree, 0.998 * kImages * kSamples) << "sigma " << sigma;
     RecordProperty("agreement_at_" + std::to_string(sigma), std::to_string(agree));
+  }
+}
+
+TEST(FusedFeatures, FoldingChangesNothingButRoundings) {
+  for (const Network& net : {simt_test::lenet(6), simt_test::small_lenet(6)}) {
+    const InferencePlan plan = make_inference_plan(net);
+    const PackedFeatures packed(plan, simt_test::noise_spec(NoiseLaw::gaussian, 0.5, true, 1));
+    const FeatureNetwork rounded = simt_test::rounded_to_half(packed.net);
+    for (unsigned i = 0; i < 3; ++i) {
+      const std::vector<float> x = simt_test::random_floats(784, 0.0f, 1.0f, 40 + i);
+      const auto expected = reference_forward(plan, x);
+      const auto got = simt_test::reference_logits(
+          rounded, simt_test::reference_features(rounded, {x.begin(), x.end()}));
+      float size = 0;
+      for (const float v : expected) size = std::max(size, std::abs(v));
+      for (std::size_t c = 0; c < expected.size(); ++c) {
+        EXPECT_NEAR(got[c], expected[c], 0.01 * size);
+      }
+    }
   }
 }
 
