@@ -5,10 +5,9 @@
 //  - Image: 28 rows of halves, twice, the second copy one pixel further right: a pair (x, x + 1) is
 //    one 32-bit word whatever the parity of x. Rows are 16 words apart: no two lanes of a load meet
 //    in a bank.
-//  - A pair of m16 tiles covers eight pooling windows, window g in row g (dx = 0) and g + 8 (dx =
-//  1)
-//    of the first tile (dy = 0) and of the second (dy = 1): the four partners of a pooling are
-//    registers of one lane.
+//  - A pair of m16 tiles covers eight pooling windows: window g is in rows g (dx = 0) and g + 8
+//    (dx = 1) of the first tile (dy = 0) and of the second (dy = 1), so that the four partners of
+//    a pooling are registers of one lane.
 //  - conv1's pooled outputs stand channels last, 20 halves a position: the five taps of a window's
 //    row are 100 halves in a row, and the windows of a load 20 words apart, free of bank conflicts.
 #pragma once

@@ -72,8 +72,7 @@ Inputs fold_convolution(const Layer& layer, const Inputs& in, double top, const 
   return out;
 }
 
-/// A linear layer, one power of two for all its weights; logits, of the last one, stay what they
-/// are.
+/// A linear layer, one power of two for all its weights. Logits, the last one's, are not scaled.
 Inputs fold_linear(const Layer& layer, const Inputs& in, bool last, FeatureLinear& linear) {
   Inputs out{output_bounds(layer, in)};
   const auto largest = [](const std::vector<double>& values) {

@@ -26,10 +26,10 @@ struct FeatureLinear {
 /// Everything as it will be rounded to fp16 (gains, scales and biases stay float). With all steps
 /// between the pools folded
 ///   a1 = Σ conv1·x,  h1 = relu(gain1·max(a1) + bias1),
-///   a2 = Σ conv2·h1, h2 = relu(gain2·max(a2) + bias2),  then the linear layers, a ReLU between
-///   two.
-/// Gains are ± a power of two, which undoes what brings each channel's weights, and each layer's
-/// activations, to the upper end of fp16's range; the sign is that of a negative BatchNorm scale.
+///   a2 = Σ conv2·h1, h2 = relu(gain2·max(a2) + bias2);
+/// then come the linear layers, with a ReLU between two. Gains are ± a power of two, which undoes
+/// what brings each channel's weights, and each layer's activations, to the upper end of fp16's
+/// range; the sign is that of a negative BatchNorm scale.
 struct FeatureNetwork {
   static constexpr int kChannels1 = 20, kChannels2 = 56, kTaps = 25;
   static constexpr int kWindows = 16;  ///< pooled outputs of the second convolution, a channel
