@@ -167,9 +167,9 @@ class Search {
     if (request_.need_train) counts += fmt::format("{} training", pair.train.size());
     if (request_.need_train && request_.need_test) counts += " and ";
     if (request_.need_test) counts += fmt::format("{} test", pair.test.size());
-    say(fmt::format("data: {} from {}: {} images of {}×{}×{}, {} classes", name, some.origin,
-                    counts, some.shape.channels, some.shape.height, some.shape.width,
-                    some.classes));
+    say(fmt::format("data: {}{}{}: {} images of {}×{}×{}, {} classes", name,
+                    name == "digits" ? ", " : " from ", some.origin, counts, some.shape.channels,
+                    some.shape.height, some.shape.width, some.classes));
     pair.note = note_;
     return pair;
   }
