@@ -8,6 +8,7 @@
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/study.hpp"
+#include "store/codec.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::cli {
@@ -24,8 +25,7 @@ std::string run_table(const ResultsStore& store) {
         "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n",
         run.id, s.model_name, s.dataset_name + "/" + s.dataset_split,
         format_shortest(s.certify.sigma), s.certify.n0, s.certify.n,
-        format_shortest(s.certify.alpha),
-        s.certify.p_b == SecondBound::counted ? "counted" : "complement", s.certify.seed,
+        format_shortest(s.certify.alpha), store::p_b_name(s.certify.p_b), s.certify.seed,
         summary.images, summary.correct_certified, summary.wrong, summary.abstained,
         format_down(summary.acr, 4));
   }
@@ -47,7 +47,7 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"n0", s.certify.n0},
                      {"n", s.certify.n},
                      {"alpha", s.certify.alpha},
-                     {"p_b", s.certify.p_b == SecondBound::counted ? "counted" : "complement"},
+                     {"p_b", store::p_b_name(s.certify.p_b)},
                      {"seed", s.certify.seed},
                      {"noise", s.certify.noise == NoiseLaw::lattice ? "lattice" : "gaussian"},
                      {"clamp", s.certify.clamp},
