@@ -120,7 +120,7 @@ bool time_features(cudaStream_t stream, const cudaDeviceProp& properties) {
   const auto network = match_feature_network(plan, noise, nullptr);
   FeatureShape shape;
   shape.blocks = static_cast<unsigned>(properties.multiProcessorCount);
-  shape.warps = properties.major >= 9 ? 12 : 8;
+  shape.warps = feature_warps();
   if (feature_shared_bytes(noise.law, shape.warps) > properties.sharedMemPerBlockOptin) return true;
   const auto words = upload(pack_features(*network), stream);
   const auto hot = upload(noise.table->hot, stream), cold = upload(noise.table->cold, stream);
@@ -219,7 +219,7 @@ int run(std::uint32_t images, std::uint32_t samples) {
     model.classes = network->classes;
     std::copy(std::begin(network->bias), std::end(network->bias), model.bias);
     for (const bool wgmma : {false, true}) {
-      if (wgmma && (properties.major != 9 || properties.minor != 0)) continue;
+      if (wgmma && !(properties.major == 9 && properties.minor == 0 && wgmma_is_built())) continue;
       FusedShape shape;
       shape.blocks = static_cast<unsigned>(properties.multiProcessorCount);
       shape.warpgroups = wgmma ? 3 : 0;

@@ -49,6 +49,9 @@ set_target_properties(smoothcert_kernels PROPERTIES CUDA_SEPARABLE_COMPILATION O
   CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
 target_include_directories(smoothcert_kernels PRIVATE include src cuda)
 target_compile_definitions(smoothcert_kernels PRIVATE SMOOTHCERT_HAVE_CUDA)
+if(CMAKE_CUDA_ARCHITECTURES MATCHES "90a")  # wgmma is of this architecture alone
+  target_compile_definitions(smoothcert_kernels PRIVATE SMOOTHCERT_BUILT_FOR_90A)
+endif()
 target_compile_options(smoothcert_kernels PRIVATE
   -fmad=false -lineinfo --threads=2 -Xcompiler=-ffp-contract=off)
 target_sources(smoothcert PRIVATE ${SMOOTHCERT_CUDA_SOURCES} $<TARGET_OBJECTS:smoothcert_kernels>)

@@ -11,7 +11,9 @@ if(NOT SMOOTHCERT_MPI STREQUAL "OFF")
     set_source_files_properties(${SMOOTHCERT_MPI_SOURCES} PROPERTIES
       COMPILE_DEFINITIONS SMOOTHCERT_MPI
       INCLUDE_DIRECTORIES "${MPI_CXX_INCLUDE_DIRS}")
-    target_link_libraries(smoothcert_cli PRIVATE ${MPI_CXX_LIBRARIES})
+    # Of smoothcert_cli and, in the tests, of the program on simulated GPUs.
+    set(SMOOTHCERT_MPI_LIBRARIES ${MPI_CXX_LIBRARIES})
+    target_link_libraries(smoothcert_cli PRIVATE ${SMOOTHCERT_MPI_LIBRARIES})
     set(_mpi_text "MPI ${MPI_CXX_VERSION}")
   elseif(SMOOTHCERT_MPI STREQUAL "ON")
     message(FATAL_ERROR "SMOOTHCERT_MPI=ON: MPI was not found (libopenmpi-dev)")

@@ -31,21 +31,25 @@ endif()
 file(GLOB SMOOTHCERT_SIMT_TESTS CONFIGURE_DEPENDS tests/simt/*_test.cpp)
 file(GLOB SMOOTHCERT_SIMT_SOURCES CONFIGURE_DEPENDS tests/simt/*.cpp)
 if(SMOOTHCERT_SIMT_TESTS)
-  add_executable(smoothcert_simt_tests ${SMOOTHCERT_SIMT_SOURCES})
-  target_include_directories(smoothcert_simt_tests PRIVATE tests tests/simt src cuda)
-  target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert smoothcert_options GTest::gtest
-    GTest::gmock GTest::gtest_main fmt::fmt Threads::Threads)
-  target_compile_definitions(smoothcert_simt_tests PRIVATE
+  file(GLOB SMOOTHCERT_SIMT_LAUNCHES CONFIGURE_DEPENDS tests/simt/emulated_*.cpp)
+  list(REMOVE_ITEM SMOOTHCERT_SIMT_SOURCES ${SMOOTHCERT_SIMT_TESTS} ${SMOOTHCERT_SIMT_LAUNCHES})
+  add_library(smoothcert_simt_kernels OBJECT ${SMOOTHCERT_SIMT_TESTS} ${SMOOTHCERT_SIMT_LAUNCHES})
+  target_include_directories(smoothcert_simt_kernels PUBLIC tests tests/simt src cuda)
+  target_compile_definitions(smoothcert_simt_kernels PUBLIC
     SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}" SMOOTHCERT_SIMT_EMULATOR)
+  target_link_libraries(smoothcert_simt_kernels PUBLIC smoothcert smoothcert_options GTest::gtest
+    GTest::gmock fmt::fmt Threads::Threads)
   if(NOT SMOOTHCERT_SANITIZE)
-    target_compile_definitions(smoothcert_simt_tests PRIVATE SMOOTHCERT_SIMT_RACECHECK)
-    file(GLOB SMOOTHCERT_SIMT_LAUNCHES CONFIGURE_DEPENDS tests/simt/emulated_*.cpp)
-    set_source_files_properties(${SMOOTHCERT_SIMT_TESTS} ${SMOOTHCERT_SIMT_LAUNCHES} PROPERTIES
-      COMPILE_OPTIONS "-fsanitize=thread;-g1")
+    target_compile_definitions(smoothcert_simt_kernels PUBLIC SMOOTHCERT_SIMT_RACECHECK)
+    target_compile_options(smoothcert_simt_kernels PRIVATE -fsanitize=thread -g1)
   endif()
+  add_executable(smoothcert_simt_tests ${SMOOTHCERT_SIMT_SOURCES}
+    $<TARGET_OBJECTS:smoothcert_simt_kernels>)
+  target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert_simt_kernels GTest::gtest_main)
   gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600
     ${_test_environment})
 endif()
+include(cmake/SimulatedTests.cmake)
 # Instructions per sample, counted by callgrind and compared with tests/golden/instructions.tsv.
 if(NOT SMOOTHCERT_SANITIZE)
   add_executable(smoothcert_instruction_jobs tests/instructions/jobs.cpp)
@@ -64,7 +68,7 @@ if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
   add_test(NAME KernelStatics.AsCommitted COMMAND_EXPAND_LISTS
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/tools/kernel-statics
             $<FILTER:$<TARGET_OBJECTS:smoothcert_kernels>,INCLUDE,fused>
-            --nvcc ${CMAKE_CUDA_COMPILER_VERSION}
+            --nvcc ${CMAKE_CUDA_COMPILER_VERSION} --built "${CMAKE_CUDA_ARCHITECTURES}"
             --check ${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/fused_static.txt)
   add_test(NAME KernelResources.NothingSpills
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/tools/kernel-resources

@@ -24,8 +24,9 @@ class CudnnConv {
   CudnnConv(const CudnnConv&) = delete;
   CudnnConv& operator=(const CudnnConv&) = delete;
 
-  /// Chooses algorithms for the shape, once. Throws Error where cuDNN has no deterministic one.
-  void prepare(const ConvShape& shape);
+  /// Chooses algorithms for the shape, once; for its gradients where they will be asked for. Throws
+  /// Error where cuDNN has no deterministic one.
+  void prepare(const ConvShape& shape, bool gradients);
 
   /// out = in ∗ weights, without a bias.
   void forward(cudaStream_t stream, const ConvShape& shape, const float* in, const float* weights,
@@ -44,7 +45,8 @@ class CudnnConv {
   struct Plan;
 
   Plan& plan_of(const ConvShape& shape);
-  void choose(Plan& plan, const ConvShape& shape);
+  void choose_forward(Plan& plan, const ConvShape& shape);
+  void choose_gradients(Plan& plan, const ConvShape& shape);
   void* workspace(std::size_t bytes);
 
   cudnnHandle_t handle_ = nullptr;

@@ -18,8 +18,8 @@ FeatureShape launch_shape(int device, NoiseLaw law) {
   cudaDeviceProp properties{};
   SMOOTHCERT_CUDA(cudaGetDeviceProperties(&properties, device));
   FeatureShape shape;
-  // Which width exists for which architecture: feature_width_is_built() of the kernel.
-  shape.warps = properties.major >= 9 ? 12 : 8;
+  const DeviceScope scope(device);
+  shape.warps = feature_warps();
   const bool fits = feature_shared_bytes(law, shape.warps) <= properties.sharedMemPerBlockOptin;
   shape.blocks = fits ? static_cast<unsigned>(properties.multiProcessorCount) : 0;
   return shape;

@@ -60,7 +60,10 @@ SMOOTHCERT_HD constexpr bool feature_width_is_built() {
 template <class Noise, int kWarps>
 __global__ void __launch_bounds__(kWarps * 32, 1)
     fused_features_kernel(const __grid_constant__ FeatureParams params) {
-  if constexpr (!feature_width_is_built<kWarps>()) return;
+  if constexpr (!feature_width_is_built<kWarps>()) {
+    __trap();  // rather than votes of features that nobody computed
+    return;
+  }
   using Shared = FeatureShared<Noise, kWarps>;
   SMOOTHCERT_DYNAMIC_SHARED(Shared, shared);
   const int lane = static_cast<int>(threadIdx.x % 32);

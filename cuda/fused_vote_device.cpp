@@ -17,13 +17,13 @@ cudaDeviceProp properties_of(int device) {
   return properties;
 }
 
-/// wgmma on compute capability 9.0; elsewhere as many warps an SM as its shared memory holds. No
+/// wgmma on compute capability 9.0 where it was built; elsewhere as many warps an SM as its shared memory holds. No
 /// blocks when not even the smallest fits.
 FusedShape launch_shape(int device, NoiseLaw law) {
   const cudaDeviceProp properties = properties_of(device);
   FusedShape shape;
   shape.blocks = static_cast<unsigned>(properties.multiProcessorCount);
-  if (properties.major == 9 && properties.minor == 0) {
+  if (properties.major == 9 && properties.minor == 0 && wgmma_is_built()) {
     shape.warpgroups = 3;
     return shape;
   }

@@ -216,6 +216,8 @@ __global__ void __launch_bounds__(kGroups * 128, 1)
     }
     add_votes<128>(params, state, thread);
   }
+#else
+  __trap();  // see wgmma_is_built()
 #endif
 }
 

@@ -28,6 +28,9 @@ struct FeatureShape {
   int warps = 12;
 };
 
+/// Warps a block that the kernel was compiled for, on the current device.
+int feature_warps();
+
 /// Dynamic shared memory of a block, bytes.
 std::size_t feature_shared_bytes(NoiseLaw law, int warps);
 

@@ -11,18 +11,15 @@ namespace {
 template <class Noise, int kWarps>
 void launch_fused(Stream stream, const FusedParams& params, unsigned blocks) {
   constexpr std::size_t kShared = sizeof(FusedShared<Noise, kWarps>);
-#if defined(__CUDACC__)
-  SMOOTHCERT_CUDA(cudaFuncSetAttribute(fused_mma_kernel<Noise, kWarps>,
-                                       cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
-#endif
   const auto kernel = fused_mma_kernel<Noise, kWarps>;
+  SMOOTHCERT_ALLOW_SHARED(kernel, kShared);
   SMOOTHCERT_LAUNCH(kernel, dim3(blocks), dim3(kWarps * 32), kShared, stream, params);
 }
 
 template <class Noise>
 void launch_fused(Stream stream, const FusedParams& params, FusedShape shape) {
   switch (shape.warps) {
-#if defined(__CUDACC__)
+#if defined(SMOOTHCERT_DEVICE_WIDTHS)
     case 8:
       return launch_fused<Noise, 8>(stream, params, shape.blocks);
     case 4:

@@ -55,6 +55,9 @@ struct FusedShape {
   [[nodiscard]] std::uint32_t tile() const { return warpgroups > 0 ? 64 : 16; }
 };
 
+/// Whether the wgmma kernel is in this build: CMAKE_CUDA_ARCHITECTURES has 90a.
+bool wgmma_is_built();
+
 /// Dynamic shared memory of a block, bytes.
 std::size_t fused_shared_bytes(NoiseLaw law, int warps);
 

@@ -11,10 +11,7 @@ namespace {
 template <bool kLattice>
 void launch_exact(Stream stream, const ExactParams& params, unsigned blocks, std::size_t shared) {
   const auto kernel = fused_exact_kernel<kLattice>;
-#if defined(__CUDACC__)
-  SMOOTHCERT_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                       static_cast<int>(shared)));
-#endif
+  SMOOTHCERT_ALLOW_SHARED(kernel, shared);
   SMOOTHCERT_LAUNCH(kernel, dim3(blocks), dim3(std::min(block_threads(), 128u)), shared, stream,
                     params);
 }

@@ -12,17 +12,14 @@ template <class Noise, int kWarps>
 void launch_features(Stream stream, const FeatureParams& params, unsigned blocks) {
   constexpr std::size_t kShared = sizeof(FeatureShared<Noise, kWarps>);
   const auto kernel = fused_features_kernel<Noise, kWarps>;
-#if defined(__CUDACC__)
-  SMOOTHCERT_CUDA(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
-#endif
+  SMOOTHCERT_ALLOW_SHARED(kernel, kShared);
   SMOOTHCERT_LAUNCH(kernel, dim3(blocks), dim3(kWarps * 32), kShared, stream, params);
 }
 
 template <class Noise>
 void launch_features(Stream stream, const FeatureParams& params, FeatureShape shape) {
   switch (shape.warps) {
-#if defined(__CUDACC__)
+#if defined(SMOOTHCERT_DEVICE_WIDTHS)
     case 12:
       return launch_features<Noise, 12>(stream, params, shape.blocks);
     case 8:
@@ -38,6 +35,14 @@ void launch_features(Stream stream, const FeatureParams& params, FeatureShape sh
 }
 
 }  // namespace
+
+int feature_warps() {
+#if defined(SMOOTHCERT_DEVICE_WIDTHS)
+  return compiled_for(fused_features_kernel<LatticeNoise<true>, 12>) >= 90 ? 12 : 8;
+#else
+  return 2;
+#endif
+}
 
 std::size_t feature_shared_bytes(NoiseLaw law, int warps) {
   const std::size_t one = law == NoiseLaw::lattice ? sizeof(FeatureShared<LatticeNoise<true>, 1>)

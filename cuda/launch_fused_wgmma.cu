@@ -7,7 +7,7 @@ namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 namespace {
 
-#if defined(__CUDACC__)
+#if defined(SMOOTHCERT_DEVICE_WIDTHS)
 constexpr int kGroups = 3;
 #else
 constexpr int kGroups = 2;
@@ -18,14 +18,19 @@ void launch_wgmma(Stream stream, const FusedParams& params, unsigned blocks) {
   constexpr std::size_t kShared = sizeof(WgmmaShared<Noise, kGroups>);
   static_assert(kShared <= 232448, "more than compute capability 9.0 has");
   const auto kernel = fused_wgmma_kernel<Noise, kGroups>;
-#if defined(__CUDACC__)
-  SMOOTHCERT_CUDA(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared));
-#endif
+  SMOOTHCERT_ALLOW_SHARED(kernel, kShared);
   SMOOTHCERT_LAUNCH(kernel, dim3(blocks), dim3(kGroups * 128), kShared, stream, params);
 }
 
 }  // namespace
+
+bool wgmma_is_built() {
+#if defined(SMOOTHCERT_BUILT_FOR_90A) || !defined(__CUDACC__)
+  return true;
+#else
+  return false;
+#endif
+}
 
 void count_fused_votes_wgmma(Stream stream, const FusedModel& model, const FusedBatch& batch,
                              FusedShape shape) {

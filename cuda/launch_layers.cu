@@ -156,7 +156,7 @@ namespace {
 class DirectEngine final : public LayerEngine {
  public:
   std::string describe() const override { return "direct kernels fp32"; }
-  void prepare(const ConvShape&, bool) override {}
+  void prepare(const ConvShape&, bool, bool) override {}
 
   void conv(Stream stream, const ConvShape& s, const float* in, const float* weights,
             const float* bias, float* out) override {

@@ -21,8 +21,9 @@ class LayerEngine {
   /// Which algorithm runs each shape prepared so far, for the record; empty where there is no
   /// choice.
   [[nodiscard]] virtual std::vector<std::string> algorithms() const { return {}; }
-  /// Chooses algorithms and makes room for this shape; before any capture, since it may allocate.
-  virtual void prepare(const ConvShape& shape, bool linear) = 0;
+  /// Chooses algorithms and makes room for this shape, and for its gradients if wanted; before any
+  /// capture, since it may allocate.
+  virtual void prepare(const ConvShape& shape, bool linear, bool gradients) = 0;
 
   /// Device memory for partial sums: scratch_floats() of every shape whose gradients are asked for.
   void use_scratch(float* memory) { scratch_ = memory; }

@@ -63,11 +63,11 @@ class LibraryEngine final : public LayerEngine {
 #endif
   }
 
-  void prepare(const ConvShape& shape, bool linear) override {
+  void prepare(const ConvShape& shape, bool linear, [[maybe_unused]] bool gradients) override {
 #if defined(SMOOTHCERT_HAVE_CUDNN)
-    if (!linear) cudnn_.prepare(shape);
+    if (!linear) cudnn_.prepare(shape, gradients);
 #else
-    direct_->prepare(shape, linear);
+    direct_->prepare(shape, linear, gradients);
 #endif
   }
 

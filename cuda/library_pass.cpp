@@ -88,7 +88,7 @@ void count_library_votes(Stream stream, LayerEngine& engine, const InferencePlan
 void prepare_engine(LayerEngine& engine, const InferencePlan& plan, std::uint32_t tile) {
   for (const PlanStep& step : plan.steps) {
     if (step.kind == StepKind::conv2d || step.kind == StepKind::linear) {
-      engine.prepare(conv_shape(step, tile), step.kind == StepKind::linear);
+      engine.prepare(conv_shape(step, tile), step.kind == StepKind::linear, false);
     }
   }
 }

@@ -147,7 +147,7 @@ void backward_pass(Stream stream, LayerEngine& engine, const TrainPlan& plan,
 void prepare_engine(LayerEngine& engine, const TrainPlan& plan, std::uint32_t n) {
   for (const TrainLayer& layer : plan.layers) {
     if (layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear) {
-      engine.prepare(conv_shape(layer, static_cast<int>(n)), layer.kind == LayerKind::linear);
+      engine.prepare(conv_shape(layer, static_cast<int>(n)), layer.kind == LayerKind::linear, true);
     }
   }
 }

@@ -64,6 +64,8 @@ Trainer::Trainer(std::unique_ptr<TrainDevice> device, NetworkSpec spec)
       moment1_(*device_, plan_.parameters),
       moment2_(*device_, plan_.parameters) {
   constants_.upload(plan_.constants);
+  // The gaps between tensors, which the optimiser passes over like the rest.
+  device_->zero(parameter_gradients_.data(), plan_.parameters * sizeof(float));
 }
 
 Trainer::~Trainer() { device_->forget_captures(); }

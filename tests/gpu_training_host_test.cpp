@@ -129,7 +129,12 @@ TEST(StepSchedule, MomentsKeepTheirNamesAndShapes) {
   OptimizerState state;
   EXPECT_THAT(gather_moments(plan, state, "m"), testing::Each(0.0f));
   std::vector<float> flat(plan.parameters);
-  for (std::size_t i = 0; i < flat.size(); ++i) flat[i] = static_cast<float>(i);
+  for (const auto& tensor : plan.tensors) {
+    if (!tensor.trainable) continue;
+    EXPECT_EQ(tensor.offset % 4, 0u) << "on 16 bytes";
+    for (std::size_t i = 0; i < tensor.count; ++i)
+      flat[tensor.offset + i] = static_cast<float>(tensor.offset + i + 1);
+  }
   scatter_moments(plan, net.spec, flat, "m", state);
   EXPECT_EQ(state.slots.at("conv1.weight/m").shape, net.tensors.at("conv1.weight").shape);
   EXPECT_EQ(gather_moments(plan, state, "m"), flat);
@@ -139,15 +144,18 @@ TEST(StepSchedule, MomentsKeepTheirNamesAndShapes) {
 
 TEST(AlgorithmChoice, TheFirstThatIsDeterministicFitsAndKeepsThePrecision) {
   using P = MathPrecision;
-  const AlgorithmCandidate list[] = {{0, false, true, false, 0},   // not supported
-                                     {1, true, false, false, 0},   // adds in any order
-                                     {2, true, true, true, 10},    // tensor cores
-                                     {3, true, true, false, 999},  // more workspace than allowed
-                                     {4, true, true, false, 20}};
-  EXPECT_EQ(choose_algorithm(list, P::fp32, 100), 4u);
+  const AlgorithmCandidate list[] = {
+      {0, false, true, false, false, 0},   // not supported
+      {1, true, false, false, false, 0},   // adds in any order
+      {2, true, true, true, false, 10},    // tensor cores
+      {3, true, true, false, false, 999},  // more workspace than allowed
+      {4, true, true, false, true, 10},    // Winograd
+      {5, true, true, false, false, 20}};
+  EXPECT_EQ(choose_algorithm(list, P::fp32, 100), 5u);
   EXPECT_EQ(choose_algorithm(list, P::fp32, 1000), 3u);
   EXPECT_EQ(choose_algorithm(list, P::tf32, 100), 2u);
   EXPECT_EQ(choose_algorithm(list, P::tf32, 5), std::nullopt);
+  EXPECT_EQ(choose_algorithm(std::span(list).subspan(3), P::tf32, 100), 1u);
   EXPECT_EQ(choose_algorithm({}, P::fp32, 100), std::nullopt);
 }
 

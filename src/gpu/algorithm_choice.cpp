@@ -7,7 +7,7 @@ std::optional<std::size_t> choose_algorithm(std::span<const AlgorithmCandidate> 
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const AlgorithmCandidate& c = candidates[i];
     if (!c.works || !c.deterministic || c.workspace > workspace_limit) continue;
-    if (c.tensor_cores && precision == MathPrecision::fp32) continue;
+    if ((c.tensor_cores || c.transforms) && precision == MathPrecision::fp32) continue;
     return i;
   }
   return std::nullopt;

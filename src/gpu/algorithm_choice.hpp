@@ -1,5 +1,5 @@
 // Which of a library's algorithms for one convolution may be used: those that give the same bits
-// every time, in the precision asked for, within the workspace allowed.
+// every time, in the precision asked for, within the workspace allowed; in fp32, products only.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,7 @@ struct AlgorithmCandidate {
   bool works = false;
   bool deterministic = false;
   bool tensor_cores = false;  ///< rounds its inputs to TF32
+  bool transforms = false;    ///< Winograd or Fourier: zeros come out as small numbers
   std::size_t workspace = 0;
 };
 

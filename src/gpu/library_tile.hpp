@@ -11,8 +11,13 @@ namespace smoothcert::gpu {
 /// depend on it: part of what the base classifier is, and of its description.
 constexpr std::uint32_t library_tile(const ValueLayout& layout) {
   constexpr std::size_t kBytes = std::size_t{512} << 20;
-  std::uint32_t tile = 8192;
-  while (tile > 256 && tile * layout.total * sizeof(float) > kBytes) tile /= 2;
+#if defined(SMOOTHCERT_SIMULATED_GPU)
+  constexpr std::uint32_t kMost = 64, kLeast = 16;  // a simulated GPU computes whole tiles, slowly
+#else
+  constexpr std::uint32_t kMost = 8192, kLeast = 256;
+#endif
+  std::uint32_t tile = kMost;
+  while (tile > kLeast && tile * layout.total * sizeof(float) > kBytes) tile /= 2;
   return tile;
 }
 

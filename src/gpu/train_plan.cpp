@@ -87,10 +87,11 @@ class Planner {
     plan_.layers.push_back(std::move(t));
   }
 
+  /// On 16 bytes, which the libraries' faster kernels need.
   std::size_t parameter(const std::string& name, std::size_t count) {
     const std::size_t offset = plan_.parameters;
     plan_.tensors.push_back({name, offset, count, true});
-    plan_.parameters += count;
+    plan_.parameters += (count + 3) / 4 * 4;
     return offset;
   }
   std::size_t statistic(const std::string& name, std::size_t count) {

@@ -160,7 +160,7 @@ TEST_F(GpuTraining, EnginesAgree) {
           static_cast<std::size_t>(s.out_channels * s.in_channels * s.kernel * s.kernel);
       const auto x = random(in), w = random(weights), dy = random(out);
       const auto bias = random(static_cast<std::size_t>(s.out_channels));
-      library->prepare(s, linear);
+      library->prepare(s, linear, true);
       gpu::DeviceBuffer<float> scratch(scratch_floats(s));
       direct->use_scratch(scratch.data());
       library->use_scratch(scratch.data());
@@ -204,7 +204,9 @@ class GuardedDevice final : public gpu::TrainDevice {
   gpu::LayerEngine& engine() override { return inner_->engine(); }
   void* allocate(std::size_t bytes) override {
     auto* base = static_cast<unsigned char*>(inner_->allocate(bytes + 2 * kGuard));
+    // Of device memory it returns early, and no stream of ours waits for the default one.
     SMOOTHCERT_CUDA(cudaMemset(base, 0xA5, bytes + 2 * kGuard));
+    SMOOTHCERT_CUDA(cudaDeviceSynchronize());
     sizes_[base + kGuard] = bytes;
     return base + kGuard;
   }

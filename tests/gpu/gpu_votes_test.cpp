@@ -39,7 +39,7 @@ TEST_F(GpuVotes, ExactModeIsTheCpus) {
     const Network net = initialise(builtin_network(name), 5);
     const Dataset data = random_data(net.spec, 3, 1);
     const auto on_cpu = cpu->load(net), on_gpu = cuda->load(net);
-    const auto jobs = some_jobs(data, 3, name == "cifar-cnn" ? 40 : 400);
+    const auto jobs = some_jobs(data, 3, gpu_test::fewer(name == "cifar-cnn" ? 40 : 400));
     for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
       for (const bool clamp : {true, false}) {
         const auto settings = settings_of(law, clamp, Mode::exact, net.spec.input.size());
@@ -54,7 +54,7 @@ TEST_F(GpuVotes, ExactModeIsTheCpus) {
 TEST_F(GpuVotes, OneDeviceOrSeveralCountTheSame) {
   const Network net = initialise(builtin_network("convnn"), 5);
   const Dataset data = random_data(net.spec, 20, 1);
-  const auto jobs = some_jobs(data, 20, 3000);
+  const auto jobs = some_jobs(data, 20, gpu_test::fewer(3000));
   const auto settings = settings_of(NoiseLaw::lattice, true, Mode::exact, 784);
   std::vector<std::vector<VoteResult>> results;
   for (const std::size_t workers : {1, 2, 3}) {
@@ -83,7 +83,7 @@ TEST_F(GpuVotes, FastModeAgreesOnNearlyEverySampleAndNeverChanges) {
     for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
       const auto exact = settings_of(law, true, Mode::exact, net.spec.input.size());
       const auto fast = settings_of(law, true, Mode::fast, net.spec.input.size());
-      const auto jobs = some_jobs(data, 4, 2000);
+      const auto jobs = some_jobs(data, 4, gpu_test::fewer(2000));
       const auto expected = votes(*on_gpu, exact, jobs), got = votes(*on_gpu, fast, jobs);
       std::uint64_t differ = 0, total = 0;
       for (std::size_t j = 0; j < jobs.size(); ++j) {
@@ -115,8 +115,9 @@ TEST_F(GpuVotes, FastModeAgreesOnNearlyEverySampleAndNeverChanges) {
 TEST_F(GpuVotes, ForwardHasTheCpusBits) {
   for (const std::string& name : builtin_network_names()) {
     const Network net = initialise(builtin_network(name), 6);
-    const auto x = gpu_test::floats_of(random_data(net.spec, 70, 2));
-    std::vector<float> on_cpu(70 * static_cast<std::size_t>(net.spec.classes)), on_gpu = on_cpu;
+    const std::size_t images = gpu_test::fewer(70);
+    const auto x = gpu_test::floats_of(random_data(net.spec, images, 2));
+    std::vector<float> on_cpu(images * static_cast<std::size_t>(net.spec.classes)), on_gpu = on_cpu;
     cpu->load(net)->forward(x, on_cpu);
     cuda->load(net)->forward(x, on_gpu);
     EXPECT_EQ(on_gpu, on_cpu) << name;

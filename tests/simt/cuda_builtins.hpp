@@ -101,6 +101,7 @@ inline int __syncthreads_or(int predicate, SIMT_CALLER) {
 inline void __syncwarp(unsigned mask = 0xffffffffu, SIMT_CALLER) {
   simt::detail::warp_exchange(simt::detail::WarpOp::sync, mask, 0, {file, line});
 }
+[[noreturn]] inline void __trap() { throw simt::Error("simt: __trap()"); }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 

@@ -1,8 +1,5 @@
 #include "engine.hpp"
 
-#include <sys/mman.h>
-#include <ucontext.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -16,19 +13,8 @@
 #include <tuple>
 #include <utility>
 
+#include "fiber.hpp"
 #include "racecheck.hpp"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SIMT_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SIMT_ASAN 1
-#endif
-#endif
-#if defined(SIMT_ASAN)
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
 
 thread_local uint3 threadIdx, blockIdx;
 thread_local dim3 blockDim, gridDim;
@@ -40,35 +26,11 @@ using detail::BlockOp;
 using detail::Lanes;
 using detail::WarpOp;
 
-constexpr std::size_t kStackBytes = 256 * 1024, kGuardBytes = 4096;
-
-/// One fiber's stack, with an inaccessible page below it.
-class Stack {
- public:
-  Stack() {
-    base_ = mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base_ == MAP_FAILED) throw Error("simt: no memory for a fiber's stack");
-    mprotect(base_, kGuardBytes, PROT_NONE);
-  }
-  ~Stack() { munmap(base_, kStackBytes + kGuardBytes); }
-  Stack(const Stack&) = delete;
-  Stack& operator=(const Stack&) = delete;
-  [[nodiscard]] char* begin() const { return static_cast<char*>(base_) + kGuardBytes; }
-  [[nodiscard]] bool contains(const void* p) const {
-    return p >= begin() && p < begin() + kStackBytes;
-  }
-
- private:
-  void* base_ = nullptr;
-};
-
 enum class Wait { ready, block, named, warp, done };
 
-struct Fiber {
-  ucontext_t context{};
-  std::unique_ptr<Stack> stack = std::make_unique<Stack>();
-  void* fake_stack = nullptr;  // AddressSanitizer's
+/// A CUDA thread.
+struct Thread {
+  Fiber fiber;
   Wait wait = Wait::ready;
   Site site{"", 0};
   BlockOp block_op{};
@@ -129,7 +91,7 @@ class Launch {
 
   int block_barrier(BlockOp op, int predicate, Site site) {
     if (!reached(site)) return predicate;
-    Fiber& me = fibers_[current_];
+    Thread& me = fibers_[current_];
     me.block_op = op;
     me.value = predicate != 0;
     me.site = site;
@@ -139,7 +101,7 @@ class Launch {
 
   void named_barrier(int id, int threads, Site site) {
     if (!reached(site)) return;
-    Fiber& me = fibers_[current_];
+    Thread& me = fibers_[current_];
     me.barrier_id = id;
     me.barrier_threads = threads;
     me.site = site;
@@ -147,7 +109,7 @@ class Launch {
   }
 
   const Lanes& warp_exchange(WarpOp op, std::uint32_t mask, std::uint64_t value, Site site) {
-    Fiber& me = fibers_[current_];
+    Thread& me = fibers_[current_];
     if (op == WarpOp::sync && !reached(site)) return none_;
     if (!(mask >> (current_ % 32) & 1u)) {
       throw Error("simt: thread " + std::to_string(current_) +
@@ -185,20 +147,18 @@ class Launch {
 
   void access(const void* address, std::size_t bytes, Racecheck::Kind kind) {
     if (!in_fiber_ || quiet_ || !config_.check_races) return;
-    if (fibers_[current_].stack->contains(address)) return;
+    if (fibers_[current_].fiber.contains(address)) return;
     const Quiet quiet(quiet_);
     races_.access(current_, address, bytes, kind);
   }
 
   void fiber_main() {
-    finish_switch_to_fiber(nullptr);
     try {
       kernel_();
     } catch (...) {
       failure_ = std::current_exception();
     }
-    suspend(Wait::done);
-    std::abort();  // a finished fiber is never resumed
+    fibers_[current_].wait = Wait::done;
   }
 
  private:
@@ -235,7 +195,7 @@ class Launch {
     races_.begin_block(block, n);
     shared_.clear();
     if (config_.dynamic_shared) dynamic_ = allocate_shared(config_.dynamic_shared, 16);
-    for (Fiber& fiber : fibers_) prepare(fiber);
+    for (Thread& thread : fibers_) prepare(thread);
     alive_ = n;
     std::vector<unsigned> order(n);
     std::iota(order.begin(), order.end(), 0u);
@@ -254,56 +214,30 @@ class Launch {
     }
   }
 
-  void prepare(Fiber& fiber) {
-#if defined(SIMT_ASAN)
-    __asan_unpoison_memory_region(fiber.stack->begin(), kStackBytes);
-#endif
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack->begin();
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, &Launch::entry, 0);
-    fiber.wait = Wait::ready;
-    fiber.fake_stack = nullptr;
-    fiber.lanes.reset();
-    fiber.lane_words.reset();
-  }
-
-  void finish_switch_to_fiber([[maybe_unused]] void* fake) {
-#if defined(SIMT_ASAN)
-    __sanitizer_finish_switch_fiber(fake, &main_stack_, &main_stack_bytes_);
-#endif
+  static void prepare(Thread& thread) {
+    thread.fiber.prepare(&Launch::entry);
+    thread.wait = Wait::ready;
+    thread.lanes.reset();
+    thread.lane_words.reset();
   }
 
   void resume(unsigned t) {
-    Fiber& fiber = fibers_[t];
+    Thread& thread = fibers_[t];
     current_ = t;
     const dim3 b = config_.block;
     threadIdx = {t % b.x, t / b.x % b.y, t / b.x / b.y};
     ++report_.switches;
     in_fiber_ = true;
-#if defined(SIMT_ASAN)
-    __sanitizer_start_switch_fiber(&main_fake_, fiber.stack->begin(), kStackBytes);
-#endif
-    swapcontext(&main_, &fiber.context);
-#if defined(SIMT_ASAN)
-    __sanitizer_finish_switch_fiber(main_fake_, nullptr, nullptr);
-#endif
+    thread.fiber.resume();
     in_fiber_ = false;
-    if (fiber.wait == Wait::done) --alive_;
+    if (thread.wait == Wait::done) --alive_;
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     if (!races_.hazards().empty()) throw Error("simt: " + races_.hazards().front());
   }
 
   void suspend(Wait wait) {
-    Fiber& me = fibers_[current_];
-    me.wait = wait;
-#if defined(SIMT_ASAN)
-    __sanitizer_start_switch_fiber(wait == Wait::done ? nullptr : &me.fake_stack, main_stack_,
-                                   main_stack_bytes_);
-#endif
-    swapcontext(&me.context, &main_);
-    finish_switch_to_fiber(me.fake_stack);
+    fibers_[current_].wait = wait;
+    Fiber::suspend();
   }
 
   // Releases every group of lanes that all wait at the same warp operation. Threads that have
@@ -313,7 +247,7 @@ class Launch {
     const auto n = static_cast<unsigned>(fibers_.size());
     for (unsigned t = 0; t < n; ++t) {
       if (fibers_[t].wait != Wait::warp) continue;
-      const Fiber& leader = fibers_[t];
+      const Thread& leader = fibers_[t];
       const unsigned warp = t / 32 * 32;
       std::vector<unsigned> group;
       bool complete = true;
@@ -321,7 +255,7 @@ class Launch {
         if (!(leader.mask >> lane & 1u)) continue;
         const unsigned other = warp + lane;
         if (other >= n || fibers_[other].wait == Wait::done) continue;
-        const Fiber& f = fibers_[other];
+        const Thread& f = fibers_[other];
         if (f.wait == Wait::warp && (f.mask != leader.mask || f.warp_op != leader.warp_op)) {
           throw Error("simt: divergent warp operation: thread " + std::to_string(t) + " at " +
                       name_of(leader.site) + ", thread " + std::to_string(other) + " at " +
@@ -382,9 +316,9 @@ class Launch {
 
   bool release_block() {
     if (alive_ == 0) return false;
-    const Fiber* first = nullptr;
+    const Thread* first = nullptr;
     std::uint64_t sum = 0;
-    for (const Fiber& f : fibers_) {
+    for (const Thread& f : fibers_) {
       if (f.wait == Wait::done) continue;
       if (f.wait != Wait::block) return false;
       if (!first) first = &f;
@@ -409,7 +343,7 @@ class Launch {
         break;
     }
     races_.block_barrier();
-    for (Fiber& f : fibers_) {
+    for (Thread& f : fibers_) {
       if (f.wait == Wait::block) f.wait = Wait::ready;
     }
     return true;
@@ -418,7 +352,7 @@ class Launch {
   [[nodiscard]] std::string describe_deadlock() const {
     std::map<std::string, std::pair<unsigned, unsigned>> places;  // count, first thread
     for (unsigned t = 0; t < fibers_.size(); ++t) {
-      const Fiber& f = fibers_[t];
+      const Thread& f = fibers_[t];
       if (f.wait == Wait::done) continue;
       const char* kind = f.wait == Wait::block   ? "a block barrier"
                          : f.wait == Wait::named ? "a named barrier"
@@ -438,11 +372,7 @@ class Launch {
   const Config& config_;
   const std::function<void()>& kernel_;
   std::mt19937_64 rng_;
-  std::vector<Fiber> fibers_;
-  ucontext_t main_{};
-  void* main_fake_ = nullptr;
-  const void* main_stack_ = nullptr;
-  std::size_t main_stack_bytes_ = 0;
+  std::vector<Thread> fibers_;
   unsigned current_ = 0;
   std::size_t alive_ = 0;
   bool in_fiber_ = false;

@@ -1,0 +1,61 @@
+# The CUDA backend's host code on simulated GPUs (tests/simulated): CUDA's runtime, cuDNN and cuBLAS
+# are stand-ins, kernels run in the SIMT emulator. Needs the libraries' headers, no driver and no
+# compiler of theirs. smoothcert_simulated is the whole program, --device cuda included.
+find_package(CUDAToolkit QUIET)
+include(cmake/CudaWheels.cmake)
+find_path(SIMULATED_CUDA_INCLUDE cuda_runtime_api.h
+  HINTS ${CUDAToolkit_INCLUDE_DIRS} /usr/local/cuda/include ${SMOOTHCERT_CUDA_WHEELS}
+  PATH_SUFFIXES include)
+find_path(SIMULATED_CUDNN_INCLUDE cudnn_graph.h
+  HINTS ${CUDNN_INCLUDE_DIR} /usr/local/cuda/include ${SMOOTHCERT_CUDA_WHEELS} PATH_SUFFIXES include)
+find_path(SIMULATED_CUBLAS_INCLUDE cublas_v2.h
+  HINTS ${CUDAToolkit_INCLUDE_DIRS} /usr/local/cuda/include ${SMOOTHCERT_CUDA_WHEELS}
+  PATH_SUFFIXES include)
+if(NOT SIMULATED_CUDA_INCLUDE OR NOT SIMULATED_CUDNN_INCLUDE OR NOT SIMULATED_CUBLAS_INCLUDE)
+  message(STATUS "smoothcert: no simulated GPUs (the headers of CUDA, cuDNN or cuBLAS are missing)")
+  return()
+endif()
+
+file(GLOB _host CONFIGURE_DEPENDS cuda/*.cpp)
+# These come in with their kernels, by tests/simt/emulated_*.cpp.
+list(FILTER _host EXCLUDE REGEX
+  "/(exact_pass|feature_pass|library_pass|train_pass|train_step|trainer)\\.cpp$")
+file(GLOB _kernels CONFIGURE_DEPENDS tests/simt/emulated_*.cpp)
+file(GLOB _machine CONFIGURE_DEPENDS tests/simulated/*.cpp)
+list(FILTER _machine EXCLUDE REGEX "_(test|support)\\.cpp$")
+add_library(smoothcert_simulated_gpu OBJECT ${_host} ${_kernels} ${_machine}
+  tests/simt/engine.cpp tests/simt/fiber.cpp tests/simt/racecheck.cpp tests/simt/tensor_core_model.cpp)
+target_compile_definitions(smoothcert_simulated_gpu PUBLIC SMOOTHCERT_SIMT_EMULATOR
+  SMOOTHCERT_SIMULATED_GPU SMOOTHCERT_HAVE_CUDA SMOOTHCERT_HAVE_CUDNN SMOOTHCERT_HAVE_CUBLAS)
+target_include_directories(smoothcert_simulated_gpu
+  PUBLIC include ${CMAKE_CURRENT_BINARY_DIR}/include src cuda tests tests/simulated tests/simt)
+target_include_directories(smoothcert_simulated_gpu SYSTEM
+  PUBLIC ${SIMULATED_CUDA_INCLUDE} ${SIMULATED_CUDNN_INCLUDE} ${SIMULATED_CUBLAS_INCLUDE})
+target_compile_options(smoothcert_simulated_gpu PUBLIC -Wno-deprecated-declarations)
+target_link_libraries(smoothcert_simulated_gpu PUBLIC smoothcert_options)
+
+# Objects come before the library, so that their make_cuda_backend() is the one that is linked.
+file(GLOB _tests CONFIGURE_DEPENDS tests/simulated/*_test.cpp tests/simulated/*_support.cpp
+  tests/gpu/*_test.cpp)
+list(APPEND _tests tests/cli_support.cpp tests/store_support.cpp tests/data_support.cpp)
+add_executable(smoothcert_simulated_tests ${_tests} $<TARGET_OBJECTS:smoothcert_simulated_gpu>)
+target_include_directories(smoothcert_simulated_tests PRIVATE tests/gpu)
+target_link_libraries(smoothcert_simulated_tests PRIVATE smoothcert_simulated_gpu smoothcert
+  smoothcert_options GTest::gtest GTest::gmock GTest::gtest_main fmt::fmt nlohmann_json::nlohmann_json
+  SQLite::SQLite3 ZLIB::ZLIB OpenSSL::Crypto Threads::Threads)
+target_link_options(smoothcert_simulated_tests PRIVATE -Wl,--as-needed)
+set(_places SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+if(TARGET smoothcert_cli)
+  list(APPEND _places SMOOTHCERT_SIMULATED_CLI="$<TARGET_FILE:smoothcert_simulated>")
+  add_dependencies(smoothcert_simulated_tests smoothcert_simulated)
+  add_executable(smoothcert_simulated ${SMOOTHCERT_TOOL_SOURCES}
+    $<TARGET_OBJECTS:smoothcert_simulated_gpu>)
+  target_include_directories(smoothcert_simulated PRIVATE tools src)
+  target_link_libraries(smoothcert_simulated PRIVATE smoothcert smoothcert_options CLI11::CLI11
+    fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json ${SMOOTHCERT_MPI_LIBRARIES})
+  target_link_options(smoothcert_simulated PRIVATE -Wl,--as-needed)
+endif()
+set_source_files_properties(tests/simulated/places_support.cpp PROPERTIES
+  COMPILE_DEFINITIONS "${_places}")
+gtest_discover_tests(smoothcert_simulated_tests DISCOVERY_TIMEOUT 60 TEST_PREFIX Simulated.
+  PROPERTIES LABELS simulated TIMEOUT 600 ${_test_environment})

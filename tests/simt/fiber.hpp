@@ -1,0 +1,44 @@
+// One fiber: a function on a stack of its own, which gives control back before it is done. Without
+// AddressSanitizer a switch is no system call, and stacks are used again.
+#pragma once
+
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <cstddef>
+#include <memory>
+
+namespace simt {
+
+class FiberStack;
+
+class Fiber {
+ public:
+  Fiber();
+  ~Fiber();
+  Fiber(Fiber&&) noexcept;
+  Fiber& operator=(Fiber&&) = delete;
+
+  /// The next resume() calls `body` from its beginning.
+  void prepare(void (*body)());
+  /// Runs the fiber until it suspends or its body returns.
+  void resume();
+  /// Called by the fiber that runs: back to resume().
+  static void suspend();
+
+  /// Whether the address lies on the fiber's stack.
+  [[nodiscard]] bool contains(const void* address) const;
+
+ private:
+  static void trampoline();
+  void leave(bool last);
+
+  std::unique_ptr<FiberStack> stack_;
+  void (*body_)() = nullptr;
+  bool started_ = false, done_ = true;
+  ucontext_t context_{};
+  jmp_buf place_{};
+  void* fake_stack_ = nullptr;  // AddressSanitizer's
+};
+
+}  // namespace simt

@@ -1,0 +1,155 @@
+// Training through streams, captured graphs and the libraries: the same bits in any order of the
+// device's work, and no wait of the host within an epoch's pieces.
+#include <cmath>
+#include <cstdlib>
+
+#include "simulated_support.hpp"
+#include "trainer.hpp"
+
+namespace smoothcert {
+namespace {
+
+using namespace simulated_test;
+using simulated::Machine;
+using simulated::Order;
+
+class SimulatedTraining : public SimulatedTest {
+ protected:
+  void SetUp() override {
+    SimulatedTest::SetUp();
+    start = initialise(builtin_network("convnn"), 3);
+    data = gpu_test::random_data(start.spec, 40, 4);
+  }
+  void TearDown() override {
+    unsetenv("SMOOTHCERT_GPU_ENGINE");
+    SimulatedTest::TearDown();
+  }
+
+  struct Trained {
+    Network net;
+    OptimizerState optimizer;
+    EpochReport report;
+    simulated::Tally tally;
+  };
+  Trained train(const Machine& machine, const TrainRecipe& recipe, std::size_t visits,
+                int epochs = 1) {
+    simulated::set_machine(machine);
+    Trained t{start, {}, {}, {}};
+    {
+      const auto model = make_cuda_backend(nullptr)->load(start);
+      for (int e = 0; e < epochs; ++e) {
+        std::vector<std::uint32_t> order;
+        for (std::size_t i = 0; i < visits; ++i)
+          order.push_back(static_cast<std::uint32_t>((i * 7 + 3) % data.size()));
+        t.report = model->train_epoch({data, recipe, order, e, 1e-3, 1000, 1, {}, {}});
+      }
+      t.tally = simulated::tally();
+      model->download(t.net);
+      model->download(t.optimizer);
+    }
+    expect_nothing_left("after training");
+    return t;
+  }
+  Network start;
+  Dataset data;
+};
+
+void expect_same(const Network& a, const Network& b, const std::string& what) {
+  for (const auto& [name, tensor] : a.tensors) {
+    EXPECT_EQ(tensor.data, b.tensors.at(name).data) << what << ", " << name;
+  }
+}
+
+TEST_F(SimulatedTraining, GivesTheSameBitsInAnyOrder) {
+  for (const char* engine : {"library", "direct"}) {
+    setenv("SMOOTHCERT_GPU_ENGINE", engine, 1);
+    for (const char* name : {"normal", "adversarial", "smoothing"}) {
+      TrainRecipe recipe = builtin_recipe(name);
+      recipe.batch_size = 4;
+      Machine machine;
+      machine.order = Order::at_once;
+      const Trained expected = train(machine, recipe, 14);
+      for (const Order order : {Order::at_last, Order::shuffled}) {
+        machine.order = order;
+        const Trained got = train(machine, recipe, 14);
+        const std::string what = std::string(engine) + " " + name;
+        expect_same(got.net, expected.net, what);
+        EXPECT_EQ(got.report.step_loss, expected.report.step_loss) << what;
+        EXPECT_EQ(got.report.step_accuracy, expected.report.step_accuracy) << what;
+        for (const float loss : got.report.step_loss) EXPECT_TRUE(std::isfinite(loss));
+      }
+    }
+  }
+}
+
+TEST_F(SimulatedTraining, AnEpochIsGraphLaunchesAndTheHostWaitsOncePerPiece) {
+  TrainRecipe recipe = builtin_recipe("normal");
+  recipe.batch_size = 1;
+  constexpr std::size_t kPiece = gpu::Trainer::kPiece;
+  const Trained one = train({}, recipe, kPiece), three = train({}, recipe, 3 * kPiece);
+  // The first step runs as it is issued, the second is captured, and every one but the first is
+  // a launch of the graph.
+  EXPECT_EQ(one.tally.captures, 1u);
+  EXPECT_EQ(one.tally.graph_launches, kPiece - 1);
+  EXPECT_EQ(three.tally.captures, 1u);
+  EXPECT_EQ(three.tally.graph_launches, 3 * kPiece - 1);
+  // A piece: wait for its event, fetch losses and accuracies beside the running stream.
+  EXPECT_EQ(three.tally.waits - one.tally.waits, 2u * 3u);
+  // A short last batch is a graph of its own.
+  recipe.batch_size = 3;
+  EXPECT_EQ(train({}, recipe, 14, 3).tally.captures, 2u);
+}
+
+TEST_F(SimulatedTraining, SeveralEpochsReuseTheGraph) {
+  TrainRecipe recipe = builtin_recipe("normal");
+  recipe.batch_size = 4;
+  const Trained one = train({}, recipe, 12), four = train({}, recipe, 12, 4);
+  EXPECT_EQ(one.tally.captures, 1u);
+  EXPECT_EQ(four.tally.captures, 1u);
+  EXPECT_EQ(four.tally.graph_launches, 4 * 3u - 1);
+  EXPECT_EQ(four.tally.allocations, one.tally.allocations);
+}
+
+TEST_F(SimulatedTraining, AnotherMemoryLayoutForgetsTheGraph) {
+  // A graph holds addresses: gradients of more images than a training batch move the memory.
+  TrainRecipe recipe = builtin_recipe("normal");
+  recipe.batch_size = 4;
+  std::vector<std::uint32_t> order{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  const auto run = [&](Order when, bool between) {
+    Machine machine;
+    machine.order = when;
+    simulated::set_machine(machine);
+    Network net = start;
+    {
+      const auto model = make_cuda_backend(nullptr)->load(start);
+      model->train_epoch({data, recipe, order, 0, 1e-3, 1000, 1, {}, {}});
+      if (between) {
+        const auto x = gpu_test::floats_of(data);
+        std::vector<float> gradient(x.size());
+        model->input_gradient(x, data.labels, LossKind::cross_entropy, gradient, {});
+      }
+      model->train_epoch({data, recipe, order, 1, 1e-3, 1000, 1, {}, {}});
+      model->download(net);
+    }
+    expect_nothing_left("after two epochs");
+    return net;
+  };
+  expect_same(run(Order::at_last, true), run(Order::at_once, false), "gradients between epochs");
+}
+
+TEST_F(SimulatedTraining, ConvolutionsAreTheDeterministicFp32Ones) {
+  TrainRecipe recipe = builtin_recipe("normal");
+  recipe.batch_size = 4;
+  Network net = start;
+  net.record.backend = "cuda";
+  const auto model = make_cuda_backend(nullptr)->load(net);
+  const std::vector<std::uint32_t> order{1, 2, 3, 4};
+  model->train_epoch({data, recipe, order, 0, 1e-3, 1000, 1, {}, {}});
+  model->download(net);
+  EXPECT_THAT(net.record.backend, testing::HasSubstr("fp32"));
+  EXPECT_THAT(net.record.backend, testing::HasSubstr("forward 1, data 1, filter 1"));
+  EXPECT_GT(simulated::tally().products, 0u);
+}
+
+}  // namespace
+}  // namespace smoothcert

@@ -1,0 +1,98 @@
+// Votes do not depend on when a GPU does its work, nor on how many GPUs share it.
+#include "simulated_support.hpp"
+#include "smoothcert/error.hpp"
+
+namespace smoothcert {
+namespace {
+
+using namespace simulated_test;
+using simulated::Order;
+
+class SimulatedVotes : public SimulatedTest, public testing::WithParamInterface<Path> {};
+
+TEST_P(SimulatedVotes, AreTheSameInAnyOrderOnAnyNumberOfGpus) {
+  const Path& path = GetParam();
+  const Workload workload(path);
+  simulated::set_machine(machine_of(path, 1, Order::at_once));
+  EXPECT_THAT(make_cuda_backend(nullptr)->load(workload.net)->describe_votes(workload.settings),
+              testing::HasSubstr(path.kernel));
+  const auto expected = workload.count();
+  for (std::size_t j = 0; j < expected.size(); ++j) {
+    std::uint64_t sum = expected[j].invalid;
+    for (const auto c : expected[j].counts) sum += c;
+    EXPECT_EQ(sum, workload.jobs[j].last - workload.jobs[j].first);
+  }
+  if (path.mode == Mode::exact) {
+    const auto cpu = make_cpu_backend(1);
+    expect_equal(expected,
+                 gpu_test::votes(*cpu->load(workload.net), workload.settings, workload.jobs),
+                 "the CPU");
+  }
+  struct Case {
+    std::size_t gpus;
+    Order order;
+    std::uint64_t seed;
+  };
+  for (const Case& c : {Case{1, Order::at_last, 1}, Case{1, Order::shuffled, 2},
+                        Case{3, Order::at_last, 3}, Case{3, Order::shuffled, 4}}) {
+    simulated::set_machine(machine_of(path, c.gpus, c.order, c.seed));
+    expect_equal(
+        workload.count(), expected,
+        std::to_string(c.gpus) + " GPUs, order " + std::to_string(static_cast<int>(c.order)));
+    expect_nothing_left("after a run");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Paths, SimulatedVotes, testing::ValuesIn(paths()),
+                         [](const auto& info) { return info.param.name; });
+
+class SimulatedGpus : public SimulatedTest {};
+
+TEST_F(SimulatedGpus, ShareTheSamples) {
+  Path path = paths().back();  // in tiles of 64
+  path.samples = 600;
+  const Workload workload(path);
+  simulated::set_machine(machine_of(path, 3, Order::at_last));
+  workload.count();
+  const auto launches = simulated::tally().launches_of;
+  ASSERT_EQ(launches.size(), 3u);
+  // Whoever is free takes the next batch: no promise to each, but one alone would be a bug.
+  EXPECT_GT(std::count_if(launches.begin(), launches.end(), [](auto n) { return n > 0; }), 1);
+}
+
+TEST_F(SimulatedGpus, AreWhatInfoListsAndAutoChooses) {
+  simulated::set_machine(machine_of(paths()[0], 2, Order::at_last));
+  const auto lines = describe_cuda();
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_THAT(lines[1], testing::HasSubstr("CUDA device 0: Simulated GPU, compute 9.0, 1 GiB"));
+  EXPECT_THAT(lines[2], testing::HasSubstr("CUDA device 1: "));
+  std::string note;
+  EXPECT_EQ(make_backend("auto", 1, &note)->name(), "cuda");
+  EXPECT_THAT(note, testing::HasSubstr("2 GPUs"));
+}
+
+TEST_F(SimulatedGpus, WithoutDriverOrDeviceOrNewEnoughOneTheCpuIsChosenAndSaysWhy) {
+  simulated::Machine none;
+  none.gpus.clear();
+  simulated::Machine driverless;
+  driverless.driver = false;
+  simulated::Machine old;
+  old.gpus[0].major = 7;
+  old.gpus[0].minor = 5;
+  const std::pair<simulated::Machine, std::string> cases[] = {
+      {none, "no CUDA device"},
+      {driverless, "no NVIDIA driver"},
+      {old, "older than compute capability 8.0"}};
+  for (const auto& [machine, reason] : cases) {
+    simulated::set_machine(machine);
+    std::string note;
+    EXPECT_EQ(make_backend("auto", 1, &note)->name(), "cpu");
+    EXPECT_THAT(note, testing::HasSubstr(reason));
+    EXPECT_THROW(make_backend("cuda", 1, nullptr), Error);
+    EXPECT_THAT(describe_cuda().back(), testing::HasSubstr(reason));
+  }
+  simulated::set_machine({});
+}
+
+}  // namespace
+}  // namespace smoothcert
