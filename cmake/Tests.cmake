@@ -65,10 +65,11 @@ endif()
 # Facts about the fused kernels' machine code, compared with the committed ones; needs no GPU.
 find_package(Python3 COMPONENTS Interpreter)
 if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
+  string(REPLACE ";" "," _architectures "${CMAKE_CUDA_ARCHITECTURES}")
   add_test(NAME KernelStatics.AsCommitted COMMAND_EXPAND_LISTS
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/tools/kernel-statics
             $<FILTER:$<TARGET_OBJECTS:smoothcert_kernels>,INCLUDE,fused>
-            --nvcc ${CMAKE_CUDA_COMPILER_VERSION} --built "${CMAKE_CUDA_ARCHITECTURES}"
+            --nvcc ${CMAKE_CUDA_COMPILER_VERSION} --built ${_architectures}
             --check ${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/fused_static.txt)
   add_test(NAME KernelResources.NothingSpills
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/tools/kernel-resources

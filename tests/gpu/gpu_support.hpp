@@ -15,14 +15,15 @@
 
 namespace smoothcert::gpu_test {
 
-/// How many of so many samples or images: fewer where kernels are emulated.
-inline std::size_t fewer(std::size_t count) {
+/// Whether the GPU is a simulated one (tests/simulated).
 #if defined(SMOOTHCERT_SIMULATED_GPU)
-  return count / 25 + 4;
+inline constexpr bool kEmulated = true;
 #else
-  return count;
+inline constexpr bool kEmulated = false;
 #endif
-}
+
+/// How many of so many samples or images: fewer where kernels are emulated.
+inline std::size_t fewer(std::size_t count) { return kEmulated ? count / 25 + 4 : count; }
 
 class GpuTest : public ::testing::Test {
  protected:
@@ -78,7 +79,8 @@ inline std::vector<VoteJob> some_jobs(const Dataset& data, std::size_t images,
                                       std::uint64_t samples) {
   std::vector<VoteJob> jobs;
   for (std::size_t i = 0; i < images; ++i) {
-    jobs.push_back({static_cast<std::uint32_t>(i), data.image(i).data(), Purpose::select, 0, fewer(100)});
+    jobs.push_back(
+        {static_cast<std::uint32_t>(i), data.image(i).data(), Purpose::select, 0, fewer(100)});
     jobs.push_back({static_cast<std::uint32_t>(i), data.image(i).data(), Purpose::estimate, 17,
                     17 + samples + i});
   }
