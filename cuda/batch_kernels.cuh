@@ -1,9 +1,7 @@
-// From the data set on the device (bytes) to the floats of one batch, with or without noise, and
-// the bookkeeping of a step.
+// From the data set on the device (bytes) to the floats of one batch, with or without noise.
 #pragma once
 
 #include "gpu/epoch_state.hpp"
-#include "reduce.cuh"
 #include "simt.cuh"
 #include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/normal.hpp"
@@ -57,27 +55,6 @@ static __global__ void __launch_bounds__(256)
                     : x;
   }
 }
-
-/// The step's mean loss and accuracy from those of its images; one block. `add`: a second pass of
-/// the same step, whose loss is added to the first one's.
-static __global__ void __launch_bounds__(256)
-    report_step_kernel(const float* __restrict__ losses, const std::uint8_t* __restrict__ correct,
-                       std::uint32_t n, float weight, bool add, const EpochState* state,
-                       float* __restrict__ step_loss, float* __restrict__ step_accuracy) {
-  float loss = 0.0f, right = 0.0f;
-  for (std::uint32_t i = threadIdx.x; i < n; i += blockDim.x) {
-    loss += losses[i];
-    right += static_cast<float>(correct[i]);
-  }
-  const TwoSums total = block_sums(loss, right);
-  if (threadIdx.x > 0) return;
-  const float share = 1.0f / static_cast<float>(n);
-  const float mean = weight * (total.a * share);
-  step_loss[state->step] = add ? step_loss[state->step] + mean : mean;
-  step_accuracy[state->step] = total.b * share;
-}
-
-static __global__ void advance_step_kernel(EpochState* state) { ++state->step; }
 
 }  // namespace SMOOTHCERT_GPU_ABI
 }  // namespace smoothcert::gpu

@@ -143,6 +143,7 @@ struct NormGradients {
   bool add_parameters = false;
   float* in = nullptr;  ///< may be null
   bool add_in = false;
+  bool through_relu = false;  ///< `in` is of the relu whose output was normalised
 };
 
 /// `train`: the batch's statistics depend on the input, and the gradient goes through them.
@@ -173,7 +174,8 @@ static __global__ void __launch_bounds__(256)
   for (std::uint32_t k = slice.first + threadIdx.x; k < slice.last; k += blockDim.x) {
     const std::size_t i = norm_index(s, c, k);
     const float normalised = (in[i] - mean) * scale;
-    store_gradient(&to.in[i], factor * (out_gradient[i] - a - normalised * b), to.add_in);
+    const float gradient = factor * (out_gradient[i] - a - normalised * b);
+    store_gradient(&to.in[i], to.through_relu && !(in[i] > 0.0f) ? 0.0f : gradient, to.add_in);
   }
 }
 

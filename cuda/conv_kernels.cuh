@@ -139,16 +139,23 @@ static __global__ void __launch_bounds__(256)
 }
 
 /// Σ over a slice of images and positions, per channel: [slice][channel]. Grid: channels × slices.
+/// One slice is the gradient.
 static __global__ void __launch_bounds__(256)
     bias_sums_kernel(std::uint32_t images, std::uint32_t channels, std::uint32_t area,
-                     const float* __restrict__ out_gradient, float* __restrict__ partial) {
+                     const float* __restrict__ out_gradient, bool add, float* __restrict__ partial,
+                     float* __restrict__ gradient) {
   const Slice slice = slice_of(images * area, gridDim.y, blockIdx.y);
   float acc = 0.0f;
   for (std::uint32_t k = slice.first + threadIdx.x; k < slice.last; k += blockDim.x) {
     acc += out_gradient[(std::size_t{k / area} * channels + blockIdx.x) * area + k % area];
   }
   acc = block_sum(acc);
-  if (threadIdx.x == 0) partial[std::size_t{blockIdx.y} * channels + blockIdx.x] = acc;
+  if (threadIdx.x > 0) return;
+  if (gridDim.y == 1) {
+    store_gradient(&gradient[blockIdx.x], acc, add);
+  } else {
+    partial[std::size_t{blockIdx.y} * channels + blockIdx.x] = acc;
+  }
 }
 
 /// The slices' sums put together in their order; one thread a value.

@@ -21,6 +21,15 @@ static __global__ void __launch_bounds__(256)
   if (i < count) out[i] = device::relu(in[i]);
 }
 
+/// relu(in + bias[c]): a convolution's bias on the way.
+static __global__ void __launch_bounds__(256)
+    bias_relu_kernel(const float* __restrict__ in, const float* __restrict__ bias,
+                     std::size_t count, std::uint32_t channels, std::uint32_t area,
+                     float* __restrict__ out) {
+  const std::size_t i = flat_index();
+  if (i < count) out[i] = device::relu(in[i] + bias[i / area % channels]);
+}
+
 /// The gradient passes where the output is positive.
 static __global__ void __launch_bounds__(256)
     relu_backward_kernel(const float* __restrict__ out, const float* __restrict__ out_gradient,

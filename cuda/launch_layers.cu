@@ -31,6 +31,13 @@ void relu(Stream stream, const float* in, std::size_t count, float* out) {
   SMOOTHCERT_LAUNCH_FLAT(relu_kernel, count, in, count, out);
 }
 
+void bias_relu(Stream stream, const float* in, const float* bias, const ActivationShape& shape,
+               std::uint32_t n, float* out) {
+  const std::size_t count = shape.size() * n;
+  SMOOTHCERT_LAUNCH_FLAT(bias_relu_kernel, count, in, bias, count, channels_of(shape),
+                         area_of(shape), out);
+}
+
 void relu_backward(Stream stream, const float* out, const float* out_gradient, std::size_t count,
                    bool add, float* in_gradient) {
   SMOOTHCERT_LAUNCH_FLAT(relu_backward_kernel, count, out, out_gradient, count, add, in_gradient);
@@ -86,9 +93,12 @@ void add_bias(Stream stream, const float* bias, const ActivationShape& shape, st
 void bias_gradient(Stream stream, const float* out_gradient, const ActivationShape& shape,
                    std::uint32_t n, bool add, float* scratch, float* gradient) {
   const std::uint32_t channels = channels_of(shape), area = area_of(shape);
-  const std::uint32_t slices = slice_count(std::uint64_t{n} * area);
+  // Few enough values are summed sooner by one block than a second kernel starts.
+  const std::uint64_t values = std::uint64_t{n} * area;
+  const std::uint32_t slices = values <= 4 * kSliceValues ? 1 : slice_count(values);
   SMOOTHCERT_LAUNCH(bias_sums_kernel, dim3(channels, slices), dim3(block_threads()), 0, stream, n,
-                    channels, area, out_gradient, scratch);
+                    channels, area, out_gradient, add, scratch, gradient);
+  if (slices == 1) return;
   SMOOTHCERT_LAUNCH_FLAT(sum_slices_kernel, channels, scratch, std::size_t{channels}, slices, add,
                          gradient);
 }
@@ -109,15 +119,25 @@ NormShape norm_shape(const TrainLayer& layer, std::uint32_t n) {
 void maxpool(Stream stream, const Pooling& pool, std::uint32_t n, const float* in, float* out,
              int* winner) {
   const std::size_t planes = std::size_t{channels_of(pool.in)} * n;
-  SMOOTHCERT_LAUNCH_FLAT(maxpool_kernel, pool.out.size() * n, pool_shape(pool), planes, in, out,
+  const PoolInput input{in, nullptr, 1, false};
+  SMOOTHCERT_LAUNCH_FLAT(maxpool_kernel, pool.out.size() * n, pool_shape(pool), planes, input, out,
+                         winner);
+}
+
+void relu_maxpool(Stream stream, const Pooling& pool, std::uint32_t n, const float* in,
+                  const float* bias, float* out, int* winner) {
+  const std::size_t planes = std::size_t{channels_of(pool.in)} * n;
+  const PoolInput input{in, bias, channels_of(pool.in), true};
+  SMOOTHCERT_LAUNCH_FLAT(maxpool_kernel, pool.out.size() * n, pool_shape(pool), planes, input, out,
                          winner);
 }
 
 void maxpool_backward(Stream stream, const Pooling& pool, std::uint32_t n, const int* winner,
-                      const float* out_gradient, bool add, float* in_gradient) {
+                      const float* pooled, const float* out_gradient, bool add,
+                      float* in_gradient) {
   const std::size_t planes = std::size_t{channels_of(pool.in)} * n;
   SMOOTHCERT_LAUNCH_FLAT(maxpool_backward_kernel, pool.in.size() * n, pool_shape(pool), planes,
-                         winner, out_gradient, add, in_gradient);
+                         winner, pooled, out_gradient, add, in_gradient);
 }
 
 void batchnorm(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
@@ -138,7 +158,8 @@ void batchnorm(Stream stream, const TrainLayer& layer, ForwardMode mode, std::ui
 void batchnorm_backward(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
                         const float* in, const float* gamma, const float* saved,
                         const float* out_gradient, float* scratch, float* gamma_gradient,
-                        float* beta_gradient, bool add_parameters, float* in_gradient, bool add) {
+                        float* beta_gradient, bool add_parameters, float* in_gradient, bool add,
+                        bool through_relu) {
   const NormShape s = norm_shape(layer, n);
   const bool train = mode == ForwardMode::train;
   const dim3 grid(s.channels, slice_count(std::uint64_t{n} * s.area)), block(block_threads());
@@ -146,7 +167,8 @@ void batchnorm_backward(Stream stream, const TrainLayer& layer, ForwardMode mode
     SMOOTHCERT_LAUNCH(norm_gradient_sums_kernel, grid, block, 0, stream, s, in, saved, out_gradient,
                       scratch);
   }
-  const NormGradients to{gamma_gradient, beta_gradient, add_parameters, in_gradient, add};
+  const NormGradients to{gamma_gradient, beta_gradient, add_parameters,
+                         in_gradient,    add,           through_relu};
   SMOOTHCERT_LAUNCH(batchnorm_backward_kernel, grid, block, 0, stream, s, train, in, gamma, saved,
                     out_gradient, scratch, to);
 }

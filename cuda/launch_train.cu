@@ -18,23 +18,20 @@ void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp,
 
 void loss_and_gradient(Stream stream, LossKind loss, const float* logits,
                        const std::uint8_t* labels, std::uint32_t n, int classes, float scale,
-                       float* gradient, float* losses, std::uint8_t* correct) {
+                       float* gradient) {
   const unsigned threads = 64;  // few images: more blocks find more SMs
   const LossFunction function =
       loss == LossKind::cross_entropy ? LossFunction::cross_entropy : LossFunction::margin;
   SMOOTHCERT_LAUNCH(loss_kernel, dim3(blocks_for(n, threads)), dim3(threads), 0, stream, function,
-                    logits, labels, n, classes, scale, gradient, losses, correct);
+                    logits, labels, n, classes, scale, gradient);
 }
 
-void report_step(Stream stream, const float* losses, const std::uint8_t* correct, std::uint32_t n,
-                 float weight, bool add, const EpochState* state, float* step_loss,
-                 float* step_accuracy) {
-  SMOOTHCERT_LAUNCH(report_step_kernel, dim3(1), dim3(block_threads()), 0, stream, losses, correct,
-                    n, weight, add, state, step_loss, step_accuracy);
-}
-
-void advance_step(Stream stream, EpochState* state) {
-  SMOOTHCERT_LAUNCH(advance_step_kernel, dim3(1), dim3(1), 0, stream, state);
+void training_loss(Stream stream, const float* logits, const std::uint8_t* labels, std::uint32_t n,
+                   int classes, float scale, float* gradient, float weight, bool add, bool last,
+                   EpochState* state, float* step_loss, float* step_accuracy) {
+  const StepReportTo to{weight, add, last, state, step_loss, step_accuracy};
+  SMOOTHCERT_LAUNCH(training_loss_kernel, dim3(1), dim3(block_threads()), 0, stream, logits, labels,
+                    n, classes, scale, gradient, to);
 }
 
 void adam(Stream stream, const OptimizerStep* steps, const EpochState* state, std::size_t count,

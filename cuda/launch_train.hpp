@@ -18,16 +18,17 @@ inline namespace SMOOTHCERT_GPU_ABI {
 void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp, std::uint32_t n,
                   float* images, std::uint8_t* labels, std::uint32_t* ids);
 
-/// gradient = scale · ∂loss/∂logits; losses and correct (one per image) may be null.
+/// gradient = scale · ∂loss/∂logits.
 void loss_and_gradient(Stream stream, LossKind loss, const float* logits,
                        const std::uint8_t* labels, std::uint32_t n, int classes, float scale,
-                       float* gradient, float* losses, std::uint8_t* correct);
-/// weight · mean loss and accuracy into the state's step; `add` adds the loss to what is there.
-void report_step(Stream stream, const float* losses, const std::uint8_t* correct, std::uint32_t n,
-                 float weight, bool add, const EpochState* state, float* step_loss,
-                 float* step_accuracy);
-void advance_step(Stream stream, EpochState* state);
+                       float* gradient);
+/// Cross-entropy's gradient, and weight · mean loss and the accuracy into the state's step; `add`
+/// adds the loss to what is there. The step's `last` pass moves the state on to the next step.
+void training_loss(Stream stream, const float* logits, const std::uint8_t* labels, std::uint32_t n,
+                   int classes, float scale, float* gradient, float weight, bool add, bool last,
+                   EpochState* state, float* step_loss, float* step_accuracy);
 
+/// The step that the state is `updating`.
 void adam(Stream stream, const OptimizerStep* steps, const EpochState* state, std::size_t count,
           const float* gradient, float* parameters, float* m, float* v);
 void sgd(Stream stream, const OptimizerStep* steps, const EpochState* state, std::size_t count,
@@ -46,6 +47,9 @@ void random_start(Stream stream, AttackKind kind, float epsilon, std::uint64_t s
 
 /// Layers. Shapes are the layer's; n images.
 void relu(Stream stream, const float* in, std::size_t count, float* out);
+/// relu(in + bias[channel]).
+void bias_relu(Stream stream, const float* in, const float* bias, const ActivationShape& shape,
+               std::uint32_t n, float* out);
 void relu_backward(Stream stream, const float* out, const float* out_gradient, std::size_t count,
                    bool add, float* in_gradient);
 void add(Stream stream, const float* a, const float* b, std::size_t count, float* out);
@@ -73,19 +77,25 @@ struct Pooling {
 };
 void maxpool(Stream stream, const Pooling& pool, std::uint32_t n, const float* in, float* out,
              int* winner);
+/// Of relu(in + bias[channel]); `bias` may be null.
+void relu_maxpool(Stream stream, const Pooling& pool, std::uint32_t n, const float* in,
+                  const float* bias, float* out, int* winner);
+/// With `pooled`, the outputs of relu_maxpool(), through the relu as well; null for maxpool().
 void maxpool_backward(Stream stream, const Pooling& pool, std::uint32_t n, const int* winner,
-                      const float* out_gradient, bool add, float* in_gradient);
+                      const float* pooled, const float* out_gradient, bool add, float* in_gradient);
 
 /// statistics: running mean, running variance; saved: mean, 1/√(variance + eps) used; scratch: see
 /// scratch_floats().
 void batchnorm(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
                const float* in, const float* gamma, const float* beta, float* statistics,
                float* saved, float* scratch, float* out);
-/// `parameters`: gradients of γ and β (null: not wanted); in_gradient may be null.
+/// `parameters`: gradients of γ and β (null: not wanted); in_gradient may be null. `through_relu`:
+/// `in` is a relu's output, and in_gradient is of the relu's input.
 void batchnorm_backward(Stream stream, const TrainLayer& layer, ForwardMode mode, std::uint32_t n,
                         const float* in, const float* gamma, const float* saved,
                         const float* out_gradient, float* scratch, float* gamma_gradient,
-                        float* beta_gradient, bool add_parameters, float* in_gradient, bool add);
+                        float* beta_gradient, bool add_parameters, float* in_gradient, bool add,
+                        bool through_relu);
 
 }  // namespace SMOOTHCERT_GPU_ABI
 }  // namespace smoothcert::gpu

@@ -25,6 +25,9 @@ class LayerEngine {
   /// capture, since it may allocate.
   virtual void prepare(const ConvShape& shape, bool linear, bool gradients) = 0;
 
+  /// Whether conv() adds a bias by a kernel of its own, which another one might do on its way.
+  [[nodiscard]] virtual bool adds_bias_apart() const { return false; }
+
   /// Device memory for partial sums: scratch_floats() of every shape whose gradients are asked for.
   void use_scratch(float* memory) { scratch_ = memory; }
 

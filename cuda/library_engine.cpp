@@ -72,6 +72,7 @@ class LibraryEngine final : public LayerEngine {
   }
 
 #if defined(SMOOTHCERT_HAVE_CUDNN)
+  bool adds_bias_apart() const override { return true; }
   void conv(Stream stream, const ConvShape& s, const float* in, const float* weights,
             const float* bias, float* out) override {
     cudnn_.forward(stream, s, in, weights, out);

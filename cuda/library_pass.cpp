@@ -24,6 +24,26 @@ ConvShape conv_shape(const PlanStep& step, std::uint32_t tile) {
           step.padding};
 }
 
+/// Whether the bias of this convolution is left to the relu that follows, its only reader: one pass
+/// over the values less.
+bool bias_in_relu(const LayerEngine& engine, const InferencePlan& plan, int convolution) {
+  if (convolution < 0 || !engine.adds_bias_apart()) return false;
+  const auto steps = static_cast<int>(plan.steps.size());
+  const auto step = [&](int i) -> const PlanStep& {
+    return plan.steps[static_cast<std::size_t>(i)];
+  };
+  const int next = convolution + 1;
+  if (step(convolution).kind != StepKind::conv2d || next >= steps ||
+      step(next).kind != StepKind::relu || step(next).in != convolution) {
+    return false;
+  }
+  for (int i = next + 1; i < steps; ++i) {
+    if (step(i).in == convolution || (step(i).kind == StepKind::add && step(i).in2 == convolution))
+      return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 const float* run_plan_by_library(Stream stream, LayerEngine& engine, const InferencePlan& plan,
@@ -40,7 +60,8 @@ const float* run_plan_by_library(Stream stream, LayerEngine& engine, const Infer
     const std::size_t count = step.out_shape.size() * tile;
     switch (step.kind) {
       case StepKind::conv2d:
-        engine.conv(stream, conv_shape(step, tile), in, weight, bias, out);
+        engine.conv(stream, conv_shape(step, tile), in, weight,
+                    bias_in_relu(engine, plan, step.out) ? nullptr : bias, out);
         break;
       case StepKind::linear:
         engine.linear(stream, conv_shape(step, tile), in, weight, bias, out);
@@ -49,7 +70,12 @@ const float* run_plan_by_library(Stream stream, LayerEngine& engine, const Infer
         affine(stream, in, weight, bias, step.in_shape, tile, out);
         break;
       case StepKind::relu:
-        relu(stream, in, count, out);
+        if (bias_in_relu(engine, plan, step.in)) {
+          const PlanStep& convolution = plan.steps[static_cast<std::size_t>(step.in)];
+          bias_relu(stream, in, params + convolution.bias, step.out_shape, tile, out);
+        } else {
+          relu(stream, in, count, out);
+        }
         break;
       case StepKind::maxpool:
         maxpool(stream, {step.in_shape, step.out_shape, step.kernel, step.stride, step.padding},

@@ -1,4 +1,5 @@
-// Adam and SGD over all parameters at once; the numbers of the step come from device memory.
+// Adam and SGD over all parameters at once; the numbers of the step come from device memory. They
+// end the step: the last block to be done counts it up.
 #pragma once
 
 #include "gpu/epoch_state.hpp"
@@ -14,7 +15,7 @@ static __global__ void __launch_bounds__(256)
                 float* __restrict__ parameters, float* __restrict__ m, float* __restrict__ v) {
   const std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= count) return;
-  const device::AdamStep step = steps[state->step].adam;
+  const device::AdamStep step = steps[state->updating].adam;
   device::adam_update(step, gradient[i], parameters[i], m[i], v[i]);
 }
 
@@ -24,7 +25,7 @@ static __global__ void __launch_bounds__(256)
                float* __restrict__ parameters, float* __restrict__ buffer) {
   const std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= count) return;
-  const device::SgdStep step = steps[state->step].sgd;
+  const device::SgdStep step = steps[state->updating].sgd;
   device::sgd_update(step, gradient[i], parameters[i], buffer[i]);
 }
 

@@ -14,23 +14,34 @@ struct PoolShape {
   int kernel, stride, padding;
 };
 
+/// What is pooled: the values themselves, or the relu of them, with a bias a channel or without.
+struct PoolInput {
+  const float* values = nullptr;
+  const float* bias = nullptr;  ///< may be null
+  std::uint32_t channels = 1;   ///< of the bias
+  bool relu = false;
+};
+
 /// The first largest in (ky, kx) order; NaN wins. `winner` (index within the input plane, −1 for a
 /// window of padding) may be null. planes = images × channels.
 static __global__ void __launch_bounds__(256)
-    maxpool_kernel(PoolShape s, std::size_t planes, const float* __restrict__ in,
-                   float* __restrict__ out, int* __restrict__ winner) {
+    maxpool_kernel(PoolShape s, std::size_t planes, PoolInput in, float* __restrict__ out,
+                   int* __restrict__ winner) {
   const std::size_t i = flat_index(), area = static_cast<std::size_t>(s.out_height) * s.out_width;
   if (i >= planes * area) return;
   const int y0 = static_cast<int>(i % area) / s.out_width * s.stride - s.padding;
   const int x0 = static_cast<int>(i % area) % s.out_width * s.stride - s.padding;
-  const float* plane = in + i / area * static_cast<std::size_t>(s.in_height * s.in_width);
+  const float* plane = in.values + i / area * static_cast<std::size_t>(s.in_height * s.in_width);
+  const float bias = in.bias ? in.bias[i / area % in.channels] : 0.0f;
   float best = -INFINITY;
   int at = -1;
   for (int ky = 0; ky < s.kernel; ++ky) {
     for (int kx = 0; kx < s.kernel; ++kx) {
       const int y = y0 + ky, x = x0 + kx;
       if (y < 0 || y >= s.in_height || x < 0 || x >= s.in_width) continue;
-      const float v = plane[y * s.in_width + x];
+      float v = plane[y * s.in_width + x];
+      if (in.bias) v = v + bias;
+      if (in.relu) v = device::relu(v);
       if (at < 0 || v > best || v != v) at = y * s.in_width + x;
       best = device::max_or_nan(best, v);
     }
@@ -39,8 +50,11 @@ static __global__ void __launch_bounds__(256)
   if (winner) winner[i] = at;
 }
 
+/// With `pooled`, the outputs, through the relu before the pooling as well: the winner's gradient
+/// passes where it is positive.
 static __global__ void __launch_bounds__(256)
     maxpool_backward_kernel(PoolShape s, std::size_t planes, const int* __restrict__ winner,
+                            const float* __restrict__ pooled,
                             const float* __restrict__ out_gradient, bool add,
                             float* __restrict__ in_gradient) {
   const std::size_t i = flat_index(), area = static_cast<std::size_t>(s.in_height) * s.in_width;
@@ -55,7 +69,7 @@ static __global__ void __launch_bounds__(256)
   for (int oy = oy0; oy <= y / s.stride && oy < s.out_height; ++oy) {
     for (int ox = ox0; ox <= x / s.stride && ox < s.out_width; ++ox) {
       const std::size_t at = plane + static_cast<std::size_t>(oy * s.out_width + ox);
-      if (winner[at] == here) sum += out_gradient[at];
+      if (winner[at] == here && (!pooled || pooled[at] > 0.0f)) sum += out_gradient[at];
     }
   }
   store_gradient(&in_gradient[i], sum, add);

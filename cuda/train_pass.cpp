@@ -8,9 +8,32 @@ Pooling pooling(const TrainLayer& layer) {
   return {layer.in_shape, layer.out_shape, layer.kernel, layer.stride, layer.padding};
 }
 
+const TrainLayer& layer_of(const TrainPlan& plan, int index) {
+  return plan.layers[static_cast<std::size_t>(index)];
+}
+
+/// relu, with the bias of the convolution before it and the pooling after it where they are joined.
+void forward_relu(Stream stream, const LayerEngine& engine, const TrainPlan& plan,
+                  const TrainBuffers& b, int index, std::uint32_t n) {
+  const TrainLayer& layer = layer_of(plan, index);
+  const float* in = b.value(plan, layer.in);
+  const bool has_bias =
+      layer.in >= 0 && layer_of(plan, layer.in).bias_in_relu && engine.adds_bias_apart();
+  const float* bias = has_bias ? b.parameters + layer_of(plan, layer.in).bias : nullptr;
+  if (layer.pooled_by >= 0) {
+    const TrainLayer& pool = layer_of(plan, layer.pooled_by);
+    relu_maxpool(stream, pooling(pool), n, in, bias, b.value(plan, layer.pooled_by),
+                 b.pools + pool.pool * b.capacity);
+  } else if (bias) {
+    bias_relu(stream, in, bias, layer.out_shape, n, b.value(plan, index));
+  } else {
+    relu(stream, in, layer.out_shape.size() * n, b.value(plan, index));
+  }
+}
+
 void forward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan, const TrainBuffers& b,
                    int index, std::uint32_t n, ForwardMode mode) {
-  const TrainLayer& layer = plan.layers[static_cast<std::size_t>(index)];
+  const TrainLayer& layer = layer_of(plan, index);
   const float* in = b.value(plan, layer.in);
   float* out = b.value(plan, index);
   const float* weight = b.parameters + layer.weight;
@@ -18,19 +41,21 @@ void forward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan, co
   const std::size_t count = layer.out_shape.size() * n;
   switch (layer.kind) {
     case LayerKind::conv2d:
-      engine.conv(stream, conv_shape(layer, static_cast<int>(n)), in, weight, bias, out);
+      engine.conv(stream, conv_shape(layer, static_cast<int>(n)), in, weight,
+                  layer.bias_in_relu && engine.adds_bias_apart() ? nullptr : bias, out);
       break;
     case LayerKind::linear:
       engine.linear(stream, conv_shape(layer, static_cast<int>(n)), in, weight, bias, out);
       break;
     case LayerKind::relu:
-      relu(stream, in, count, out);
+      forward_relu(stream, engine, plan, b, index, n);
       break;
     case LayerKind::batchnorm:
       batchnorm(stream, layer, mode, n, in, weight, b.parameters + layer.bias,
                 b.statistics + layer.statistics, b.saved + layer.saved, b.scratch, out);
       break;
     case LayerKind::maxpool:
+      if (layer.through_relu) break;  // forward_relu() did
       maxpool(stream, pooling(layer), n, in, out, b.pools + layer.pool * b.capacity);
       break;
     case LayerKind::normalize: {
@@ -52,10 +77,13 @@ void forward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan, co
 void backward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan,
                     const TrainBuffers& b, int index, std::uint32_t n, ForwardMode mode,
                     const BackwardGoals& goals) {
-  const TrainLayer& layer = plan.layers[static_cast<std::size_t>(index)];
+  const TrainLayer& layer = layer_of(plan, index);
   const float* in = b.value(plan, layer.in);
   const float* out_gradient = b.gradient(plan, index);
-  float* in_gradient = goals.input || layer.in_trains ? b.gradient(plan, layer.in) : nullptr;
+  // Joined with the relu before it, a layer's gradient is of the relu's input, whose only reader
+  // the relu is.
+  const int target = layer.through_relu ? layer_of(plan, layer.in).in : layer.in;
+  float* in_gradient = goals.input || layer.in_trains ? b.gradient(plan, target) : nullptr;
   const float* weight = b.parameters + layer.weight;
   float* weight_gradient = goals.parameters ? b.parameter_gradients + layer.weight : nullptr;
   float* bias_grad =
@@ -88,17 +116,18 @@ void backward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan,
       batchnorm_backward(stream, layer, mode, n, in, weight, b.saved + layer.saved, out_gradient,
                          b.scratch, weight_gradient,
                          goals.parameters ? b.parameter_gradients + layer.bias : nullptr,
-                         goals.add_parameters, in_gradient, layer.adds_to_in);
+                         goals.add_parameters, in_gradient, layer.adds_to_in, layer.through_relu);
       break;
     case LayerKind::relu:
-      if (in_gradient) {
+      if (in_gradient && !layer.gradient_by_next) {
         relu_backward(stream, b.value(plan, index), out_gradient, count, layer.adds_to_in,
                       in_gradient);
       }
       break;
     case LayerKind::maxpool:
       if (in_gradient) {
-        maxpool_backward(stream, pooling(layer), n, b.pools + layer.pool * b.capacity, out_gradient,
+        maxpool_backward(stream, pooling(layer), n, b.pools + layer.pool * b.capacity,
+                         layer.through_relu ? b.value(plan, index) : nullptr, out_gradient,
                          layer.adds_to_in, in_gradient);
       }
       break;

@@ -20,10 +20,9 @@ class StepIssuer {
     if (recipe_.regime == Regime::adversarial) {
       adversarial();
     } else {
-      train_on_images(1.0f, false);
+      train_on_images(1.0f, false, true);
     }
     update();
-    advance_step(stream_, m_.state);
   }
 
  private:
@@ -42,7 +41,7 @@ class StepIssuer {
       // Of a short last batch the clean share may be no image at all.
       if (const std::size_t clean = clean_images(recipe_, n_); clean > 0)
         pass_gradient(stream_, m_.clean, clean * plan_.input.size(), false, images());
-      train_on_images(1.0f, false);
+      train_on_images(1.0f, false, true);
       return;
     }
     if (clean_weight < 1.0f) {
@@ -51,10 +50,10 @@ class StepIssuer {
     }
     if (clean_weight > 0.0f) {
       if (clean_weight < 1.0f) swap_values(stream_, images(), m_.clean, pixels);
-      train_on_images(clean_weight, false);
+      train_on_images(clean_weight, false, clean_weight == 1.0f);
       if (clean_weight < 1.0f) swap_values(stream_, images(), m_.clean, pixels);
     }
-    if (clean_weight < 1.0f) train_on_images(1.0f - clean_weight, clean_weight > 0.0f);
+    if (clean_weight < 1.0f) train_on_images(1.0f - clean_weight, clean_weight > 0.0f, true);
   }
 
   void attack() {
@@ -72,19 +71,18 @@ class StepIssuer {
     for (int s = 0; s < steps; ++s) {
       forward_pass(stream_, engine_, plan_, m_.network, n_, recipe_.attack_mode);
       loss_and_gradient(stream_, attack.loss, logits(), m_.labels, n_, plan_.classes, 1.0f,
-                        logit_gradient(), nullptr, nullptr);
+                        logit_gradient());
       backward_pass(stream_, engine_, plan_, m_.network, n_, recipe_.attack_mode, {.input = true});
       attack_step(stream_, attack.kind, length, epsilon, m_.network.gradient(plan_, -1), m_.clean,
                   n_, static_cast<std::uint32_t>(plan_.input.size()), images());
     }
   }
 
-  void train_on_images(float weight, bool add) {
+  /// `last`: the step's last pass.
+  void train_on_images(float weight, bool add, bool last) {
     forward_pass(stream_, engine_, plan_, m_.network, n_, ForwardMode::train);
-    loss_and_gradient(stream_, LossKind::cross_entropy, logits(), m_.labels, n_, plan_.classes,
-                      weight / static_cast<float>(n_), logit_gradient(), m_.losses, m_.correct);
-    report_step(stream_, m_.losses, m_.correct, n_, weight, add, m_.state, m_.step_loss,
-                m_.step_accuracy);
+    training_loss(stream_, logits(), m_.labels, n_, plan_.classes, weight / static_cast<float>(n_),
+                  logit_gradient(), weight, add, last, m_.state, m_.step_loss, m_.step_accuracy);
     backward_pass(stream_, engine_, plan_, m_.network, n_, ForwardMode::train,
                   {.parameters = true, .add_parameters = add});
   }

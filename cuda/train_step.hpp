@@ -19,8 +19,6 @@ struct StepMemory {
   float* clean = nullptr;    ///< the images before the attack
   std::uint8_t* labels = nullptr;
   std::uint32_t* ids = nullptr;
-  float* losses = nullptr;
-  std::uint8_t* correct = nullptr;
   float* step_loss = nullptr;
   float* step_accuracy = nullptr;
 };

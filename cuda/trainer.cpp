@@ -25,16 +25,14 @@ struct Trainer::Batch {
         values(device, plan.values * images),
         gradients(device, plan.values * images),
         clean(device, plan.input.size() * images),
-        losses(device, images),
         scratch(device, scratch_floats(plan, static_cast<int>(images))),
         pools(device, plan.pools * images),
         labels(device, images),
-        correct(device, images),
         ids(device, images) {}
   std::uint32_t capacity;
-  TrainArray<float> values, gradients, clean, losses, scratch;
+  TrainArray<float> values, gradients, clean, scratch;
   TrainArray<int> pools;
-  TrainArray<std::uint8_t> labels, correct;
+  TrainArray<std::uint8_t> labels;
   TrainArray<std::uint32_t> ids;
 };
 
@@ -186,8 +184,6 @@ void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
   m.clean = batch_->clean.data();
   m.labels = batch_->labels.data();
   m.ids = batch_->ids.data();
-  m.losses = batch_->losses.data();
-  m.correct = batch_->correct.data();
   m.step_loss = epoch_->loss.data();
   m.step_accuracy = epoch_->accuracy.data();
 
@@ -269,7 +265,7 @@ void Trainer::input_gradient(std::span<const float> images, std::span<const std:
     device_->upload(b.labels.data(), labels.data() + first, n);
     forward_pass(stream, engine, plan_, buffers, n, ForwardMode::eval);
     loss_and_gradient(stream, loss, logits_at, b.labels.data(), n, plan_.classes, 1.0f,
-                      buffers.gradient(plan_, plan_.logits()), nullptr, nullptr);
+                      buffers.gradient(plan_, plan_.logits()));
     backward_pass(stream, engine, plan_, buffers, n, ForwardMode::eval, {.input = true});
     device_->download(gradient.data() + first * size, buffers.gradient(plan_, -1),
                       n * size * sizeof(float));

@@ -67,6 +67,54 @@ TEST(TrainPlan, GradientsFlowOnlyWhereSomethingTrains) {
   }
 }
 
+TEST(TrainPlan, LayersOfOneReaderAreJoined) {
+  const TrainPlan plan = make_train_plan(builtin_network("convnn"));
+  // conv1 relu bn1 pool conv2 relu pool flatten fc
+  const auto& l = plan.layers;
+  ASSERT_EQ(l[2].kind, LayerKind::batchnorm);
+  EXPECT_TRUE(l[0].bias_in_relu);
+  EXPECT_TRUE(l[1].gradient_by_next);
+  EXPECT_EQ(l[1].pooled_by, -1);
+  EXPECT_TRUE(l[2].through_relu);
+  EXPECT_FALSE(l[3].through_relu) << "it pools the normalised values";
+  EXPECT_TRUE(l[4].bias_in_relu);
+  EXPECT_EQ(l[5].pooled_by, 6);
+  EXPECT_TRUE(l[5].gradient_by_next);
+  EXPECT_TRUE(l[6].through_relu);
+}
+
+TEST(TrainPlan, SharedValuesAreNotJoined) {
+  NetworkSpec spec;
+  spec.name = "shared";
+  spec.input = {2, 4, 4};
+  spec.classes = 3;
+  const auto layer = [&](LayerKind kind, const char* name, std::vector<int> inputs, int out) {
+    Layer l;
+    l.kind = kind, l.name = name, l.inputs = std::move(inputs), l.out_channels = out;
+    l.kernel = kind == LayerKind::conv2d ? 3 : kind == LayerKind::maxpool ? 2 : 0;
+    l.padding = kind == LayerKind::conv2d ? 1 : 0;
+    l.stride = kind == LayerKind::maxpool ? 2 : 1;
+    spec.layers.push_back(l);
+  };
+  layer(LayerKind::conv2d, "conv", {-1}, 2);
+  layer(LayerKind::relu, "relu", {0}, 0);  // the convolution is read by the addition, too
+  layer(LayerKind::add, "sum", {0, 1}, 0);
+  layer(LayerKind::relu, "relu2", {2}, 0);  // read twice
+  layer(LayerKind::maxpool, "pool", {3}, 0);
+  layer(LayerKind::maxpool, "pool2", {3}, 0);
+  layer(LayerKind::add, "sum2", {4, 5}, 0);
+  layer(LayerKind::flatten, "flatten", {6}, 0);
+  layer(LayerKind::relu, "relu3", {7}, 0);  // of a value that flatten shares
+  layer(LayerKind::linear, "fc", {8}, 3);
+  infer_shapes(spec);
+  for (const TrainLayer& l : make_train_plan(spec).layers) {
+    EXPECT_FALSE(l.bias_in_relu) << l.name;
+    EXPECT_EQ(l.pooled_by, -1) << l.name;
+    EXPECT_FALSE(l.gradient_by_next) << l.name;
+    EXPECT_FALSE(l.through_relu) << l.name;
+  }
+}
+
 TEST(TrainPlan, AValueWithTwoReadersGathersItsGradient) {
   NetworkSpec spec;
   spec.name = "residual";

@@ -13,6 +13,7 @@ struct EpochState {
   std::uint64_t seed = 0;
   std::uint32_t step = 0;         ///< within the epoch
   std::uint32_t global_step = 0;  ///< of the epoch's first step: the counter of the noise
+  std::uint32_t updating = 0;     ///< the step whose gradients the optimiser applies
 };
 
 /// Adam's and SGD's numbers of one step; which of the two a run uses is known to the host.

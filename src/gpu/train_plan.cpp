@@ -21,6 +21,7 @@ class Planner {
     plan_.values = padded(spec_.input.size());
     for (std::size_t i = 0; i < spec_.layers.size(); ++i) place(i);
     plan_backward();
+    join_layers();
     return std::move(plan_);
   }
 
@@ -132,6 +133,37 @@ class Planner {
         t.adds_to_in2 = written[owner(t.in2)];
         written[owner(t.in2)] = true;
       }
+    }
+  }
+
+  /// The one layer that reads this one's value; −1 for none or several.
+  int only_reader(int value) const {
+    int reader = -1, readers = 0;
+    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
+      const TrainLayer& t = plan_.layers[i];
+      if (t.in == value || (t.kind == LayerKind::add && t.in2 == value)) {
+        reader = static_cast<int>(i);
+        readers += t.kind == LayerKind::add && t.in == t.in2 ? 2 : 1;
+      }
+    }
+    return readers == 1 ? reader : -1;
+  }
+
+  void join_layers() {
+    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
+      TrainLayer& relu = plan_.layers[i];
+      if (relu.kind != LayerKind::relu || relu.in < 0) continue;
+      TrainLayer& before = plan_.layers[static_cast<std::size_t>(relu.in)];
+      // What flatten gives lies where its own input does, which others may read.
+      if (before.kind == LayerKind::flatten || only_reader(relu.in) != static_cast<int>(i))
+        continue;
+      before.bias_in_relu = before.kind == LayerKind::conv2d && before.has_bias;
+      const int reader = only_reader(static_cast<int>(i));
+      if (reader < 0) continue;
+      TrainLayer& after = plan_.layers[static_cast<std::size_t>(reader)];
+      if (after.kind == LayerKind::maxpool) relu.pooled_by = reader;
+      relu.gradient_by_next = after.through_relu =
+          after.kind == LayerKind::maxpool || after.kind == LayerKind::batchnorm;
     }
   }
 

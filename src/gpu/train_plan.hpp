@@ -42,6 +42,13 @@ struct TrainLayer {
   bool reached = false;  ///< the loss depends on this layer
   bool adds_to_in = false, adds_to_in2 = false;
   bool in_trains = false, in2_trains = false;  ///< a parameter lies at or below that input
+
+  // Layers that run in one kernel, since a step of a small network is bound by the number of
+  // kernels. All ask that a value has one reader.
+  bool bias_in_relu = false;      ///< conv2d: its bias may be added by the relu that follows
+  int pooled_by = -1;             ///< relu: the maxpool that follows, which takes it along
+  bool gradient_by_next = false;  ///< relu: the layer that follows passes its gradient through it
+  bool through_relu = false;      ///< maxpool, batchnorm: the layer before is such a relu
 };
 
 struct TrainTensor {

@@ -87,6 +87,7 @@ struct State {
   static Tally fresh(const Machine& m) {
     Tally t;
     t.launches_of.resize(m.gpus.size());
+    t.arrays_of.resize(m.gpus.size());
     return t;
   }
 };

@@ -216,6 +216,7 @@ cudaError_t cudaMalloc(void** at, std::size_t bytes) {
   if (const auto error = begin_allocating("cudaMalloc")) return error;
   if (bytes == 0) return cudaSuccess;
   *at = allocate_on(current, bytes);
+  ++tallied().arrays_of[static_cast<std::size_t>(current)];
   return *at ? cudaSuccess : fail(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFree(void* at) {

@@ -100,6 +100,24 @@ TEST_F(SimulatedTraining, AnEpochIsGraphLaunchesAndTheHostWaitsOncePerPiece) {
   EXPECT_EQ(train({}, recipe, 14, 3).tally.captures, 2u);
 }
 
+// A step of so small a network takes as long as its kernels take to start, one after another.
+TEST_F(SimulatedTraining, AStepIsFewKernels) {
+  struct Case {
+    const char *network, *recipe;
+    std::uint64_t kernels, products;
+  };
+  for (const Case& c : {Case{"convnn", "normal", 17, 8}, Case{"convnn", "smoothing", 17, 8},
+                        Case{"convnn", "adversarial", 30, 14}, Case{"lenet", "normal", 16, 11}}) {
+    start = initialise(builtin_network(c.network), 3);
+    data = gpu_test::random_data(start.spec, 16, 4);
+    TrainRecipe recipe = builtin_recipe(c.recipe);
+    recipe.batch_size = 16;  // enough for the sums of conv1 to be cut into slices
+    const auto one = train({}, recipe, 16).tally, three = train({}, recipe, 48).tally;
+    EXPECT_EQ(three.launches - one.launches, 2 * c.kernels) << c.network << " " << c.recipe;
+    EXPECT_EQ(three.products - one.products, 2 * c.products) << c.network << " " << c.recipe;
+  }
+}
+
 TEST_F(SimulatedTraining, SeveralEpochsReuseTheGraph) {
   TrainRecipe recipe = builtin_recipe("normal");
   recipe.batch_size = 4;
@@ -108,6 +126,29 @@ TEST_F(SimulatedTraining, SeveralEpochsReuseTheGraph) {
   EXPECT_EQ(four.tally.captures, 1u);
   EXPECT_EQ(four.tally.graph_launches, 4 * 3u - 1);
   EXPECT_EQ(four.tally.allocations, one.tally.allocations);
+}
+
+TEST_F(SimulatedTraining, EpochsOfOtherLengthsForgetTheGraph) {
+  TrainRecipe recipe = builtin_recipe("normal");
+  recipe.batch_size = 4;
+  const auto run = [&](Order when) {
+    Machine machine;
+    machine.order = when;
+    simulated::set_machine(machine);
+    Network net = start;
+    {
+      const auto model = make_cuda_backend(nullptr)->load(start);
+      for (const std::size_t visits : {8, 12, 20, 8}) {
+        std::vector<std::uint32_t> order(visits);
+        for (std::size_t i = 0; i < visits; ++i) order[i] = static_cast<std::uint32_t>(i);
+        model->train_epoch({data, recipe, order, 0, 1e-3, 1000, 1, {}, {}});
+      }
+      model->download(net);
+    }
+    expect_nothing_left("after four epochs");
+    return net;
+  };
+  expect_same(run(Order::at_last), run(Order::at_once), "epochs of other lengths");
 }
 
 TEST_F(SimulatedTraining, AnotherMemoryLayoutForgetsTheGraph) {

@@ -22,11 +22,23 @@ TEST_P(SimulatedVotes, AreTheSameInAnyOrderOnAnyNumberOfGpus) {
     for (const auto c : expected[j].counts) sum += c;
     EXPECT_EQ(sum, workload.jobs[j].last - workload.jobs[j].first);
   }
+  VoteSettings exact = workload.settings;
+  exact.mode = Mode::exact;
+  const auto on_cpu =
+      gpu_test::votes(*make_cpu_backend(1)->load(workload.net), exact, workload.jobs);
   if (path.mode == Mode::exact) {
-    const auto cpu = make_cpu_backend(1);
-    expect_equal(expected,
-                 gpu_test::votes(*cpu->load(workload.net), workload.settings, workload.jobs),
-                 "the CPU");
+    expect_equal(expected, on_cpu, "the CPU");
+  } else {
+    std::uint64_t differ = 0, total = 0;
+    for (std::size_t j = 0; j < expected.size(); ++j) {
+      for (std::size_t c = 0; c < expected[j].counts.size(); ++c) {
+        const std::uint64_t a = expected[j].counts[c], b = on_cpu[j].counts[c];
+        differ += a > b ? a - b : b - a;
+        total += b;
+      }
+    }
+    // An untrained network's classes lie close together: a trained one agrees on more.
+    EXPECT_LE(differ, total / 20);
   }
   struct Case {
     std::size_t gpus;
@@ -39,6 +51,9 @@ TEST_P(SimulatedVotes, AreTheSameInAnyOrderOnAnyNumberOfGpus) {
     expect_equal(
         workload.count(), expected,
         std::to_string(c.gpus) + " GPUs, order " + std::to_string(static_cast<int>(c.order)));
+    for (const auto arrays : simulated::tally().arrays_of) {
+      EXPECT_GT(arrays, 10u) << "every GPU makes ready for its share";
+    }
     expect_nothing_left("after a run");
   }
 }
