@@ -1,6 +1,9 @@
 # The CUDA backend's host code on simulated GPUs (tests/simulated): CUDA's runtime, cuDNN and cuBLAS
 # are stand-ins, kernels run in the SIMT emulator. Needs the libraries' headers, no driver and no
 # compiler of theirs. smoothcert_simulated is the whole program, --device cuda included.
+if(NOT SMOOTHCERT_SIMULATED_GPUS)
+  return()
+endif()
 find_package(CUDAToolkit QUIET)
 include(cmake/CudaWheels.cmake)
 find_path(SIMULATED_CUDA_INCLUDE cuda_runtime_api.h
@@ -59,3 +62,17 @@ set_source_files_properties(tests/simulated/places_support.cpp PROPERTIES
   COMPILE_DEFINITIONS "${_places}")
 gtest_discover_tests(smoothcert_simulated_tests DISCOVERY_TIMEOUT 60 TEST_PREFIX Simulated.
   PROPERTIES LABELS simulated TIMEOUT 600 ${_test_environment})
+
+# The GPU benchmarks, so that they are known to run before a GPU is at hand.
+if(SMOOTHCERT_BENCH)
+  foreach(name fused_gpu gpu_bench)
+    add_executable(simulated_${name} bench/${name}.cpp $<TARGET_OBJECTS:smoothcert_simulated_gpu>)
+    target_link_libraries(simulated_${name} PRIVATE smoothcert_simulated_gpu smoothcert
+      smoothcert_options)
+    target_link_options(simulated_${name} PRIVATE -Wl,--as-needed)
+  endforeach()
+  add_test(NAME Simulated.fused_gpu COMMAND simulated_fused_gpu 2 64)
+  add_test(NAME Simulated.gpu_bench_train
+    COMMAND simulated_gpu_bench train --recipe adversarial --images 256 --epochs 1)
+  set_tests_properties(Simulated.fused_gpu Simulated.gpu_bench_train PROPERTIES LABELS simulated TIMEOUT 600 FAIL_REGULAR_EXPRESSION "simulated GPU: ")
+endif()
