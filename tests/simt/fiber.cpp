@@ -44,15 +44,39 @@ namespace {
 
 thread_local std::vector<std::unique_ptr<FiberStack>> spare_stacks;
 thread_local Fiber* running = nullptr;
-// Where resume() waits.
+thread_local void* scheduler[5];  // where resume() waits
 #if defined(SIMT_ASAN)
-thread_local ucontext_t scheduler;
 thread_local void* scheduler_fake = nullptr;
 thread_local const void* scheduler_stack = nullptr;
 thread_local std::size_t scheduler_stack_bytes = 0;
-#else
-thread_local jmp_buf scheduler;
 #endif
+
+/// Must not be inlined where __builtin_setjmp() is called.
+[[noreturn, gnu::no_sanitize_address, gnu::noinline]] void jump(void** place) {
+  __builtin_longjmp(place, 1);
+}
+
+// What AddressSanitizer must be told of a switch.
+void leave_scheduler([[maybe_unused]] const FiberStack& stack) {
+#if defined(SIMT_ASAN)
+  __sanitizer_start_switch_fiber(&scheduler_fake, stack.begin(), FiberStack::kBytes);
+#endif
+}
+void enter_scheduler() {
+#if defined(SIMT_ASAN)
+  __sanitizer_finish_switch_fiber(scheduler_fake, nullptr, nullptr);
+#endif
+}
+void leave_fiber([[maybe_unused]] void** fake_stack) {
+#if defined(SIMT_ASAN)
+  __sanitizer_start_switch_fiber(fake_stack, scheduler_stack, scheduler_stack_bytes);
+#endif
+}
+void enter_fiber([[maybe_unused]] void* fake_stack) {
+#if defined(SIMT_ASAN)
+  __sanitizer_finish_switch_fiber(fake_stack, &scheduler_stack, &scheduler_stack_bytes);
+#endif
+}
 
 std::unique_ptr<FiberStack> take_stack() {
   if (spare_stacks.empty()) return std::make_unique<FiberStack>();
@@ -75,15 +99,13 @@ bool Fiber::contains(const void* address) const {
 
 void Fiber::prepare(void (*body)()) {
   body_ = body;
+  if (!done_) started_ = false;  // it was given up half way
+  done_ = false;
+  if (started_) return;  // it waits in trampoline() for its next body
 #if defined(SIMT_ASAN)
   __asan_unpoison_memory_region(stack_->begin(), FiberStack::kBytes);
   fake_stack_ = nullptr;
-  started_ = false;
-#else
-  if (!done_) started_ = false;  // it was given up half way
 #endif
-  done_ = false;
-  if (started_) return;  // it waits in trampoline() for its next body
   getcontext(&context_);
   context_.uc_stack.ss_sp = stack_->begin();
   context_.uc_stack.ss_size = FiberStack::kBytes;
@@ -91,54 +113,38 @@ void Fiber::prepare(void (*body)()) {
   makecontext(&context_, &Fiber::trampoline, 0);
 }
 
-#if defined(SIMT_ASAN)
-
-void Fiber::resume() {
+// swapcontext() and longjmp() would also save signal masks, and under AddressSanitizer clear whole
+// stacks, by system calls.
+[[gnu::no_sanitize_address, gnu::noinline]] void Fiber::resume() {
   running = this;
-  __sanitizer_start_switch_fiber(&scheduler_fake, stack_->begin(), FiberStack::kBytes);
-  swapcontext(&scheduler, &context_);
-  __sanitizer_finish_switch_fiber(scheduler_fake, nullptr, nullptr);
+  leave_scheduler(*stack_);
+  if (__builtin_setjmp(scheduler) == 0) {
+    if (started_) jump(place_);
+    started_ = true;
+    setcontext(&context_);
+  }
+  enter_scheduler();
 }
 
-void Fiber::leave(bool last) {
-  __sanitizer_start_switch_fiber(last ? nullptr : &fake_stack_, scheduler_stack,
-                                 scheduler_stack_bytes);
-  swapcontext(&context_, &scheduler);
-  __sanitizer_finish_switch_fiber(fake_stack_, &scheduler_stack, &scheduler_stack_bytes);
+[[gnu::no_sanitize_address, gnu::noinline]] void Fiber::leave() {
+  leave_fiber(&fake_stack_);
+  if (__builtin_setjmp(place_) == 0) jump(scheduler);
+  enter_fiber(fake_stack_);
 }
 
 void Fiber::trampoline() {
-  __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_stack_bytes);
-  running->body_();
-  running->done_ = true;
-  running->leave(true);
+  enter_fiber(nullptr);
+  running->run_bodies();
 }
 
-#else
-
-// swapcontext() also saves and restores the signal mask, by two system calls; longjmp does not.
-void Fiber::resume() {
-  running = this;
-  if (_setjmp(scheduler) != 0) return;
-  if (started_) _longjmp(place_, 1);
-  started_ = true;
-  setcontext(&context_);
-}
-
-void Fiber::leave(bool) {
-  if (_setjmp(place_) == 0) _longjmp(scheduler, 1);
-}
-
-void Fiber::trampoline() {
+void Fiber::run_bodies() {
   for (;;) {
-    running->body_();
-    running->done_ = true;
-    running->leave(true);
+    body_();
+    done_ = true;
+    leave();
   }
 }
 
-#endif
-
-void Fiber::suspend() { running->leave(false); }
+void Fiber::suspend() { running->leave(); }
 
 }  // namespace simt

@@ -2,7 +2,6 @@
 // AddressSanitizer a switch is no system call, and stacks are used again.
 #pragma once
 
-#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstddef>
@@ -31,13 +30,14 @@ class Fiber {
 
  private:
   static void trampoline();
-  void leave(bool last);
+  void run_bodies();
+  void leave();
 
   std::unique_ptr<FiberStack> stack_;
   void (*body_)() = nullptr;
   bool started_ = false, done_ = true;
   ucontext_t context_{};
-  jmp_buf place_{};
+  void* place_[5] = {};
   void* fake_stack_ = nullptr;  // AddressSanitizer's
 };
 
