@@ -52,9 +52,9 @@ struct Tally {
   std::uint64_t launches = 0;  ///< kernels run, those of graphs among them
   std::uint64_t products = 0;  ///< convolutions and matrix products run by the libraries
   std::uint64_t captures = 0, graph_launches = 0;
-  std::uint64_t waits = 0;                 ///< calls that block the host until a stream is done
+  std::uint64_t waits = 0;  ///< calls that block the host until a stream is done
   std::vector<std::uint64_t> launches_of, arrays_of;  ///< kernels and allocated arrays by GPU
-  std::size_t memory_in_use = 0;           ///< bytes, all GPUs and pinned host memory
+  std::size_t memory_in_use = 0;                      ///< bytes, all GPUs and pinned host memory
   std::uint64_t handles = 0;  ///< streams, events, graphs, library handles, descriptors
 };
 Tally tally();

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Path {
   std::size_t shared = 232448;  ///< bytes a block of the GPU may have
   [[nodiscard]] simulated::Gpu gpu() const;
 };
+inline void PrintTo(const Path& path, std::ostream* out) { *out << path.name; }
 /// All of them.
 const std::vector<Path>& paths();
 
