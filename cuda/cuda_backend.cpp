@@ -130,6 +130,7 @@ class CudaModel final : public BackendModel {
         return describe_feature_votes(devices_.front()) + " (not fused whole: " + why_not + ")";
       }
       if (library_text_.empty()) library_text_ = describe_library_votes(*plans().front());
+      if (!settings.fused) return library_text_;
       return library_text_ + " (not fused: " + why_not + "; features: " + no_features + ")";
     }
     return "cuda exact direct kernels";
@@ -139,6 +140,10 @@ class CudaModel final : public BackendModel {
   /// The fused kernel of these settings where it fits every device.
   std::optional<FusedPlan> fused_plan(const VoteSettings& settings, std::string* why_not) const {
     std::optional<FusedPlan> fused;
+    if (!settings.fused) {
+      if (why_not) *why_not = "switched off";
+      return fused;
+    }
     for (const auto& plan : plans()) {
       fused = plan_fused(plan->device, plan->plan, settings, why_not);
       if (!fused) break;
@@ -149,6 +154,10 @@ class CudaModel final : public BackendModel {
   /// The feature kernel of these settings on each device, or none where it does not fit them all.
   std::vector<FeaturePlan> feature_plans(const VoteSettings& settings, std::string* why_not) const {
     std::vector<FeaturePlan> all;
+    if (!settings.fused) {
+      if (why_not) *why_not = "switched off";
+      return all;
+    }
     for (const auto& plan : plans()) {
       auto features = plan_features(plan->device, plan->plan, settings, why_not);
       if (!features) return {};

@@ -52,6 +52,9 @@ class VoteRun {
 struct VoteSettings {
   NoiseSpec noise;
   Mode mode = Mode::exact;
+  /// Fused kernels where the backend has them for the network; without, the path of any network, so
+  /// that the two can be compared.
+  bool fused = true;
 };
 
 /// One network resident on one device. Not thread-safe; one caller at a time.

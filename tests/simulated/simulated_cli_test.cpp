@@ -1,5 +1,6 @@
 // The whole program with --device cuda, on simulated GPUs.
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "cli_support.hpp"
 #include "data_support.hpp"
@@ -71,6 +72,19 @@ TEST_F(SimulatedCli, TrainsAttacksPredictsAndSaysOnWhat) {
   EXPECT_THAT(ok("attack net.safetensors --max 4" + digits), HasSubstr("pgd-l2"));
   ok("predict net.safetensors --max 2 --n 100 --sigma 0.5" + digits);
   EXPECT_THAT(ok("info"), HasSubstr("CUDA device 0: Simulated GPU"));
+}
+
+TEST_F(SimulatedCli, BenchTimesTheFusedKernelsAndTheWayOfAnyNetwork) {
+  const auto result = nlohmann::json::parse(
+      ok("bench convnn --device cuda --noise lattice --attack none --seconds 0.001 --repeats 1 "
+         "--json"));
+  std::vector<std::string> paths;
+  for (const auto& row : result.at("results")) {
+    paths.push_back(row.at("path"));
+    EXPECT_GT(row.at("median").get<double>(), 0);
+  }
+  EXPECT_THAT(paths, testing::ElementsAre("cuda exact fused", "cuda exact direct kernels",
+                                          "cuda fused fp16 wgmma", HasSubstr("cuda library (")));
 }
 
 TEST_F(SimulatedCli, AutoWithoutADriverIsTheCpuAndSaysWhy) {
