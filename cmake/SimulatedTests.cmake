@@ -19,6 +19,22 @@ if(NOT SIMULATED_CUDA_INCLUDE OR NOT SIMULATED_CUDNN_INCLUDE OR NOT SIMULATED_CU
   return()
 endif()
 
+# Found is not yet usable: wheels come in parts, and another release has other signatures.
+include(CheckCXXSourceCompiles)
+set(CMAKE_REQUIRED_INCLUDES ${SIMULATED_CUDA_INCLUDE} ${SIMULATED_CUDNN_INCLUDE}
+  ${SIMULATED_CUBLAS_INCLUDE})
+check_cxx_source_compiles("
+  #include <cuda_runtime_api.h>
+  #include <cudnn.h>
+  #include <cublas_v2.h>
+  static_assert(CUDART_VERSION >= 12040 && CUDNN_MAJOR >= 9);
+  int main() {}" SMOOTHCERT_SIMULATED_HEADERS_WORK)
+unset(CMAKE_REQUIRED_INCLUDES)
+if(NOT SMOOTHCERT_SIMULATED_HEADERS_WORK)
+  message(STATUS "smoothcert: no simulated GPUs (they need the headers of CUDA 12.4 and cuDNN 9)")
+  return()
+endif()
+
 file(GLOB _host CONFIGURE_DEPENDS cuda/*.cpp)
 # These come in with their kernels, by tests/simt/emulated_*.cpp.
 list(FILTER _host EXCLUDE REGEX
@@ -77,5 +93,6 @@ if(SMOOTHCERT_BENCH)
   add_test(NAME Simulated.fused_gpu COMMAND simulated_fused_gpu 2 64)
   add_test(NAME Simulated.gpu_bench_train
     COMMAND simulated_gpu_bench train --recipe adversarial --images 256 --epochs 1)
-  set_tests_properties(Simulated.fused_gpu Simulated.gpu_bench_train PROPERTIES LABELS simulated TIMEOUT 600 FAIL_REGULAR_EXPRESSION "simulated GPU: ")
+  set_tests_properties(Simulated.fused_gpu Simulated.gpu_bench_train PROPERTIES
+    LABELS simulated TIMEOUT 600 FAIL_REGULAR_EXPRESSION "simulated GPU: ")
 endif()

@@ -8,8 +8,10 @@
 namespace smoothcert::gpu {
 namespace {
 
-// Room for both sides of a convolution of votes in another layout (library_tile.hpp).
-constexpr std::size_t kWorkspaceLimit = std::size_t{1} << 30;
+/// For votes (tf32), room for both sides of a convolution in another layout (library_tile.hpp).
+std::size_t workspace_limit(MathPrecision precision) {
+  return std::size_t{precision == MathPrecision::fp32 ? 256u : 1024u} << 20;
+}
 constexpr int kMostAnswers = 16;
 constexpr float kOne = 1.0f, kZero = 0.0f;
 
@@ -50,13 +52,13 @@ Perf pick(const std::vector<Perf>& found, MathPrecision precision, const char* d
           const ConvShape& shape) {
   std::vector<AlgorithmCandidate> candidates;
   for (const Perf& p : found) {
-    candidates.push_back(
-        {static_cast<int>(p.algo), p.status == CUDNN_STATUS_SUCCESS,
-         p.determinism == CUDNN_DETERMINISTIC,
-         p.mathType == CUDNN_TENSOR_OP_MATH || p.mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION,
-         transforms(p.algo), p.memory});
+    // ALLOW_CONVERSION rounds to halves, with their range.
+    const bool works =
+        p.status == CUDNN_STATUS_SUCCESS && p.mathType != CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION;
+    candidates.push_back({static_cast<int>(p.algo), works, p.determinism == CUDNN_DETERMINISTIC,
+                          p.mathType == CUDNN_TENSOR_OP_MATH, transforms(p.algo), p.memory});
   }
-  const auto index = choose_algorithm(candidates, precision, kWorkspaceLimit);
+  const auto index = choose_algorithm(candidates, precision, workspace_limit(precision));
   if (!index) {
     throw Error(std::string("cuDNN: no deterministic ") + direction + " algorithm for " +
                 shape_text(shape) +
@@ -78,10 +80,10 @@ class Descriptor {
   Handle handle_ = nullptr;
 };
 
-using TensorDescriptor = Descriptor<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor,
-                                    cudnnDestroyTensorDescriptor>;
-using FilterDescriptor = Descriptor<cudnnFilterDescriptor_t, cudnnCreateFilterDescriptor,
-                                    cudnnDestroyFilterDescriptor>;
+using TensorDescriptor =
+    Descriptor<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
+using FilterDescriptor =
+    Descriptor<cudnnFilterDescriptor_t, cudnnCreateFilterDescriptor, cudnnDestroyFilterDescriptor>;
 using ConvolutionDescriptor =
     Descriptor<cudnnConvolutionDescriptor_t, cudnnCreateConvolutionDescriptor,
                cudnnDestroyConvolutionDescriptor>;
@@ -104,8 +106,8 @@ struct Direction {
 
   template <class Perf>
   void take(const Perf& perf, MathPrecision precision) {
-    // An algorithm's workspace is that of its own mathematics. In fp32 the descriptor forbids tensor
-    // cores whatever the answer says.
+    // An algorithm's workspace is that of its own mathematics. In fp32 the descriptor forbids
+    // tensor cores whatever the answer says.
     if (precision != MathPrecision::fp32) {
       SMOOTHCERT_CUDNN(cudnnSetConvolutionMathType(conv, perf.mathType));
     }
@@ -162,8 +164,8 @@ void CudnnConv::choose_forward(Plan& p, const ConvShape& shape) {
   found.resize(static_cast<std::size_t>(count));
   p.forward.take(pick(found, precision_, "forward", shape), precision_);
   std::size_t needed = 0;
-  SMOOTHCERT_CUDNN(cudnnGetConvolutionForwardWorkspaceSize(
-      handle_, p.in, p.weights, p.forward.conv, p.out, p.forward.algorithm, &needed));
+  SMOOTHCERT_CUDNN(cudnnGetConvolutionForwardWorkspaceSize(handle_, p.in, p.weights, p.forward.conv,
+                                                           p.out, p.forward.algorithm, &needed));
   p.forward.bytes = std::max(p.forward.bytes, needed);
   p.forward.workspace = workspace(p.forward.bytes);
   p.forward.chosen = true;

@@ -17,8 +17,8 @@ cudaDeviceProp properties_of(int device) {
   return properties;
 }
 
-/// wgmma on compute capability 9.0 where it was built; elsewhere as many warps an SM as its shared memory holds. No
-/// blocks when not even the smallest fits.
+/// wgmma on compute capability 9.0 where it was built; elsewhere as many warps an SM as its shared
+/// memory holds. No blocks when not even the smallest fits.
 FusedShape launch_shape(int device, NoiseLaw law) {
   const cudaDeviceProp properties = properties_of(device);
   FusedShape shape;

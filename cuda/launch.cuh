@@ -25,8 +25,8 @@ namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 inline unsigned block_threads() { return 256; }
 
-/// Compute capability (90 for 9.0) that the code of this kernel which the current device runs was
-/// compiled for: less than the device's where only an older one's PTX was built in.
+/// Compute capability (90 for 9.0) for which this kernel's code, as the current device runs it, was
+/// compiled: less than the device's where only an older one's PTX was built in.
 template <class Kernel>
 int compiled_for(Kernel kernel) {
   cudaFuncAttributes attributes{};

@@ -28,7 +28,7 @@ struct FeatureShape {
   int warps = 12;
 };
 
-/// Warps a block that the kernel was compiled for, on the current device.
+/// Warps a block of the kernel as it was compiled for the current device.
 int feature_warps();
 
 /// Dynamic shared memory of a block, bytes.

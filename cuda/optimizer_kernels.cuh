@@ -1,5 +1,5 @@
-// Adam and SGD over all parameters at once; the numbers of the step come from device memory. They
-// end the step: the last block to be done counts it up.
+// Adam and SGD over all parameters at once: the step that the loss left in `updating`, whose
+// numbers come from device memory. They end the step: the last block to be done counts it up.
 #pragma once
 
 #include "gpu/epoch_state.hpp"

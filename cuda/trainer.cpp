@@ -93,6 +93,7 @@ std::uint32_t Trainer::gradient_batch(std::uint32_t images) {
   for (;; images /= 2) {
     try {
       batch_memory(images);
+      prepare_engine(device_->engine(), plan_, images);
       return images;
     } catch (const OutOfDeviceMemory& error) {
       if (images == 1) throw;

@@ -6,6 +6,7 @@
 
 namespace smoothcert::gpu {
 
+// Used by cuda/ alone: the tests' simulated GPUs have tiles of their own.
 /// How many samples fast mode's library path runs at once: a power of two from 256 to 8192 whose
 /// values take at most 512 MiB. A function of the network alone, since a library's rounding may
 /// depend on it: part of what the base classifier is, and of its description.

@@ -1,6 +1,7 @@
 #include "fiber.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <stdexcept>
 #include <utility>
@@ -13,6 +14,10 @@
 #define SIMT_ASAN 1
 #endif
 #endif
+// Clang has __builtin_setjmp() on few architectures.
+#if defined(__clang__) && !defined(__x86_64__)
+#define SIMT_SWAPCONTEXT 1
+#endif
 #if defined(SIMT_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -23,20 +28,21 @@ namespace simt {
 /// With an inaccessible page below it.
 class FiberStack {
  public:
-  static constexpr std::size_t kBytes = 256 * 1024, kGuardBytes = 4096;
+  static constexpr std::size_t kBytes = 256 * 1024;
 
   FiberStack() {
-    base_ = mmap(nullptr, kBytes + kGuardBytes, PROT_READ | PROT_WRITE,
+    base_ = mmap(nullptr, kBytes + guard_, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base_ == MAP_FAILED) throw std::runtime_error("simt: no memory for a fiber's stack");
-    mprotect(base_, kGuardBytes, PROT_NONE);
+    if (mprotect(base_, guard_, PROT_NONE) != 0) throw std::runtime_error("simt: mprotect");
   }
-  ~FiberStack() { munmap(base_, kBytes + kGuardBytes); }
+  ~FiberStack() { munmap(base_, kBytes + guard_); }
   FiberStack(const FiberStack&) = delete;
   FiberStack& operator=(const FiberStack&) = delete;
-  [[nodiscard]] char* begin() const { return static_cast<char*>(base_) + kGuardBytes; }
+  [[nodiscard]] char* begin() const { return static_cast<char*>(base_) + guard_; }
 
  private:
+  std::size_t guard_ = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   void* base_ = nullptr;
 };
 
@@ -44,17 +50,24 @@ namespace {
 
 thread_local std::vector<std::unique_ptr<FiberStack>> spare_stacks;
 thread_local Fiber* running = nullptr;
-thread_local void* scheduler[5];  // where resume() waits
+// Where resume() waits.
+#if defined(SIMT_SWAPCONTEXT)
+thread_local ucontext_t scheduler;
+#else
+thread_local void* scheduler[5];
+#endif
 #if defined(SIMT_ASAN)
 thread_local void* scheduler_fake = nullptr;
 thread_local const void* scheduler_stack = nullptr;
 thread_local std::size_t scheduler_stack_bytes = 0;
 #endif
 
+#if !defined(SIMT_SWAPCONTEXT)
 /// Must not be inlined where __builtin_setjmp() is called.
 [[noreturn, gnu::no_sanitize_address, gnu::noinline]] void jump(void** place) {
   __builtin_longjmp(place, 1);
 }
+#endif
 
 // What AddressSanitizer must be told of a switch.
 void leave_scheduler([[maybe_unused]] const FiberStack& stack) {
@@ -118,17 +131,27 @@ void Fiber::prepare(void (*body)()) {
 [[gnu::no_sanitize_address, gnu::noinline]] void Fiber::resume() {
   running = this;
   leave_scheduler(*stack_);
+#if defined(SIMT_SWAPCONTEXT)
+  started_ = true;
+  swapcontext(&scheduler, &context_);
+#else
   if (__builtin_setjmp(scheduler) == 0) {
     if (started_) jump(place_);
     started_ = true;
     setcontext(&context_);
+    __builtin_unreachable();  // or a compiler may give up this frame before the call
   }
+#endif
   enter_scheduler();
 }
 
 [[gnu::no_sanitize_address, gnu::noinline]] void Fiber::leave() {
   leave_fiber(&fake_stack_);
+#if defined(SIMT_SWAPCONTEXT)
+  swapcontext(&context_, &scheduler);
+#else
   if (__builtin_setjmp(place_) == 0) jump(scheduler);
+#endif
   enter_fiber(fake_stack_);
 }
 

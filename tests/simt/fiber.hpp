@@ -1,5 +1,5 @@
-// One fiber: a function on a stack of its own, which gives control back before it is done. Without
-// AddressSanitizer a switch is no system call, and stacks are used again.
+// One fiber: a function on a stack of its own, which gives control back before it is done. Only the
+// first start of a fiber is a system call; stacks are used again.
 #pragma once
 
 #include <ucontext.h>
@@ -15,7 +15,7 @@ class Fiber {
  public:
   Fiber();
   ~Fiber();
-  Fiber(Fiber&&) noexcept;
+  Fiber(Fiber&&) noexcept;  ///< before prepare() only
   Fiber& operator=(Fiber&&) = delete;
 
   /// The next resume() calls `body` from its beginning.

@@ -1,8 +1,9 @@
 // cuDNN on the simulated machine: the convolutions that the backend calls, computed in double, with
 // the meanings of the cuDNN API reference. Algorithms differ in their promises and in the workspace
-// they need; one whose promises are broken for is visible in the result or a complaint.
+// they need; a broken promise shows in the result or as a complaint.
 #include <cudnn.h>
 
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -55,6 +56,7 @@ struct Algorithm {
   cudnnDeterminism_t determinism;
   cudnnMathType_t math;
   std::size_t memory;
+  bool transforms = false;  ///< Winograd: zeros come out as small numbers
 };
 
 /// Fastest first, as the heuristics answer. The same algorithm may come twice, with and without
@@ -69,7 +71,13 @@ std::vector<Algorithm> algorithms(const Shape& s, Direction direction) {
   const int steady = 1;  // of all three directions the deterministic one by products
   if (direction != kForward) add(0, CUDNN_NON_DETERMINISTIC, CUDNN_FMA_MATH, 0);
   if (direction == kForward) add(6, CUDNN_DETERMINISTIC, CUDNN_FMA_MATH, std::size_t{1} << 40);
-  if (tensor_cores) add(steady, CUDNN_DETERMINISTIC, CUDNN_TENSOR_OP_MATH, large);
+  if (tensor_cores) {
+    add(steady, CUDNN_DETERMINISTIC, CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION, small);
+    add(steady, CUDNN_DETERMINISTIC, CUDNN_TENSOR_OP_MATH, large);
+  }
+  const int winograd[] = {7, 5, 5};
+  add(winograd[direction], CUDNN_DETERMINISTIC, CUDNN_FMA_MATH, small);
+  all.back().transforms = true;
   add(steady, CUDNN_DETERMINISTIC, CUDNN_FMA_MATH, small);
   all.push_back({5, CUDNN_STATUS_NOT_SUPPORTED, CUDNN_DETERMINISTIC, CUDNN_FMA_MATH, 0});
   return all;
@@ -144,14 +152,16 @@ void for_products(const Shape& s, F visit) {
 
 /// An algorithm without the promise adds in another order every time; here, it adds noise.
 float rounded(double value, const Algorithm& a) {
+  if (a.transforms) value += 1e-3;
   if (a.determinism == CUDNN_DETERMINISTIC) return static_cast<float>(value);
   return static_cast<float>(value *
                             (1 + 1e-3 * static_cast<double>(random_number() % 1000) / 1000));
 }
 
-/// TF32 keeps 10 bits of the mantissa.
+/// TF32 keeps 10 bits of the mantissa; halves have their range, too.
 double operand(float value, const Algorithm& a) {
   if (a.math == CUDNN_FMA_MATH) return value;
+  if (a.math == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION) return NAN;
   std::uint32_t bits;
   std::memcpy(&bits, &value, 4);
   bits &= 0xffffe000u;

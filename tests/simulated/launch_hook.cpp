@@ -1,5 +1,6 @@
 #include "launch_hook.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 

@@ -14,7 +14,8 @@
 namespace simulated {
 namespace {
 
-constexpr std::size_t kPage = 4096, kAlignment = 256;
+constexpr std::size_t kAlignment = 256;
+const auto kPage = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 
 /// pages: [guard][........array][guard]; the array ends at most 255 bytes before the second guard.
 struct Array {
@@ -41,7 +42,8 @@ void protect(const Array& array, int how) {
   if (mprotect(array.pages + kPage, array.page_bytes, how) != 0) std::abort();
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+struct sigaction before {};
+
 /// Says what a segmentation fault means here, then dies of it.
 void explain(int, siginfo_t* info, void*) {
   const char* at = static_cast<const char*>(info->si_addr);
@@ -65,10 +67,9 @@ void explain(int, siginfo_t* info, void*) {
   struct sigaction action {};
   action.sa_sigaction = explain;
   action.sa_flags = SA_SIGINFO;
-  sigaction(SIGSEGV, &action, nullptr);
+  sigaction(SIGSEGV, &action, &before);
   return true;
 }();
-#endif
 
 void unmap(char* pages, std::size_t bytes) { munmap(pages, bytes); }
 
