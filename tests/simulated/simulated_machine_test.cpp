@@ -77,7 +77,7 @@ TEST_F(SimulatedMachine, AKernelBeyondItsArrayDies) {
   const OwnedStream stream = make_stream();
   const DeviceBuffer<float> array(64), result(64);
   const auto run = [&] {
-    gpu::relu(stream.get(), array.data(), 64 + 4096, result.data());
+    gpu::relu(stream.get(), array.data(), 64 + 512, result.data());
     cudaStreamSynchronize(stream.get());
   };
   EXPECT_DEATH(run(), "beyond a device array");
