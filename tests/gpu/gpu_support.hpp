@@ -75,6 +75,15 @@ inline std::vector<VoteResult> votes(BackendModel& model, const VoteSettings& se
   return results;
 }
 
+inline void expect_equal(const std::vector<VoteResult>& a, const std::vector<VoteResult>& b,
+                         const std::string& what) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t j = 0; j < a.size(); ++j) {
+    EXPECT_EQ(a[j].counts, b[j].counts) << what << ", job " << j;
+    EXPECT_EQ(a[j].invalid, b[j].invalid) << what << ", job " << j;
+  }
+}
+
 inline std::vector<VoteJob> some_jobs(const Dataset& data, std::size_t images,
                                       std::uint64_t samples) {
   std::vector<VoteJob> jobs;

@@ -8,6 +8,7 @@
 namespace smoothcert {
 namespace {
 
+using gpu_test::expect_equal;
 using gpu_test::random_data;
 using gpu_test::some_jobs;
 using gpu_test::votes;
@@ -23,15 +24,6 @@ VoteSettings settings_of(NoiseLaw law, bool clamp, Mode mode, std::size_t pixels
   settings.noise.seed = 0xfeedfacecafebeefu;
   if (law == NoiseLaw::lattice) settings.noise.table = make_lattice_table(0.5, pixels);
   return settings;
-}
-
-void expect_equal(const std::vector<VoteResult>& a, const std::vector<VoteResult>& b,
-                  const std::string& what) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t j = 0; j < a.size(); ++j) {
-    EXPECT_EQ(a[j].counts, b[j].counts) << what << ", job " << j;
-    EXPECT_EQ(a[j].invalid, b[j].invalid) << what << ", job " << j;
-  }
 }
 
 TEST_F(GpuVotes, ExactModeIsTheCpus) {

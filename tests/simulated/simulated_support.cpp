@@ -74,15 +74,6 @@ std::vector<VoteResult> Workload::count() const {
   return gpu_test::votes(*backend->load(net), settings, jobs);
 }
 
-void expect_equal(const std::vector<VoteResult>& a, const std::vector<VoteResult>& b,
-                  const std::string& what) {
-  ASSERT_EQ(a.size(), b.size());
-  for (std::size_t j = 0; j < a.size(); ++j) {
-    EXPECT_EQ(a[j].counts, b[j].counts) << what << ", job " << j;
-    EXPECT_EQ(a[j].invalid, b[j].invalid) << what << ", job " << j;
-  }
-}
-
 void SimulatedTest::expect_nothing_left(const std::string& when) {
   const simulated::Tally t = simulated::tally();
   EXPECT_EQ(t.memory_in_use, 0u) << when;

@@ -44,8 +44,7 @@ struct Workload {
   std::vector<VoteResult> count() const;
 };
 
-void expect_equal(const std::vector<VoteResult>& a, const std::vector<VoteResult>& b,
-                  const std::string& what);
+using gpu_test::expect_equal;
 
 /// Every test begins with one GPU of compute capability 9.0 and ends with nothing left alive.
 class SimulatedTest : public ::testing::Test {
