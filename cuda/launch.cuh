@@ -70,10 +70,6 @@ int compiled_for(Kernel) {
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 inline unsigned block_threads() { return simt::emulation().block_threads; }
-template <class Kernel>
-int compiled_for(Kernel) {
-  return 90;
-}
 }  // namespace SMOOTHCERT_GPU_ABI
 }  // namespace smoothcert::gpu
 

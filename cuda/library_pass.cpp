@@ -38,8 +38,7 @@ bool bias_in_relu(const LayerEngine& engine, const InferencePlan& plan, int conv
     return false;
   }
   for (int i = next + 1; i < steps; ++i) {
-    if (step(i).in == convolution || (step(i).kind == StepKind::add && step(i).in2 == convolution))
-      return false;
+    if (step(i).in == convolution || step(i).in2 == convolution) return false;
   }
   return true;
 }

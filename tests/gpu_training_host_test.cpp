@@ -83,19 +83,25 @@ TEST(TrainPlan, LayersOfOneReaderAreJoined) {
   EXPECT_TRUE(l[6].through_relu);
 }
 
-TEST(TrainPlan, SharedValuesAreNotJoined) {
-  NetworkSpec spec;
-  spec.name = "shared";
-  spec.input = {2, 4, 4};
-  spec.classes = 3;
-  const auto layer = [&](LayerKind kind, const char* name, std::vector<int> inputs, int out) {
+/// Adds a layer: convolutions 3×3 with padding, pooling 2×2.
+struct LayerAdder {
+  NetworkSpec& spec;
+  void operator()(LayerKind kind, const char* name, std::vector<int> inputs, int out) const {
     Layer l;
     l.kind = kind, l.name = name, l.inputs = std::move(inputs), l.out_channels = out;
     l.kernel = kind == LayerKind::conv2d ? 3 : kind == LayerKind::maxpool ? 2 : 0;
     l.padding = kind == LayerKind::conv2d ? 1 : 0;
     l.stride = kind == LayerKind::maxpool ? 2 : 1;
     spec.layers.push_back(l);
-  };
+  }
+};
+
+TEST(TrainPlan, SharedValuesAreNotJoined) {
+  NetworkSpec spec;
+  spec.name = "shared";
+  spec.input = {2, 4, 4};
+  spec.classes = 3;
+  const LayerAdder layer{spec};
   layer(LayerKind::conv2d, "conv", {-1}, 2);
   layer(LayerKind::relu, "relu", {0}, 0);  // the convolution is read by the addition, too
   layer(LayerKind::add, "sum", {0, 1}, 0);
@@ -120,12 +126,7 @@ TEST(TrainPlan, AValueWithTwoReadersGathersItsGradient) {
   spec.name = "residual";
   spec.input = {2, 4, 4};
   spec.classes = 3;
-  const auto layer = [&](LayerKind kind, const char* name, std::vector<int> inputs, int out) {
-    Layer l;
-    l.kind = kind, l.name = name, l.inputs = std::move(inputs), l.out_channels = out;
-    l.kernel = kind == LayerKind::conv2d ? 3 : 0, l.padding = kind == LayerKind::conv2d ? 1 : 0;
-    spec.layers.push_back(l);
-  };
+  const LayerAdder layer{spec};
   layer(LayerKind::conv2d, "a", {-1}, 2);
   layer(LayerKind::conv2d, "b", {0}, 2);
   layer(LayerKind::add, "sum", {0, 1}, 0);

@@ -130,27 +130,29 @@ class BenchCommand : public Command {
     votes.noise.clamp = !no_clamp_;
     if (votes.noise.law == NoiseLaw::lattice)
       votes.noise.table = make_lattice_table(sigma_, model.spec().input.size());
-    time_path(context, model, votes, noise, mode, rows);
+    const auto path = time_path(context, model, votes, noise, mode, rows);
     // Beside a fused kernel, the way of any network.
-    const auto path = model.describe_votes(votes);
     votes.fused = false;
     if (model.describe_votes(votes) != path) time_path(context, model, votes, noise, mode, rows);
   }
 
-  void time_path(Context& context, BackendModel& model, const VoteSettings& votes,
-                 const std::string& noise, const std::string& mode, std::vector<Row>& rows) const {
+  /// The path that these settings take, timed.
+  std::string time_path(Context& context, BackendModel& model, const VoteSettings& votes,
+                        const std::string& noise, const std::string& mode,
+                        std::vector<Row>& rows) const {
     const auto path = model.describe_votes(votes);
     // Where the device has one way for both modes it is timed once.
     for (Row& row : rows)
       if (row.noise == noise && row.speed.path == path) {
         row.mode += "," + mode;
-        return;
+        return path;
       }
     rows.push_back({"certify", noise, mode,
                     measure_votes(model, votes, settings_,
                                   progress(context, fmt::format("{} noise, {}{}", noise, mode,
                                                                 votes.fused ? "" : ", not fused")),
                                   context.stop)});
+    return path;
   }
 
   std::string table(const Network& network, const Backend& backend,

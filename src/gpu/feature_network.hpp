@@ -41,6 +41,7 @@ struct FeatureNetwork {
 };
 
 /// Samples whose features are multiplied at once, always: a library's rounding may depend on it.
+/// Only for cuda/, as library_tile().
 #if defined(SMOOTHCERT_SIMULATED_GPU)
 inline constexpr std::uint32_t kFeatureTile = 64;  // a simulated GPU computes whole tiles, slowly
 #else

@@ -6,10 +6,10 @@
 
 namespace smoothcert::gpu {
 
-// Used by cuda/ alone: the tests' simulated GPUs have tiles of their own.
 /// How many samples fast mode's library path runs at once: a power of two from 256 to 8192 whose
 /// values take at most 512 MiB. A function of the network alone, since a library's rounding may
-/// depend on it: part of what the base classifier is, and of its description.
+/// depend on it: part of what the base classifier is, and of its description. (16 to 64 on the
+/// tests' simulated GPUs; only cuda/, which they compile anew, may call it.)
 constexpr std::uint32_t library_tile(const ValueLayout& layout) {
   constexpr std::size_t kBytes = std::size_t{512} << 20;
 #if defined(SMOOTHCERT_SIMULATED_GPU)

@@ -136,15 +136,14 @@ class Planner {
     }
   }
 
-  /// The one layer that reads this one's value; −1 for none or several.
+  /// The one layer that reads the value of this one (≥ 0); −1 for none or several.
   int only_reader(int value) const {
     int reader = -1, readers = 0;
     for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
       const TrainLayer& t = plan_.layers[i];
-      if (t.in == value || (t.kind == LayerKind::add && t.in2 == value)) {
-        reader = static_cast<int>(i);
-        readers += t.kind == LayerKind::add && t.in == t.in2 ? 2 : 1;
-      }
+      const int reads = (t.in == value) + (t.in2 == value);
+      if (reads > 0) reader = static_cast<int>(i);
+      readers += reads;
     }
     return readers == 1 ? reader : -1;
   }

@@ -5,10 +5,10 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <vector>
 
 #include "queue.hpp"
+#include "tf32.hpp"
 
 using namespace simulated;
 
@@ -41,12 +41,13 @@ struct Matrix {
   const void* at;
   bool half;
   int ld;
-  bool transposed;
+  bool transposed, tensor_cores;
   [[nodiscard]] double value(std::size_t row, std::size_t column) const {
     const std::size_t i = transposed ? row * static_cast<std::size_t>(ld) + column
                                      : column * static_cast<std::size_t>(ld) + row;
-    return half ? half_value(static_cast<const std::uint16_t*>(at)[i])
-                : static_cast<const float*>(at)[i];
+    if (half) return half_value(static_cast<const std::uint16_t*>(at)[i]);
+    const float v = static_cast<const float*>(at)[i];
+    return tensor_cores ? tf32(v) : v;
   }
   /// From the first to the last value of rows × columns (of what the product sees).
   [[nodiscard]] std::size_t bytes(int rows, int columns) const {
@@ -59,7 +60,7 @@ struct Matrix {
 cublasStatus_t multiply(cublasHandle_t handle, int m, int n, int k, float alpha, const Matrix& a,
                         const Matrix& b, float beta, float* c, int ldc) {
   const auto lock = enter();
-  if (begin_call("cublas product") != Verdict::go_on) return CUBLAS_STATUS_EXECUTION_FAILED;
+  if (begin_call() != Verdict::go_on) return CUBLAS_STATUS_EXECUTION_FAILED;
   if (m < 0 || n < 0 || k < 0 || ldc < m || a.ld < (a.transposed ? k : m) ||
       b.ld < (b.transposed ? n : k)) {
     return CUBLAS_STATUS_INVALID_VALUE;
@@ -78,7 +79,8 @@ cublasStatus_t multiply(cublasHandle_t handle, int m, int n, int k, float alpha,
   enqueue(handle->stream, [=, workspace = handle->workspace, bytes = handle->workspace_bytes] {
     if (!check_array(gpu, a.at, a.bytes(m, k), "a product's operand") ||
         !check_array(gpu, b.at, b.bytes(k, n), "a product's operand") ||
-        !check_array(gpu, c, Matrix{c, false, ldc, false}.bytes(m, n), "a product's result") ||
+        !check_array(gpu, c, Matrix{c, false, ldc, false, false}.bytes(m, n),
+                     "a product's result") ||
         !check_array(gpu, workspace, bytes, "a product's workspace")) {
       return;
     }
@@ -136,7 +138,7 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
     spoil_capture();
     return CUBLAS_STATUS_NOT_INITIALIZED;
   }
-  const Verdict verdict = begin_allocation("cublasCreate");
+  const Verdict verdict = begin_allocation();
   if (verdict == Verdict::no_memory) return CUBLAS_STATUS_ALLOC_FAILED;
   if (verdict == Verdict::lost) return CUBLAS_STATUS_NOT_INITIALIZED;
   *handle = new cublasContext;
@@ -172,8 +174,9 @@ cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode) {
 cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t a_op, cublasOperation_t b_op,
                               int m, int n, int k, const float* alpha, const float* a, int lda,
                               const float* b, int ldb, const float* beta, float* c, int ldc) {
-  return multiply(handle, m, n, k, *alpha, {a, false, lda, a_op == CUBLAS_OP_T},
-                  {b, false, ldb, b_op == CUBLAS_OP_T}, *beta, c, ldc);
+  const bool tensor_cores = handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
+  return multiply(handle, m, n, k, *alpha, {a, false, lda, a_op == CUBLAS_OP_T, tensor_cores},
+                  {b, false, ldb, b_op == CUBLAS_OP_T, tensor_cores}, *beta, c, ldc);
 }
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t a_op, cublasOperation_t b_op,
                             int m, int n, int k, const void* alpha, const void* a,
@@ -185,8 +188,9 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t a_op, cubla
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
   return multiply(handle, m, n, k, *static_cast<const float*>(alpha),
-                  {a, true, lda, a_op == CUBLAS_OP_T}, {b, true, ldb, b_op == CUBLAS_OP_T},
-                  *static_cast<const float*>(beta), static_cast<float*>(c), ldc);
+                  {a, true, lda, a_op == CUBLAS_OP_T, true},
+                  {b, true, ldb, b_op == CUBLAS_OP_T, true}, *static_cast<const float*>(beta),
+                  static_cast<float*>(c), ldc);
 }
 
 }  // extern "C"

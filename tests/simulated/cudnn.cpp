@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "queue.hpp"
+#include "tf32.hpp"
 
 using namespace simulated;
 
@@ -86,7 +87,7 @@ std::vector<Algorithm> algorithms(const Shape& s, Direction direction) {
 template <class Perf>
 cudnnStatus_t answer(const Shape& s, Direction direction, int requested, int* returned, Perf* out) {
   const auto lock = enter();
-  if (begin_call("cudnnGetConvolution…Algorithm_v7") != Verdict::go_on) {
+  if (begin_call() != Verdict::go_on) {
     return CUDNN_STATUS_INTERNAL_ERROR;
   }
   if (!s.fits()) return CUDNN_STATUS_BAD_PARAM;
@@ -115,7 +116,7 @@ std::optional<Algorithm> algorithm_of(const Shape& s, Direction direction, int a
 
 cudnnStatus_t workspace_size(const Shape& s, Direction direction, int algo, std::size_t* bytes) {
   const auto lock = enter();
-  if (begin_call("cudnnGetConvolution…WorkspaceSize") != Verdict::go_on) {
+  if (begin_call() != Verdict::go_on) {
     return CUDNN_STATUS_INTERNAL_ERROR;
   }
   const auto chosen = algorithm_of(s, direction, algo);
@@ -158,15 +159,11 @@ float rounded(double value, const Algorithm& a) {
                             (1 + 1e-3 * static_cast<double>(random_number() % 1000) / 1000));
 }
 
-/// TF32 keeps 10 bits of the mantissa; halves have their range, too.
+/// Halves have their own range, which a conversion to them may leave.
 double operand(float value, const Algorithm& a) {
   if (a.math == CUDNN_FMA_MATH) return value;
   if (a.math == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION) return NAN;
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  bits &= 0xffffe000u;
-  std::memcpy(&value, &bits, 4);
-  return value;
+  return tf32(value);
 }
 
 /// Checks the call and queues  result = alpha · products + beta · result.
@@ -174,7 +171,7 @@ cudnnStatus_t convolve(cudnnHandle_t handle, const Shape& s, Direction direction
                        const float* a, const float* b, float* result, const void* alpha,
                        const void* beta, void* workspace, std::size_t workspace_bytes) {
   const auto lock = enter();
-  if (begin_call("cudnnConvolution…") != Verdict::go_on) return CUDNN_STATUS_EXECUTION_FAILED;
+  if (begin_call() != Verdict::go_on) return CUDNN_STATUS_EXECUTION_FAILED;
   if (!handle || !s.fits()) return CUDNN_STATUS_BAD_PARAM;
   if (gpu_of(handle->stream) != handle->gpu || current_gpu() != handle->gpu) {
     complain("a cuDNN handle used for a stream of another GPU, or where another is current");
@@ -270,7 +267,7 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
     spoil_capture();
     return CUDNN_STATUS_INTERNAL_ERROR;
   }
-  const Verdict verdict = begin_allocation("cudnnCreate");
+  const Verdict verdict = begin_allocation();
   if (verdict != Verdict::go_on) {
     return verdict == Verdict::no_memory ? CUDNN_STATUS_ALLOC_FAILED : CUDNN_STATUS_INTERNAL_ERROR;
   }

@@ -29,7 +29,7 @@ int architecture() {
 void allow_shared(const void* function, std::size_t bytes, const Call& call) {
   const auto lock = enter();
   const int gpu = current_gpu();
-  if (begin_call(call.text) != Verdict::go_on) throw_lost(call.text, call.file, call.line);
+  if (begin_call() != Verdict::go_on) throw_lost(call.text, call.file, call.line);
   if (bytes > machine().gpus[static_cast<std::size_t>(gpu)].shared_per_block) {
     throw_invalid_value(call.text, call.file, call.line);
   }
@@ -39,7 +39,7 @@ void allow_shared(const void* function, std::size_t bytes, const Call& call) {
 void launch(CUstream_st* stream, const void* function, dim3 grid, dim3 block, std::size_t shared,
             std::function<void()> body, const Call& call) {
   const auto lock = enter();
-  if (begin_call(call.text) != Verdict::go_on) throw_lost(call.text, call.file, call.line);
+  if (begin_call() != Verdict::go_on) throw_lost(call.text, call.file, call.line);
   const int gpu = gpu_of(stream);
   if (gpu < 0 || gpu != current_gpu()) {
     complain(std::string(call.text) + ": the stream is not the current GPU's");

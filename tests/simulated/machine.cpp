@@ -144,6 +144,7 @@ void set_machine(const Machine& machine) {
   }
   for (const std::string& array : clear_memory()) complain(array + " left allocated");
   s.machine = machine;
+  make_first_current();
   s.rng.seed(machine.seed);
   s.tally = State::fresh(machine);
   s.lost = false;
@@ -165,7 +166,7 @@ std::vector<std::string> complaints() {
 
 std::unique_lock<std::recursive_mutex> enter() { return std::unique_lock(state().mutex); }
 
-Verdict begin_call(const char*) {
+Verdict begin_call() {
   State& s = state();
   ++s.tally.calls;
   if (s.machine.lost_at != 0 && s.tally.calls >= s.machine.lost_at) s.lost = true;
@@ -174,8 +175,8 @@ Verdict begin_call(const char*) {
   return s.lost ? Verdict::lost : Verdict::go_on;
 }
 
-Verdict begin_allocation(const char* call) {
-  const Verdict verdict = begin_call(call);
+Verdict begin_allocation() {
+  const Verdict verdict = begin_call();
   if (verdict != Verdict::go_on) return verdict;
   State& s = state();
   return ++s.tally.allocations == s.machine.no_memory_at ? Verdict::no_memory : Verdict::go_on;

@@ -24,14 +24,16 @@ enum class Verdict { go_on, no_memory, lost };
 
 /// First thing in every call that can fail: counts it, runs some of the waiting work where the
 /// order is shuffled, and says whether the call is the one to fail.
-Verdict begin_call(const char* call);
+Verdict begin_call();
 /// The same for an allocation.
-Verdict begin_allocation(const char* call);
+Verdict begin_allocation();
 
 /// Something that real CUDA would not forgive, or not promise.
 void complain(const std::string& text);
 
 int current_gpu();
+/// For the calling thread, as in a new program.
+void make_first_current();
 /// The stream's GPU; -1 for no stream of this machine.
 int gpu_of(CUstream_st* stream);
 bool capturing(CUstream_st* stream);

@@ -31,9 +31,8 @@ thread_local cudaError_t last_error = cudaSuccess;
 
 cudaError_t fail(cudaError_t error) { return last_error = error; }
 
-/// What a call returns at once, if anything.
-cudaError_t begin(const char* call) {
-  switch (begin_call(call)) {
+cudaError_t error_of(Verdict verdict) {
+  switch (verdict) {
     case Verdict::no_memory:
       return fail(cudaErrorMemoryAllocation);
     case Verdict::lost:
@@ -44,32 +43,27 @@ cudaError_t begin(const char* call) {
   return cudaSuccess;
 }
 
+/// What a call returns at once, if anything.
+cudaError_t begin() { return error_of(begin_call()); }
+
+/// Whether the call is one that a capture forbids, and is made in one.
+bool forbidden(const char* call) {
+  if (!thread_captures()) return false;
+  spoil_capture();
+  complain(std::string(call) + " during a capture");
+  return true;
+}
+
 cudaError_t begin_allocating(const char* call) {
-  if (thread_captures()) {
-    spoil_capture();
-    complain(std::string(call) + " during a capture");
-    return fail(cudaErrorStreamCaptureUnsupported);
-  }
-  switch (begin_allocation(call)) {
-    case Verdict::no_memory:
-      return fail(cudaErrorMemoryAllocation);
-    case Verdict::lost:
-      return fail(cudaErrorIllegalAddress);
-    case Verdict::go_on:
-      break;
-  }
-  return cudaSuccess;
+  if (forbidden(call)) return fail(cudaErrorStreamCaptureUnsupported);
+  return error_of(begin_allocation());
 }
 
 /// A call that blocks the host.
 cudaError_t begin_waiting(const char* call) {
-  if (thread_captures()) {
-    spoil_capture();
-    complain(std::string(call) + " during a capture");
-    return fail(cudaErrorStreamCaptureUnsupported);
-  }
+  if (forbidden(call)) return fail(cudaErrorStreamCaptureUnsupported);
   ++tallied().waits;
-  return begin(call);
+  return begin();
 }
 
 cudaError_t bad_argument(const std::string& text) {
@@ -118,6 +112,7 @@ cudaStream_t default_stream() {
 
 namespace simulated {
 int current_gpu() { return current; }
+void make_first_current() { current = 0; }
 }  // namespace simulated
 
 extern "C" {
@@ -140,14 +135,14 @@ cudaError_t cudaSetDevice(int device) {
     return fail(cudaErrorInvalidDevice);
   }
   current = device;
-  return begin("cudaSetDevice");
+  return begin();
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   const auto lock = enter();
   if (device < 0 || device >= static_cast<int>(machine().gpus.size())) {
     return fail(cudaErrorInvalidDevice);
   }
-  if (const auto error = begin("cudaGetDeviceProperties")) return error;
+  if (const auto error = begin()) return error;
   const Gpu& gpu = machine().gpus[static_cast<std::size_t>(device)];
   *p = cudaDeviceProp{};
   std::strncpy(p->name, gpu.name.c_str(), sizeof p->name - 1);
@@ -244,7 +239,7 @@ cudaError_t cudaFreeHost(void* at) {
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   const auto lock = enter();
-  if (const auto error = begin("cudaMemGetInfo")) return error;
+  if (const auto error = begin()) return error;
   *free = free_on(current);
   *total = machine().gpus[static_cast<std::size_t>(current)].memory;
   return cudaSuccess;
@@ -252,7 +247,7 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   const auto lock = enter();
-  if (const auto error = begin("cudaMemcpyAsync")) return error;
+  if (const auto error = begin()) return error;
   if (!usable(stream, "cudaMemcpyAsync")) return fail(cudaErrorInvalidResourceHandle);
   if (kind == cudaMemcpyDefault || kind == cudaMemcpyHostToHost) {
     return bad_argument("cudaMemcpyAsync: a direction not simulated");
@@ -270,14 +265,14 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
 }
 cudaError_t cudaMemsetAsync(void* at, int value, std::size_t bytes, cudaStream_t stream) {
   const auto lock = enter();
-  if (const auto error = begin("cudaMemsetAsync")) return error;
+  if (const auto error = begin()) return error;
   if (!usable(stream, "cudaMemsetAsync")) return fail(cudaErrorInvalidResourceHandle);
   enqueue(stream, fill(at, value, bytes, gpu_of(stream)));
   return cudaSuccess;
 }
 cudaError_t cudaMemset(void* at, int value, std::size_t bytes) {
   const auto lock = enter();
-  if (const auto error = begin("cudaMemset")) return error;
+  if (const auto error = begin()) return error;
   // Of device memory it returns before it is done.
   enqueue(default_stream(), fill(at, value, bytes, current));
   return cudaSuccess;
@@ -287,7 +282,7 @@ cudaError_t cudaMemset(void* at, int value, std::size_t bytes) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   const auto lock = enter();
-  if (const auto error = begin("cudaStreamCreateWithFlags")) return error;
+  if (const auto error = begin()) return error;
   if (flags != cudaStreamNonBlocking) return bad_argument("only non-blocking streams");
   *stream = make_stream(current);
   return cudaSuccess;
@@ -315,7 +310,7 @@ cudaError_t cudaDeviceSynchronize() {
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   const auto lock = enter();
-  if (const auto error = begin("cudaEventCreateWithFlags")) return error;
+  if (const auto error = begin()) return error;
   *event = new CUevent_st;
   count_handle("event", 1);
   return cudaSuccess;
@@ -329,7 +324,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const auto lock = enter();
-  if (const auto error = begin("cudaEventRecord")) return error;
+  if (const auto error = begin()) return error;
   if (!usable(stream, "cudaEventRecord")) return fail(cudaErrorInvalidResourceHandle);
   if (capturing(stream)) return bad_argument("cudaEventRecord in a capture: not simulated");
   *event = {stream, queued(stream), true};
@@ -348,7 +343,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) 
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const auto lock = enter();
-  if (const auto error = begin("cudaStreamBeginCapture")) return error;
+  if (const auto error = begin()) return error;
   if (!usable(stream, "cudaStreamBeginCapture") || !begin_capture(stream)) {
     return bad_argument("cudaStreamBeginCapture: a capture within a capture");
   }
@@ -359,7 +354,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
   if (!capturing(stream)) return bad_argument("cudaStreamEndCapture: the stream captures nothing");
   auto work = end_capture(stream);
-  if (const auto error = begin("cudaStreamEndCapture")) return error;
+  if (const auto error = begin()) return error;
   if (!work) return fail(cudaErrorStreamCaptureInvalidated);
   *graph = new CUgraph_st{std::move(work)};
   count_handle("graph", 1);
@@ -387,7 +382,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const auto lock = enter();
-  if (const auto error = begin("cudaGraphLaunch")) return error;
+  if (const auto error = begin()) return error;
   if (!usable(stream, "cudaGraphLaunch")) return fail(cudaErrorInvalidResourceHandle);
   if (executable->gpu != gpu_of(stream)) return bad_argument("a graph of another GPU");
   ++tallied().graph_launches;

@@ -63,18 +63,6 @@ INSTANTIATE_TEST_SUITE_P(Paths, SimulatedVotes, testing::ValuesIn(paths()),
 
 class SimulatedGpus : public SimulatedTest {};
 
-TEST_F(SimulatedGpus, ShareTheSamples) {
-  Path path = paths().back();  // in tiles of 64
-  path.samples = 600;
-  const Workload workload(path);
-  simulated::set_machine(machine_of(path, 3, Order::at_last));
-  workload.count();
-  const auto launches = simulated::tally().launches_of;
-  ASSERT_EQ(launches.size(), 3u);
-  // Whoever is free takes the next batch: no promise to each, but one alone would be a bug.
-  EXPECT_GT(std::count_if(launches.begin(), launches.end(), [](auto n) { return n > 0; }), 1);
-}
-
 TEST_F(SimulatedGpus, AreWhatInfoListsAndAutoChooses) {
   simulated::set_machine(machine_of(paths()[0], 2, Order::at_last));
   const auto lines = describe_cuda();
