@@ -19,7 +19,7 @@ struct Batch {
   BackendModel& model;
   const AttackSpec& spec;
   std::span<const float> clean;
-  std::span<const std::uint8_t> labels;
+  std::span<const Label> labels;
   std::span<const std::uint32_t> ids;
   std::size_t pixels, classes;
   std::vector<float> gradient = std::vector<float>(clean.size());
@@ -93,7 +93,7 @@ void projected_steps(Batch& batch, std::span<float> adversarial) {
 }  // namespace
 
 void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const float> x,
-                  std::span<const std::uint8_t> labels, std::span<const std::uint32_t> image_ids,
+                  std::span<const Label> labels, std::span<const std::uint32_t> image_ids,
                   std::span<float> adversarial) {
   validate(spec);
   const std::size_t pixels = model.spec().input.size();

@@ -107,6 +107,7 @@ RunSettings make_run_settings(const Network& network, const std::string& model_n
   s.precision = settings.mode == Mode::exact ? "exact-f32" : s.backend;
   s.arithmetic = kArithmetic;
   s.program_version = kVersion;
+  if (data.rounded_to_lattice) s.pixels = "rounded";
   return s;
 }
 

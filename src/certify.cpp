@@ -280,7 +280,7 @@ void validate(const CertifySettings& settings) {
                      number(settings.alpha) + ": it takes at least n = " + std::to_string(needed));
 }
 
-Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCounts selection,
+Certificate make_certificate(std::uint32_t image, Label label, StageCounts selection,
                              StageCounts estimation, double sigma, double alpha, double slack,
                              SecondBound p_b) {
   Certificate certificate;

@@ -72,7 +72,7 @@ class Line {
 Certificate read_line(const Line& line) {
   Certificate c;
   c.image = line.number<std::uint32_t>(0, "idx");
-  c.label = line.number<std::uint8_t>(1, "label");
+  c.label = line.number<Label>(1, "label");
   c.prediction = line.number<int>(2, "predict");
   c.radius = line.number<double>(3, "radius");
   const int correct = line.number<int>(4, "correct");

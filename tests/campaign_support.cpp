@@ -88,7 +88,7 @@ Dataset toy_dataset(const Network& network, std::size_t images) {
   CountingBackend().load(network)->forward(input, logits);
   for (std::size_t i = 0; i < images; ++i) {
     const auto first = logits.begin() + static_cast<std::ptrdiff_t>(i * 3);
-    data.labels.push_back(static_cast<std::uint8_t>(std::max_element(first, first + 3) - first));
+    data.labels.push_back(static_cast<Label>(std::max_element(first, first + 3) - first));
   }
   data.sha256 = "toy-data";
   return data;

@@ -35,7 +35,7 @@ TEST_F(CliCertify, DataOfOtherThanTenClasses) {
     for (const char* stem : {"train", "t10k"}) {
       test::Bytes pixels, labels;
       for (int i = 0; i < 40; ++i) {
-        labels.push_back(static_cast<std::uint8_t>(i % classes));
+        labels.push_back(static_cast<Label>(i % classes));
         pixels.insert(pixels.end(), 16, static_cast<std::uint8_t>(i));
       }
       const std::string start = std::string("other/") + stem;

@@ -161,7 +161,7 @@ TEST(Cifar, ReadsBothBinaryVersions) {
   const test::TemporaryFolder folder;
   const auto record = [](int labels, int n) {
     Bytes bytes;
-    for (int i = 0; i < labels; ++i) bytes.push_back(static_cast<std::uint8_t>(n + i));
+    for (int i = 0; i < labels; ++i) bytes.push_back(static_cast<Label>(n + i));
     for (int i = 0; i < 3072; ++i) bytes.push_back(static_cast<std::uint8_t>(i / 12 + n));
     return bytes;
   };

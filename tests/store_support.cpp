@@ -46,7 +46,7 @@ RunSettings sample_settings(const std::string& model) {
 Certificate sample_certificate(std::uint32_t image, double seconds) {
   Certificate c;
   c.image = image;
-  c.label = static_cast<std::uint8_t>(image % 3);
+  c.label = static_cast<Label>(image % 3);
   c.selected = static_cast<int>(image * 7 % 3);
   const std::uint64_t top = 600 + image * 37 % 400;
   c.selection.counts = {100 - image % 10, image % 10, 0};

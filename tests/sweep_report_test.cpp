@@ -24,7 +24,7 @@ using ::testing::Not;
 using Access = ResultsStore::Access;
 
 // k of 1000 votes for class 0.
-Certificate certificate(std::uint32_t image, std::uint64_t k, std::uint8_t label, double alpha) {
+Certificate certificate(std::uint32_t image, std::uint64_t k, Label label, double alpha) {
   return make_certificate(image, label, {{100, 0, 0}, 0}, {{k, 1000 - k, 0}, 0}, 0.5, alpha, 0);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "smoothcert/dataset.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert {
 
@@ -69,7 +70,7 @@ struct AttackReport {
 /// then the larger loss counts; so more restarts are never weaker, nor is any of them than its
 /// start.
 void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const float> x,
-                  std::span<const std::uint8_t> labels, std::span<const std::uint32_t> image_ids,
+                  std::span<const Label> labels, std::span<const std::uint32_t> image_ids,
                   std::span<float> adversarial);
 
 /// Clean accuracy in [0,1] over `indices` of `data`.

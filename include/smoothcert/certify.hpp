@@ -10,6 +10,7 @@
 
 #include "smoothcert/backend.hpp"
 #include "smoothcert/dataset.hpp"
+#include "smoothcert/label.hpp"
 #include "smoothcert/noise.hpp"
 
 namespace smoothcert {
@@ -44,7 +45,7 @@ struct StageCounts {
 
 struct Certificate {
   std::uint32_t image = 0;  ///< data-set index
-  std::uint8_t label = 0;
+  Label label = 0;
   int selected = 0;     ///< class A
   int prediction = -1;  ///< A, or −1: abstained
   double radius = 0;    ///< certified L2 radius in [0,1] pixel units; 0 when abstained
@@ -56,7 +57,7 @@ struct Certificate {
 
 /// The certificate that these counts give: the only place where counts become a radius. `slack` is
 /// δ of the noise as drawn for one image.
-Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCounts selection,
+Certificate make_certificate(std::uint32_t image, Label label, StageCounts selection,
                              StageCounts estimation, double sigma, double alpha, double slack,
                              SecondBound p_b = SecondBound::complement);
 
@@ -96,7 +97,7 @@ void certify(BackendModel& model, const Dataset& data, std::span<const std::uint
 /// PREDICT: class of the smoothed classifier or −1, with n samples of purpose `predict`.
 struct Prediction {
   std::uint32_t image = 0;
-  std::uint8_t label = 0;
+  Label label = 0;
   int prediction = -1;
   double p_value = 1;
   StageCounts counts;

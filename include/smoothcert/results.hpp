@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "smoothcert/certify.hpp"
+#include "smoothcert/soundness.hpp"
 
 namespace smoothcert {
 
@@ -28,7 +30,18 @@ struct RunSettings {
   std::string program_version;
   std::string backend;  ///< recorded, not part of the identity in exact mode
   double training_sigma = 0;
+  /// What was done to the pixels before they were certified ("rounded": put on the lattice of
+  /// n/255); empty: nothing. Part of the identity.
+  std::string pixels;
+  /// JSON object with what an external model ran on (framework, version, device, dtype, tile,
+  /// determinism); empty for our own forward passes.
+  std::string external;
 };
+
+/// How far the radii of a run with these settings hold.
+inline Soundness soundness_of(const RunSettings& settings) {
+  return soundness_of(settings.certify.noise, settings.certify.mode);
+}
 
 /// The identity as text ("model=… dataset=… sigma=…"), and its SHA-256: RunInfo::key.
 std::string run_identity(const RunSettings& settings);
@@ -46,9 +59,17 @@ struct RunInfo {
 class ResultsStore {
  public:
   enum class Access { read_only, read_write };
+  /// Gets one line for each row that contradicts itself: which row, and what is wrong with it.
+  using FaultHandler = std::function<void(const std::string&)>;
   /// Creates the file where read_write and missing. Throws Error: unwritable, locked by another
   /// process, not a store, damaged, from a newer version.
-  static std::unique_ptr<ResultsStore> open(const std::filesystem::path& file, Access access);
+  ///
+  /// A row is a claim, and is checked whenever it is read: a run's key against its columns, counts
+  /// against n0, n and their checksum, class, prediction and radius against the counts. Rows that
+  /// fail are told to `on_fault` (each once) and left out; without a handler the first one is
+  /// thrown as an Error.
+  static std::unique_ptr<ResultsStore> open(const std::filesystem::path& file, Access access,
+                                            FaultHandler on_fault = {});
   virtual ~ResultsStore() = default;
 
   /// The run with this identity, created when new.
@@ -73,6 +94,9 @@ class ResultsStore {
   virtual void put_document(const std::string& key, const std::string& json) = 0;
   virtual std::optional<std::string> document(const std::string& key) const = 0;
   virtual std::vector<std::string> document_keys() const = 0;
+
+  /// Deletes every row that fails its checks, so that it is drawn again. Returns how many.
+  virtual std::uint64_t remove_faulty_rows() = 0;
 
   /// Sorted text of everything but times, devices and program versions: two stores are identical
   /// when these are (docs/results-store.md).
