@@ -1,0 +1,10 @@
+smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
+  campaign.cpp
+  certify.cpp
+  predict.cpp
+  soundness.cpp
+  preflight.cpp
+  statistics.cpp
+  summary.cpp
+  throughput.cpp
+  vote_window.cpp)
