@@ -22,7 +22,9 @@ namespace {
 
 std::string summary_text(const Summary& s, const CertifySettings& settings,
                          const std::vector<Certificate>& certificates) {
-  std::string text = fmt::format(
+  std::string text = fmt::format("guarantee            {}\n",
+                                 soundness_text(soundness_of(settings.noise, settings.mode)));
+  text += fmt::format(
       "images               {}\nabstained            {}\nwrong                {}\n"
       "correct & certified  {} ({} %)\navg_radius_certified {}\navg_radius_correct   {}\n"
       "acr                  {} ± {}\n",
@@ -121,6 +123,7 @@ class CertifyCommand : public Command {
       json["store"] = store_;
       json["run"] = result.run.id;
       json["key"] = result.run.key;
+      json["guarantee"] = soundness_text(soundness_of(result.run.settings));
       console.result(json.dump(2) + "\n");
     } else {
       console.result(summary_text(summary, settings, result.certificates));

@@ -14,6 +14,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
+#include "store/codec.hpp"
 #include "util/format_number.hpp"
 #include "util/nearest_name.hpp"
 
@@ -55,7 +56,7 @@ class ExportCommand : public Command {
     if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
     as_ = norm_from_name(norm_);
     const auto file = store_file(store_);
-    const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
+    const auto store = open_store(context, file);
     const auto runs = store->runs();
     if (dump_) {
       const std::string text = store->canonical_dump();
@@ -78,11 +79,13 @@ class ExportCommand : public Command {
     auto certificates = certificates_of(*store, chosen);
     if (!tsv_.empty()) {
       export_tsv(certificates, tsv_, compat_);
-      context.console.say(fmt::format("{}: {} certificates", tsv_, certificates.size()));
+      tell(context.console, tsv_, chosen, certificates.size());
       if (output_.json)
         context.console.result(
             files_text(nlohmann::json::array({written(tsv_, chosen, certificates)})));
     } else {
+      if (!output_.json)
+        tell(context.console, fmt::format("run {}", chosen.id), chosen, certificates.size());
       context.console.result(output_.json ? json_text(chosen, certificates)
                                           : certificates_tsv(std::move(certificates), compat_));
     }
@@ -104,9 +107,24 @@ class ExportCommand : public Command {
     return certificates;
   }
 
+  /// The field's TSV has no room for it, so the line beside it says how far its radii hold.
+  static void tell(Console& console, const std::string& where, const RunInfo& run,
+                   std::size_t count) {
+    const Soundness soundness = soundness_of(run.settings);
+    const std::string line =
+        fmt::format("{}: {} certificates, {}", where, count, soundness_text(soundness));
+    if (soundness == Soundness::real_arithmetic)
+      console.warn(line);
+    else
+      console.say(line);
+  }
+
   static nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
                                 const std::vector<Certificate>& certificates) {
-    return {{"file", file.string()}, {"run", run.id}, {"certificates", certificates.size()}};
+    return {{"file", file.string()},
+            {"run", run.id},
+            {"certificates", certificates.size()},
+            {"guarantee", soundness_text(soundness_of(run.settings))}};
   }
   static std::string files_text(const nlohmann::json& files) {
     return nlohmann::json{{"files", files}}.dump(2) + "\n";
@@ -129,12 +147,16 @@ class ExportCommand : public Command {
           fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", run.settings.model_name,
                       format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
+      if (c.noise != NoiseLaw::lattice) name += "_" + store::noise_name(c.noise) + "-real-arithmetic";
+      if (!c.clamp) name += "_unclamped";
+      if (c.mode != Mode::exact) name += "_" + store::mode_name(c.mode);
+      if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
       if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
       const auto file = std::filesystem::path(folder_) / (name + ".tsv");
       const auto certificates = certificates_of(store, run);
       export_tsv(certificates, file, compat_);
-      console.say(fmt::format("{}: {} certificates", file.string(), certificates.size()));
+      tell(console, file.string(), run, certificates.size());
       files.push_back(written(file, run, certificates));
     }
     if (output_.json) console.result(files_text(files));
@@ -162,7 +184,11 @@ class ExportCommand : public Command {
                       {"estimation_invalid", c.estimation.invalid},
                       {"seconds", c.seconds}});
     return nlohmann::json{
-               {"run", run.id}, {"key", run.key}, {"norm", norm_}, {"certificates", rows}}
+               {"run", run.id},
+               {"key", run.key},
+               {"norm", norm_},
+               {"guarantee", soundness_text(soundness_of(run.settings))},
+               {"certificates", rows}}
                .dump(2) +
            "\n";
   }

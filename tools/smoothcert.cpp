@@ -49,6 +49,8 @@ int run(int argc, char** argv) {
       console.set_quiet(command->quiet());
       cli::Context context{console, signals.token(), typed(argc, argv)};
       command->run(context);
+      console.finish();
+      return context.left_out > 0 ? 1 : 0;
     }
     console.finish();
     return 0;

@@ -23,4 +23,5 @@ smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
   signals.cpp
   smoothcert.cpp
   sweep_command.cpp
-  train_command.cpp)
+  train_command.cpp
+  verify_command.cpp)

@@ -2,6 +2,7 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   campaign.cpp
   certify.cpp
   predict.cpp
+  redraw.cpp
   soundness.cpp
   preflight.cpp
   statistics.cpp

@@ -86,8 +86,10 @@ bool before(const ReportedRun& a, const ReportedRun& b) {
 
 }  // namespace
 
-SweepResult sweep_of_store(const std::filesystem::path& file) {
-  const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
+SweepResult sweep_of_store(const std::filesystem::path& file,
+                           ResultsStore::FaultHandler on_fault) {
+  const auto store =
+      ResultsStore::open(file, ResultsStore::Access::read_only, std::move(on_fault));
   SweepResult sweep;
   for (const RunInfo& info : store->runs()) {
     ReportedRun run;
