@@ -12,14 +12,9 @@
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/label.hpp"
 #include "smoothcert/noise.hpp"
+#include "smoothcert/vote_bounds.hpp"
 
 namespace smoothcert {
-
-/// How p̄_B, the bound of the second class, is had.
-enum class SecondBound {
-  complement,  ///< 1 − p̲_A, with p̲_A at α (Cohen et al. 2019, CERTIFY)
-  counted,     ///< from the largest count of another class: both bounds at α/2
-};
 
 struct CertifySettings {
   double sigma = 1.0;
@@ -55,16 +50,17 @@ struct Certificate {
   [[nodiscard]] bool correct() const { return prediction == static_cast<int>(label); }
 };
 
-/// The certificate that these counts give: the only place where counts become a radius. `slack` is
-/// δ of the noise as drawn for one image.
+/// What `settings` ask of the votes of images of `shape`: σ as drawn, δ per image, α, p̄_B.
+BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& shape);
+
+/// The certificate that these counts give. The image abstains where the radius is 0.
 Certificate make_certificate(std::uint32_t image, Label label, StageCounts selection,
-                             StageCounts estimation, double sigma, double alpha, double slack,
-                             SecondBound p_b = SecondBound::complement);
+                             StageCounts estimation, const BoundSettings& settings);
 
 /// The radius that n votes out of n give: with these settings nothing larger can be certified.
 double ceiling_radius(const CertifySettings& settings, const ImageShape& shape);
 
-/// Slack δ per image: 0 for continuous noise.
+/// Slack δ per image, for the certificate's two uses of it: 0 for continuous noise.
 double noise_slack(const CertifySettings& settings, const ImageShape& shape);
 
 /// Partial counts of one job, for the store's resume.

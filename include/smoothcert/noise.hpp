@@ -13,6 +13,12 @@ enum class NoiseLaw {
   gaussian,  ///< continuous Gaussian in float32: sound in real arithmetic only
 };
 
+/// The σ that noise of this law is drawn with, and therefore the σ that enters radii: continuous
+/// noise multiplies by a 32-bit number, the lattice table holds σ itself.
+inline double drawn_sigma(NoiseLaw law, double sigma) {
+  return law == NoiseLaw::gaussian ? static_cast<double>(static_cast<float>(sigma)) : sigma;
+}
+
 /// Walker alias table of P(N=k) = Φ((k+½)/s) − Φ((k−½)/s), s = 255σ, with 64-bit integer weights
 /// that sum to exactly 2^64. See include/smoothcert/device/lattice_noise.hpp for how it is read.
 struct LatticeTable {

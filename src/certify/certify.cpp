@@ -86,9 +86,7 @@ class Certification {
         callbacks_(callbacks),
         stop_(std::move(stop)),
         votes_(vote_settings(settings, data)),
-        slack_(votes_.noise.table
-                   ? votes_.noise.table->slack_per_pixel * static_cast<double>(data.shape.size())
-                   : 0.0) {
+        bounds_(bound_settings(settings, data.shape)) {
     for (const ChunkCounts& chunk : done) {
       check_chunk(chunk, static_cast<std::size_t>(model.spec().classes));
       done_[chunk.image].push_back(&chunk);
@@ -216,9 +214,9 @@ class Certification {
   }
 
   void finish(Pending& pending) {
-    Certificate certificate = make_certificate(
-        pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
-        std::move(pending.stages[1]), settings_.sigma, settings_.alpha, slack_, settings_.p_b);
+    Certificate certificate =
+        make_certificate(pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
+                         std::move(pending.stages[1]), bounds_);
     certificate.seconds = pending.seconds;
     ++progress_.images_done;
     if (callbacks_.on_certificate) callbacks_.on_certificate(certificate);
@@ -239,7 +237,7 @@ class Certification {
   const CertifyCallbacks& callbacks_;
   std::stop_token stop_;
   VoteSettings votes_;
-  double slack_;
+  BoundSettings bounds_;
   std::map<std::uint32_t, std::vector<const ChunkCounts*>> done_;
 
   std::size_t next_ = 0;  // first index not yet opened
@@ -263,6 +261,10 @@ void validate(const CertifySettings& settings) {
   if (!(settings.sigma > 0) || !std::isfinite(settings.sigma))
     throw UsageError("sigma is " + number(settings.sigma) +
                      "; it must be a positive number, in units of [0,1] pixels");
+  const double drawn = drawn_sigma(settings.noise, settings.sigma);
+  if (!(drawn > 0) || !std::isfinite(drawn))
+    throw UsageError("sigma is " + number(settings.sigma) +
+                     "; continuous noise is drawn with 32-bit numbers, which cannot hold it");
   if (!(settings.alpha > 0 && settings.alpha < 1))
     throw UsageError("alpha is " + number(settings.alpha) + "; it must lie between 0 and 1");
   const auto check_samples = [](const char* name, std::uint64_t samples) {
@@ -281,8 +283,7 @@ void validate(const CertifySettings& settings) {
 }
 
 Certificate make_certificate(std::uint32_t image, Label label, StageCounts selection,
-                             StageCounts estimation, double sigma, double alpha, double slack,
-                             SecondBound p_b) {
+                             StageCounts estimation, const BoundSettings& settings) {
   Certificate certificate;
   certificate.image = image;
   certificate.label = label;
@@ -291,28 +292,28 @@ Certificate make_certificate(std::uint32_t image, Label label, StageCounts selec
                 ": the two stages' counts are not over the same classes");
   certificate.selected = top_class(selection.counts);
   const auto a = static_cast<std::size_t>(certificate.selected);
-  // A sample without a valid answer counts as "not A": it stays in n.
-  const std::uint64_t n = votes_in(estimation.counts, estimation.invalid);
-  const std::uint64_t k = estimation.counts[a];
-  if (p_b == SecondBound::complement) {
-    const LowerBound bound = clopper_pearson_lower(k, n, alpha, slack);
-    certificate.p_lower = bound.p_lower;
-    certificate.radius = certified_radius(bound.q, sigma);
-    if (bound.q < 0.5) certificate.prediction = certificate.selected;
-  } else {
-    const LowerBound bound = clopper_pearson_lower(k, n, alpha / 2, slack);
-    std::uint64_t second = estimation.invalid;  // a class of its own: the answer may be any
-    for (std::size_t c = 0; c < estimation.counts.size(); ++c)
-      if (c != a) second = std::max(second, estimation.counts[c]);
-    // Where both bounds hold, so does p_B ≤ 1 − p_A ≤ 1 − p̲_A.
-    const double upper = std::min(bound.q, clopper_pearson_upper(second, n, alpha / 2, slack));
-    certificate.p_lower = bound.p_lower;
-    certificate.radius = certified_radius(bound.q, upper, sigma);
-    if (certificate.radius > 0) certificate.prediction = certificate.selected;
-  }
+  // A sample without a valid answer counts as "not A": it stays in n. As a rival it is a class of
+  // its own: the answer may be any.
+  VoteSplit votes{estimation.counts[a], estimation.invalid,
+                  votes_in(estimation.counts, estimation.invalid)};
+  for (std::size_t c = 0; c < estimation.counts.size(); ++c)
+    if (c != a) votes.second = std::max(votes.second, estimation.counts[c]);
+  const VoteBounds bounds = bound_votes(votes, settings);
+  certificate.p_lower = bounds.p_lower;
+  certificate.radius = bounds.radius;
+  if (bounds.radius > 0) certificate.prediction = certificate.selected;
   certificate.selection = std::move(selection);
   certificate.estimation = std::move(estimation);
   return certificate;
+}
+
+BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& shape) {
+  BoundSettings bounds;
+  bounds.sigma = drawn_sigma(settings.noise, settings.sigma);
+  bounds.alpha = settings.alpha;
+  bounds.slack = noise_slack(settings, shape);
+  bounds.p_b = settings.p_b;
+  return bounds;
 }
 
 double noise_slack(const CertifySettings& settings, const ImageShape& shape) {
@@ -322,9 +323,7 @@ double noise_slack(const CertifySettings& settings, const ImageShape& shape) {
 }
 
 double ceiling_radius(const CertifySettings& settings, const ImageShape& shape) {
-  return make_certificate(0, 0, {{1, 0}, 0}, {{settings.n, 0}, 0}, settings.sigma, settings.alpha,
-                          noise_slack(settings, shape), settings.p_b)
-      .radius;
+  return bound_votes({settings.n, 0, settings.n}, bound_settings(settings, shape)).radius;
 }
 
 void certify(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,

@@ -33,7 +33,7 @@ std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certific
   }
   const CertifySettings at = with.of(s.certify);
   validate(at);
-  const double slack = noise_slack(at, s.shape);
+  const BoundSettings bounds = bound_settings(at, s.shape);
   std::vector<Certificate> derived;
   derived.reserve(stored.size());
   for (const Certificate& c : stored) {
@@ -41,8 +41,7 @@ std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certific
       throw Error(
           fmt::format("image {} has no counts to derive from (an imported result?)", c.image));
     }
-    derived.push_back(make_certificate(c.image, c.label, c.selection, c.estimation, at.sigma,
-                                       at.alpha, slack, at.p_b));
+    derived.push_back(make_certificate(c.image, c.label, c.selection, c.estimation, bounds));
     derived.back().seconds = c.seconds;
   }
   return derived;
