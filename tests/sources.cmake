@@ -61,6 +61,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   results_store_test.cpp
   safetensors_test.cpp
   statistics_test.cpp
+  store_rows_test.cpp
   store_support.cpp
   svg_chart_test.cpp
   sweep_report_test.cpp

@@ -147,7 +147,8 @@ class ExportCommand : public Command {
           fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", run.settings.model_name,
                       format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
-      if (c.noise != NoiseLaw::lattice) name += "_" + store::noise_name(c.noise) + "-real-arithmetic";
+      if (c.noise != NoiseLaw::lattice)
+        name += "_" + store::noise_name(c.noise) + "-real-arithmetic";
       if (!c.clamp) name += "_unclamped";
       if (c.mode != Mode::exact) name += "_" + store::mode_name(c.mode);
       if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
@@ -183,12 +184,11 @@ class ExportCommand : public Command {
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},
                       {"seconds", c.seconds}});
-    return nlohmann::json{
-               {"run", run.id},
-               {"key", run.key},
-               {"norm", norm_},
-               {"guarantee", soundness_text(soundness_of(run.settings))},
-               {"certificates", rows}}
+    return nlohmann::json{{"run", run.id},
+                          {"key", run.key},
+                          {"norm", norm_},
+                          {"guarantee", soundness_text(soundness_of(run.settings))},
+                          {"certificates", rows}}
                .dump(2) +
            "\n";
   }

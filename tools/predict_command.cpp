@@ -82,8 +82,8 @@ class PredictCommand : public Command {
     else if (tsv_.empty())
       console.result(predictions_tsv(predictions));
     const std::string line =
-        fmt::format("{} images: {} correct, {} wrong, {} abstained; {}", predictions.size(), correct,
-                    wrong, abstained, soundness_text(soundness));
+        fmt::format("{} images: {} correct, {} wrong, {} abstained; {}", predictions.size(),
+                    correct, wrong, abstained, soundness_text(soundness));
     if (soundness == Soundness::real_arithmetic)
       console.warn(line);
     else

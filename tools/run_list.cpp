@@ -29,9 +29,9 @@ std::string run_table(const ResultsStore& store) {
   constexpr const char* kRow =
       "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
       "{:>9}  {}\n";
-  std::string text = fmt::format(kRow, "run", "model", "data", "σ", "n0", "n", "α", "p_B", "noise",
-                                 "clamp", "mode", "seed", "images", "certified", "wrong",
-                                 "abstained", "acr", "guarantee");
+  std::string text =
+      fmt::format(kRow, "run", "model", "data", "σ", "n0", "n", "α", "p_B", "noise", "clamp",
+                  "mode", "seed", "images", "certified", "wrong", "abstained", "acr", "guarantee");
   for (const RunInfo& run : store.runs()) {
     const RunSettings& s = run.settings;
     const Summary summary = summarise(store.certificates(run.id));

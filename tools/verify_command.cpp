@@ -1,11 +1,11 @@
-// smoothcert verify: whether a store's rows say what their counts say, and whether the counts come out
-// again when they are drawn again.
+// smoothcert verify: whether a store's rows say what their counts say, and whether the counts come
+// out again when they are drawn again.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 #include <algorithm>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "commands.hpp"
@@ -82,17 +82,16 @@ class VerifyCommand : public Command {
         "{}: {} runs, {} certificates, {} partial counts in order; {} rows fail{}{}\n",
         file.string(), runs, format_count(certificates), format_count(chunks), faults - different_,
         removed > 0 ? fmt::format(", {} rows taken out", removed) : "",
-        redraw_ > 0 ? fmt::format("; {} images drawn again, {} of them otherwise", redrawn,
-                                  different_)
-                    : ""));
+        redraw_ > 0
+            ? fmt::format("; {} images drawn again, {} of them otherwise", redrawn, different_)
+            : ""));
   }
 
  private:
   /// Counts are a function of model, settings and seed: drawn again they must be the same.
   std::uint64_t draw_again(Context& context, const ResultsStore& store) {
     const Network network = load_model(context, model_, "verify");
-    const Dataset data =
-        load_data(context, data_, Splits::test, false, network.spec.classes).test;
+    const Dataset data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     context.console.say(note);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -12,6 +13,7 @@
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/label.hpp"
 #include "smoothcert/noise.hpp"
+#include "smoothcert/stopping.hpp"
 #include "smoothcert/vote_bounds.hpp"
 
 namespace smoothcert {
@@ -26,6 +28,18 @@ struct CertifySettings {
   bool clamp = true;
   Mode mode = Mode::exact;
   SecondBound p_b = SecondBound::complement;
+  /// Whether images may stop before n samples, which is then the most they get. Such a run's bounds
+  /// hold at any number of samples (anytime_bound.hpp); a run whose n was fixed must draw them all.
+  bool sequential = false;
+  Stopping stopping;  ///< of a sequential run
+  /// Set where the images of a sequential run were stopped at another α or p̄_B than these
+  /// certificates are derived with.
+  struct StoppedAt {
+    double alpha = 0;
+    SecondBound p_b = SecondBound::complement;
+    bool operator==(const StoppedAt&) const = default;
+  };
+  std::optional<StoppedAt> stopped_at;
 };
 
 /// Throws UsageError: σ ≤ 0 or not finite, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
@@ -46,7 +60,8 @@ struct Certificate {
   double radius = 0;    ///< certified L2 radius in [0,1] pixel units; 0 when abstained
   double p_lower = 0;   ///< p̲_A at α, or at α/2 where p̄_B is counted
   StageCounts selection, estimation;
-  double seconds = 0;  ///< batch wall time × the image's share of its samples
+  StopReason stop = StopReason::n_max;  ///< why there are no more samples
+  double seconds = 0;                   ///< batch wall time × the image's share of its samples
   [[nodiscard]] bool correct() const { return prediction == static_cast<int>(label); }
 };
 
@@ -56,6 +71,13 @@ BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& 
 /// The certificate that these counts give. The image abstains where the radius is 0.
 Certificate make_certificate(std::uint32_t image, Label label, StageCounts selection,
                              StageCounts estimation, const BoundSettings& settings);
+
+/// The votes of the estimation stage, seen from the class that the selection stage chose.
+VoteSplit vote_split(const StageCounts& selection, const StageCounts& estimation);
+
+/// Whether an image of a sequential run stops with these counts, which end at a checkpoint.
+std::optional<StopReason> stops_here(const StageCounts& selection, const StageCounts& estimation,
+                                     const CertifySettings& settings, const ImageShape& shape);
 
 /// The radius that n votes out of n give: with these settings nothing larger can be certified.
 double ceiling_radius(const CertifySettings& settings, const ImageShape& shape);
@@ -74,6 +96,7 @@ struct ChunkCounts {
 struct CertifyProgress {
   std::uint64_t images_done = 0, images_total = 0;
   std::uint64_t samples_done = 0, samples_total = 0;  ///< of this call, without resumed ones
+  std::uint64_t samples_saved = 0;  ///< that stopped images did not need; not in samples_total
   double seconds = 0;
 };
 

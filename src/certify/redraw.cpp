@@ -9,8 +9,7 @@
 namespace smoothcert {
 
 std::vector<std::string> redraw_differences(BackendModel& model, const Dataset& data,
-                                            const RunInfo& run,
-                                            std::span<const Certificate> stored,
+                                            const RunInfo& run, std::span<const Certificate> stored,
                                             std::span<const std::uint32_t> images,
                                             std::stop_token stop) {
   std::map<std::uint32_t, const Certificate*> held;

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include "smoothcert/error.hpp"
 #include "util/decimal.hpp"
@@ -119,13 +121,74 @@ Mode parse_mode(std::string_view name, const std::string& where) {
   throw Error(where + ": unknown mode '" + std::string(name) + "'");
 }
 
+namespace {
+
+constexpr std::array<std::pair<StopRule, const char*>, 3> kRules = {
+    {{StopRule::at_n_max, "n_max"}, {StopRule::within, "within"}, {StopRule::at, "at"}}};
+constexpr std::array<std::pair<StopReason, const char*>, 5> kReasons = {
+    {{StopReason::n_max, "n"},
+     {StopReason::target, "target"},
+     {StopReason::decided, "decided"},
+     {StopReason::futile, "futile"},
+     {StopReason::interrupted, "interrupted"}}};
+
+template <class Table, class Enum>
+std::string name_in(const Table& table, Enum value) {
+  for (const auto& [known, name] : table)
+    if (known == value) return name;
+  throw Error("unknown value of an enumeration");
+}
+
+template <class Table>
+auto value_in(const Table& table, std::string_view name, const std::string& where) {
+  for (const auto& [value, known] : table)
+    if (name == known) return value;
+  throw Error(where + ": unknown name '" + std::string(name) + "'");
+}
+
+}  // namespace
+
+std::string rule_name(StopRule rule) { return name_in(kRules, rule); }
+std::string stop_name(StopReason reason) { return name_in(kReasons, reason); }
+StopRule parse_rule(std::string_view name, const std::string& where) {
+  return value_in(kRules, name, where);
+}
+StopReason parse_stop(std::string_view name, const std::string& where) {
+  return value_in(kReasons, name, where);
+}
+
+std::string stopped_at_text(const CertifySettings& settings) {
+  if (!settings.stopped_at) return "";
+  return fmt::format("alpha={} p_b={}", shortest_text(settings.stopped_at->alpha),
+                     p_b_name(settings.stopped_at->p_b));
+}
+
+std::optional<CertifySettings::StoppedAt> parse_stopped_at(const std::string& text,
+                                                           const std::string& where) {
+  if (text.empty()) return std::nullopt;
+  const std::size_t space = text.find(' ');
+  CertifySettings::StoppedAt at;
+  if (space != std::string::npos && text.starts_with("alpha=") &&
+      text.substr(space).starts_with(" p_b=")) {
+    const char* const end = text.data() + space;
+    const auto [next, error] = std::from_chars(text.data() + 6, end, at.alpha);
+    if (error == std::errc() && next == end) {
+      at.p_b = parse_p_b(text.substr(space + 5), where);
+      return at;
+    }
+  }
+  throw Error(where + ": '" + text + "' says nothing about when images stopped");
+}
+
 std::string certificate_text(const Certificate& c) {
-  return fmt::format(
+  std::string text = fmt::format(
       "image={} label={} selected={} prediction={} radius={} p_lower={} "
       "selection={}+{} estimation={}+{}",
       c.image, c.label, c.selected, c.prediction, shortest_text(c.radius), shortest_text(c.p_lower),
       counts_text(c.selection.counts), c.selection.invalid, counts_text(c.estimation.counts),
       c.estimation.invalid);
+  if (c.stop != StopReason::n_max) text += " stop=" + stop_name(c.stop);
+  return text;
 }
 
 std::string chunk_text(const ChunkCounts& c) {
@@ -135,11 +198,10 @@ std::string chunk_text(const ChunkCounts& c) {
 }
 
 std::string checksum(const std::string& run_key, const Certificate& c) {
-  return sha256_hex(
-      fmt::format("certificate of run {}: image={} label={} selection={}+{} "
-                  "estimation={}+{}",
-                  run_key, c.image, c.label, counts_text(c.selection.counts), c.selection.invalid,
-                  counts_text(c.estimation.counts), c.estimation.invalid));
+  return sha256_hex(fmt::format(
+      "certificate of run {}: image={} label={} selection={}+{} estimation={}+{} stop={}", run_key,
+      c.image, c.label, counts_text(c.selection.counts), c.selection.invalid,
+      counts_text(c.estimation.counts), c.estimation.invalid, stop_name(c.stop)));
 }
 
 std::string checksum(const std::string& run_key, const ChunkCounts& c) {
@@ -160,6 +222,11 @@ std::string run_identity(const RunSettings& s) {
   // Not where it is what all runs had before there was a choice: their keys stay.
   if (c.p_b != SecondBound::complement) text += " p_b=" + p_b_name(c.p_b);
   if (c.mode == Mode::fast) text += " backend=" + s.backend;
+  if (c.sequential) {
+    text += fmt::format(" rule={} target={} checkpoints={}", rule_name(c.stopping.rule),
+                        shortest_text(c.stopping.target), kCheckpoints);
+    if (c.stopped_at) text += " stopped_at=(" + stopped_at_text(c) + ")";
+  }
   if (!s.pixels.empty()) text += " pixels=" + s.pixels;
   return text;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,17 @@ std::string p_b_name(SecondBound p_b);  ///< "complement", "counted"
 NoiseLaw parse_noise(std::string_view name, const std::string& where);
 Mode parse_mode(std::string_view name, const std::string& where);
 SecondBound parse_p_b(std::string_view name, const std::string& where);
+
+std::string rule_name(StopRule rule);      ///< "n_max", "within", "at"
+std::string stop_name(StopReason reason);  ///< "n", "target", "decided", "futile", "interrupted"
+StopRule parse_rule(std::string_view name, const std::string& where);
+StopReason parse_stop(std::string_view name, const std::string& where);
+/// "alpha=0.001 p_b=complement"; "" for none.
+std::string stopped_at_text(const CertifySettings& settings);
+std::optional<CertifySettings::StoppedAt> parse_stopped_at(const std::string& text,
+                                                           const std::string& where);
+/// How the checkpoints of sequential runs lie: 500, then 5/4 of the last, at last n.
+inline constexpr const char* kCheckpoints = "500*5/4";
 
 std::string certificate_text(const Certificate& certificate);  ///< everything but the time
 std::string chunk_text(const ChunkCounts& chunk);

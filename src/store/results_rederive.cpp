@@ -10,8 +10,14 @@
 namespace smoothcert {
 
 CertifySettings Rederivation::of(CertifySettings settings) const {
+  // A sequential run's images stopped where its own bounds said so: derived with other ones it is
+  // another run, whose counts are not those it would have stopped with.
+  if (settings.sequential && !settings.stopped_at)
+    settings.stopped_at = CertifySettings::StoppedAt{settings.alpha, settings.p_b};
   settings.alpha = alpha.value_or(settings.alpha);
   settings.p_b = p_b.value_or(settings.p_b);
+  if (settings.stopped_at == CertifySettings::StoppedAt{settings.alpha, settings.p_b})
+    settings.stopped_at.reset();
   return settings;
 }
 
@@ -43,6 +49,7 @@ std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certific
     }
     derived.push_back(make_certificate(c.image, c.label, c.selection, c.estimation, bounds));
     derived.back().seconds = c.seconds;
+    derived.back().stop = c.stop;
   }
   return derived;
 }

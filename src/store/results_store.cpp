@@ -92,7 +92,8 @@ class SqliteStore final : public ResultsStore {
   void add_certificate(std::int64_t run, const Certificate& certificate) override {
     const RunInfo info = info_of(run);
     store::check_total(certificate.selection, info.settings.certify.n0, certificate.image);
-    store::check_total(certificate.estimation, info.settings.certify.n, certificate.image);
+    if (!info.settings.certify.sequential)
+      store::check_total(certificate.estimation, info.settings.certify.n, certificate.image);
     Certificate checked = certificate;
     const std::string fault = store::RowCheck(info, kBound, false).fault(checked, "");
     if (!fault.empty())

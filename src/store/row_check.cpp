@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -31,7 +32,7 @@ std::string sum_fault(const char* stage, const StageCounts& counts, std::uint64_
   // A single count above the total may have wrapped the sum round.
   for (const std::uint64_t count : counts.counts)
     if (count > samples || counts.invalid > samples)
-      return fmt::format("a {} count is larger than its {} samples", stage, samples);
+      return fmt::format("one of its {} counts is larger than its {} samples", stage, samples);
   if (votes(counts) == samples) return "";
   return fmt::format("its {} counts add up to {}, not to its {} samples", stage, votes(counts),
                      samples);
@@ -56,16 +57,31 @@ RowCheck::RowCheck(const RunInfo& run, const std::string& bound, bool checksums)
       checksums_(checksums) {}
 
 Certificate RowCheck::derived(const Certificate& c) {
+  if (!bounds_) bounds_ = bound_settings(run_.settings.certify, run_.settings.shape);
+  return make_certificate(c.image, c.label, c.selection, c.estimation, *bounds_);
+}
+
+std::string RowCheck::samples_fault(const Certificate& c) const {
   const CertifySettings& s = run_.settings.certify;
-  if (!slack_) slack_ = noise_slack(s, run_.settings.shape);
-  return make_certificate(c.image, c.label, c.selection, c.estimation, s.sigma, s.alpha, *slack_,
-                          s.p_b);
+  if (!s.sequential) {
+    if (c.stop != StopReason::n_max) return "it stopped early in a run whose n was fixed";
+    return sum_fault("estimation", c.estimation, s.n);
+  }
+  const std::uint64_t samples = votes(c.estimation);
+  if (std::string bad = sum_fault("estimation", c.estimation, samples); !bad.empty()) return bad;
+  if (!std::ranges::binary_search(checkpoints(s.n), samples))
+    return fmt::format("it stopped after {} samples, which is no checkpoint of its run", samples);
+  if (!derivable_) return "";
+  const auto reason = stops_here(c.selection, c.estimation, s, run_.settings.shape);
+  if (reason == c.stop) return "";
+  return fmt::format("it stopped because of '{}', its counts say '{}'", stop_name(c.stop),
+                     reason ? stop_name(*reason) : "go on");
 }
 
 std::string RowCheck::fault(Certificate& c, std::string_view sum) {
   const CertifySettings& s = run_.settings.certify;
   if (std::string bad = sum_fault("selection", c.selection, s.n0); !bad.empty()) return bad;
-  if (std::string bad = sum_fault("estimation", c.estimation, s.n); !bad.empty()) return bad;
+  if (std::string bad = samples_fault(c); !bad.empty()) return bad;
   if (c.label >= run_.settings.classes)
     return fmt::format("label {} is none of the run's {} classes", c.label, run_.settings.classes);
   if (checksums_ && sum != checksum(run_.key, c))

@@ -29,10 +29,12 @@ class RowCheck {
 
  private:
   [[nodiscard]] Certificate derived(const Certificate& certificate);
+  /// Whether there are as many samples as the run's rule asks for.
+  [[nodiscard]] std::string samples_fault(const Certificate& certificate) const;
 
   const RunInfo& run_;
   bool derivable_, compare_, checksums_;
-  std::optional<double> slack_;  // of the run's noise, once it was needed
+  std::optional<BoundSettings> bounds_;  // of the run, once they were needed
 };
 
 }  // namespace smoothcert::store

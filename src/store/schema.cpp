@@ -38,7 +38,7 @@ CREATE TABLE runs(
   precision TEXT NOT NULL, arithmetic TEXT NOT NULL, program_version TEXT NOT NULL,
   backend TEXT NOT NULL, started TEXT NOT NULL, p_b TEXT NOT NULL DEFAULT 'complement',
   rule TEXT NOT NULL DEFAULT 'fixed', target REAL NOT NULL DEFAULT 0,
-  checkpoints TEXT NOT NULL DEFAULT '', norm TEXT NOT NULL DEFAULT 'l2',
+  checkpoints TEXT NOT NULL DEFAULT '', stopped_at TEXT NOT NULL DEFAULT '', norm TEXT NOT NULL DEFAULT 'l2',
   kind TEXT NOT NULL DEFAULT 'probabilistic', soundness TEXT NOT NULL DEFAULT '',
   pixels TEXT NOT NULL DEFAULT '', external TEXT NOT NULL DEFAULT ''
 );
@@ -104,9 +104,10 @@ void upgrade(Database& db) {
   if (version < 3) {  // otherwise another process has just done it
     for (const char* column :
          {"rule TEXT NOT NULL DEFAULT 'fixed'", "target REAL NOT NULL DEFAULT 0",
-          "checkpoints TEXT NOT NULL DEFAULT ''", "norm TEXT NOT NULL DEFAULT 'l2'",
-          "kind TEXT NOT NULL DEFAULT 'probabilistic'", "soundness TEXT NOT NULL DEFAULT ''",
-          "pixels TEXT NOT NULL DEFAULT ''", "external TEXT NOT NULL DEFAULT ''"})
+          "checkpoints TEXT NOT NULL DEFAULT ''", "stopped_at TEXT NOT NULL DEFAULT ''",
+          "norm TEXT NOT NULL DEFAULT 'l2'", "kind TEXT NOT NULL DEFAULT 'probabilistic'",
+          "soundness TEXT NOT NULL DEFAULT ''", "pixels TEXT NOT NULL DEFAULT ''",
+          "external TEXT NOT NULL DEFAULT ''"})
       add_column(db, "runs", column);
     db.execute(
         "UPDATE runs SET soundness = CASE noise WHEN 'gaussian' THEN 'real' ELSE 'executed' END");

@@ -6,6 +6,7 @@
 #include <bit>
 #include <numeric>
 
+#include "certify/vote_window.hpp"
 #include "store/codec.hpp"
 #include "store/row_check.hpp"
 
@@ -22,9 +23,10 @@ std::string run_query(const Reading& reading, const char* rest) {
       "FROM runs r JOIN models m ON m.hash = r.model JOIN datasets d ON d.hash = r.dataset {}",
       reading.version < 2 ? "'complement'" : "r.p_b",
       reading.version < 3
-          ? "CASE r.noise WHEN 'gaussian' THEN 'real' ELSE 'executed' END, '', '', 'fixed', 'l2', "
-            "'probabilistic'"
-          : "r.soundness, r.pixels, r.external, r.rule, r.norm, r.kind",
+          ? "CASE r.noise WHEN 'gaussian' THEN 'real' ELSE 'executed' END, '', '', 'l2', "
+            "'probabilistic', 'fixed', 0.0, '', ''"
+          : "r.soundness, r.pixels, r.external, r.norm, r.kind, r.rule, r.target, r.checkpoints, "
+            "r.stopped_at",
       rest);
 }
 
@@ -91,9 +93,14 @@ RunInfo run_row(const Statement& row) {
   const std::string soundness = row.text(column++);
   s.pixels = row.text(column++);
   s.external = row.text(column++);
-  require(row, column++, "rule", "fixed");
   require(row, column++, "norm", "l2");
   require(row, column++, "kind", "probabilistic");
+  const std::string rule = row.text(column++);
+  s.certify.sequential = rule != "fixed";
+  if (s.certify.sequential) s.certify.stopping.rule = parse_rule(rule, "rule");
+  s.certify.stopping.target = row.real(column++);
+  require(row, column++, "checkpoints", s.certify.sequential ? kCheckpoints : "");
+  s.certify.stopped_at = parse_stopped_at(row.text(column++), "stopped_at");
   if (const std::string fault = run_fault(run, soundness); !fault.empty()) throw Error(fault);
   return run;
 }
@@ -114,7 +121,7 @@ Certificate certificate_row(const Statement& row, int classes) {
   c.estimation = {parse_counts(row.text(8), classes, "estimation_counts"),
                   bounded(row, 9, INT64_MAX, "estimation_invalid")};
   c.seconds = row.real(10);
-  require(row, 12, "stop", "n");
+  c.stop = parse_stop(row.text(12), "stop");
   return c;
 }
 
@@ -234,13 +241,17 @@ void insert_run(Database& db, const RunSettings& s, const std::string& key,
   Statement run(db,
                 "INSERT INTO runs(key, model, dataset, sigma, n0, n, alpha, seed, noise, clamp, "
                 "mode, precision, arithmetic, program_version, backend, started, p_b, soundness, "
-                "pixels, external) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                "pixels, external, rule, target, checkpoints, stopped_at) "
+                "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   run.bind(0, key).bind(1, s.model_hash).bind(2, s.dataset_hash).bind(3, c.sigma);
   run.bind(4, as_signed(c.n0)).bind(5, as_signed(c.n)).bind(6, c.alpha).bind(7, as_signed(c.seed));
   run.bind(8, noise_name(c.noise)).bind(9, std::int64_t{c.clamp}).bind(10, mode_name(c.mode));
   run.bind(11, s.precision).bind(12, s.arithmetic).bind(13, s.program_version);
   run.bind(14, s.backend).bind(15, started).bind(16, p_b_name(c.p_b));
-  run.bind(17, to_name(soundness_of(s))).bind(18, s.pixels).bind(19, s.external).run();
+  run.bind(17, to_name(soundness_of(s))).bind(18, s.pixels).bind(19, s.external);
+  run.bind(20, c.sequential ? rule_name(c.stopping.rule) : std::string("fixed"));
+  run.bind(21, c.stopping.target).bind(22, c.sequential ? kCheckpoints : "");
+  run.bind(23, stopped_at_text(c)).run();
 }
 
 std::vector<ChunkCounts> read_chunks(Database& db, const RunInfo& run, const Reading& reading) {
@@ -345,7 +356,7 @@ RowWriter::RowWriter(Database& db, const Reading& reading)
           db,
           "INSERT INTO certificates(run, image, label, selected, prediction, radius, p_lower, "
           "selection_counts, selection_invalid, estimation_counts, estimation_invalid, seconds, "
-          "samples, checksum) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+          "samples, checksum, stop) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
       drop_chunks_(db, "DELETE FROM chunks WHERE run = ? AND image = ?"),
       find_overlap_(db,
                     "SELECT first, last, counts, invalid FROM chunks WHERE run = ? AND image = ? "
@@ -389,8 +400,8 @@ std::string RowWriter::write(std::int64_t run, const Certificate& c) {
   row.bind(4, std::int64_t{c.prediction}).bind(5, c.radius).bind(6, c.p_lower);
   row.bind(7, counts_text(c.selection.counts)).bind(8, as_signed(c.selection.invalid));
   row.bind(9, counts_text(c.estimation.counts)).bind(10, as_signed(c.estimation.invalid));
-  row.bind(11, c.seconds).bind(12, as_signed(of.settings.certify.n));
-  row.bind(13, checksum(of.key, c)).run();
+  row.bind(11, c.seconds).bind(12, as_signed(votes_in(c.estimation.counts, c.estimation.invalid)));
+  row.bind(13, checksum(of.key, c)).bind(14, stop_name(c.stop)).run();
   drop_chunks_.bind(0, run).bind(1, image).run();
   return "";
 }
