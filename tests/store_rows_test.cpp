@@ -120,10 +120,11 @@ TEST_F(StoreRows, AChangedCertificateIsNamedAndLeftOut) {
 
 TEST_F(StoreRows, AChangedRunTakesItsRowsAlong) {
   for (const char* set :
-       {"sigma = 1.0", "alpha = 0.05", "n = 100000", "n0 = 1", "seed = 3", "noise = 'gaussian'",
-        "clamp = 0", "mode = 'fast'", "precision = 'fp16'", "p_b = 'counted'", "key = 'x'",
-        "rule = 'within'", "target = 'x'", "pixels = 'rounded'", "norm = 'l1'", "kind = 'exact'",
-        "soundness = 'real'", "noise = 'laplace'", "sigma = 'big'", "stopped_at = 'never'"}) {
+       {"sigma = 1.0",        "alpha = 0.05",       "n = 100000",    "n0 = 1",
+        "seed = 3",           "noise = 'gaussian'", "clamp = 0",     "mode = 'fast'",
+        "precision = 'fp16'", "p_b = 'counted'",    "key = 'x'",     "rule = 'within'",
+        "target = 'x'",       "pixels = 'rounded'", "norm = 'l1'",   "kind = 'exact'",
+        "soundness = 'real'", "noise = 'laplace'",  "sigma = 'big'", "stopped_at = 'never'"}) {
     std::filesystem::remove(file());
     SetUp();
     change(std::string("UPDATE runs SET ") + set);
@@ -153,9 +154,9 @@ TEST_F(StoreRows, AGaussianRunRelabelledAsLatticeIsNotBelieved) {
 }
 
 TEST_F(StoreRows, ChangedPartialCountsAreNotContinued) {
-  for (const char* set : {"counts = '[500,0,0]', invalid = 0", "counts = '[1,0,0]'", "stage = 7",
-                          "last = 400", "last = 5000", "first = -3", "checksum = 'x'",
-                          "counts = '[18446744073709551615,500,0]'"}) {
+  for (const char* set :
+       {"counts = '[500,0,0]', invalid = 0", "counts = '[1,0,0]'", "stage = 7", "last = 400",
+        "last = 5000", "first = -3", "checksum = 'x'", "counts = '[18446744073709551615,500,0]'"}) {
     std::filesystem::remove(file());
     SetUp();
     change(std::string("UPDATE chunks SET ") + set);

@@ -17,6 +17,7 @@ struct CertifyOptions {
   CertifySettings settings;
   std::string noise = "lattice", mode = "exact", p_b = "complement";
   bool no_clamp = false;
+  std::string stop_within, stop_at;  ///< of sequential runs; "" = n samples for every image
 };
 
 /// --sigma --n0 --n --alpha --noise --no-clamp --mode (without n0 where `with_selection` is false).

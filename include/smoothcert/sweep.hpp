@@ -41,6 +41,8 @@ struct SweepSpec {
   NoiseLaw noise = NoiseLaw::lattice;
   bool clamp = true;
   Mode mode = Mode::exact;
+  /// Set: every run is sequential with this rule, and n the most samples an image gets.
+  std::optional<Stopping> stopping;
 };
 
 /// Relative paths are taken from `folder`. Throws UsageError naming `where` and the member: unknown
