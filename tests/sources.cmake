@@ -60,6 +60,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   results_store_kill_test.cpp
   results_store_test.cpp
   safetensors_test.cpp
+  sequential_test.cpp
   statistics_test.cpp
   store_rows_test.cpp
   store_support.cpp

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -101,6 +102,9 @@ class ExportCommand : public Command {
 
   std::vector<Certificate> certificates_of(const ResultsStore& store, const RunInfo& run) const {
     auto certificates = store.certificates(run.id);
+    const auto unfinished = interrupted_certificates(run, store.chunks(run.id));
+    certificates.insert(certificates.end(), unfinished.begin(), unfinished.end());
+    std::ranges::sort(certificates, {}, &Certificate::image);
     if (with_.alpha || with_.p_b) certificates = rederive(run, certificates, with_);
     for (Certificate& c : certificates)
       c.radius = radius_in_norm(c.radius, as_, run.settings.shape.size());
@@ -180,6 +184,7 @@ class ExportCommand : public Command {
                       {"radius", c.radius},
                       {"correct", c.correct()},
                       {"p_lower", c.p_lower},
+                      {"stop", store::stop_name(c.stop)},
                       {"selection_counts", c.selection.counts},
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},

@@ -91,6 +91,7 @@ struct ChunkCounts {
   Purpose stage = Purpose::estimate;
   std::uint64_t first = 0, last = 0;
   StageCounts counts;
+  int label = -1;  ///< of the image; −1: not known
 };
 
 struct CertifyProgress {

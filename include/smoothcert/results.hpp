@@ -117,6 +117,12 @@ struct Rederivation {
 std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certificate>& stored,
                                   const Rederivation& with);
 
+/// What the partial counts of a sequential run's unfinished images certify so far, by image: its
+/// bounds hold at any number of samples. Images whose class is not yet selected, or whose label is
+/// not known, are left out. Empty for runs whose n was fixed: their bounds hold at n alone.
+std::vector<Certificate> interrupted_certificates(const RunInfo& run,
+                                                  const std::vector<ChunkCounts>& chunks);
+
 /// Norms in which an L2 radius r is a certificate too: the ball of that norm with the returned
 /// radius lies in the L2 ball. L1: r. L∞: r/√d of d pixels (rounded down).
 enum class Norm { l1, l2, linf };

@@ -237,8 +237,12 @@ class Certification {
       const std::size_t stage = stage_index(job.purpose);
       pending.remaining[stage] -= job.last - job.first;
       counted += job.last - job.first;
-      pending.fresh.push_back(
-          {job.image, job.purpose, job.first, job.last, {result.counts, result.invalid}});
+      pending.fresh.push_back({job.image,
+                               job.purpose,
+                               job.first,
+                               job.last,
+                               {result.counts, result.invalid},
+                               data_.labels[job.image]});
       if (stage == 1 && settings_.sequential)
         keep_ahead(pending, pending.fresh.back());
       else
