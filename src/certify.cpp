@@ -6,6 +6,7 @@
 #include <cmath>
 #include <deque>
 #include <map>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -16,8 +17,8 @@
 namespace smoothcert {
 namespace {
 
-// A job is what is lost when a run is cancelled; 2^16 samples are some 0.2 s of one core.
-constexpr std::uint64_t kJobSamples = std::uint64_t{1} << 16;
+// Beyond these the noise is nothing, or all there is to see, and radii leave what floats can hold.
+constexpr double kLeastSigma = 1e-4, kMostSigma = 256;
 // Bounds the memory of a window whatever n0 and n are.
 constexpr std::size_t kWindowJobs = 1 << 16;
 
@@ -54,10 +55,11 @@ struct Pending {
   std::uint32_t image = 0;
   StageCounts stages[2];  // selection, estimation
   std::uint64_t remaining[2] = {0, 0};
-  std::deque<VoteJob> jobs;        // not yet in a window
-  std::vector<ChunkCounts> fresh;  // counted in this window, for the store if it stays open
+  std::deque<Range> ranges[2];     // not yet in a window
+  std::vector<ChunkCounts> fresh;  // counted lately, for the store if it stays open
   double seconds = 0;
-  std::uint64_t window_samples = 0;
+  std::uint64_t counted = 0;  // lately
+  bool finished = false;      // its certificate is out
   [[nodiscard]] bool complete() const { return remaining[0] == 0 && remaining[1] == 0; }
 };
 
@@ -105,10 +107,18 @@ class Certification {
     while (next_ < indices_.size() || !open_.empty()) {
       if (stop_.stop_requested()) throw Interrupted("interrupted");
       fill_window();
-      const WindowOutcome outcome = count_window(
-          model_, votes_, jobs_,
-          [this](std::uint64_t samples) { report_progress(samples_before_ + samples); }, stop_);
-      settle(outcome);
+      const std::uint64_t before = samples_before_;
+      WindowWatch watch;
+      watch.progress = [&](std::uint64_t samples) { report_progress(before + samples); };
+      double seconds = 0;
+      watch.take = [&](const std::vector<VoteResult>& finished, double took) {
+        seconds += took;
+        settle(finished, took);
+      };
+      const WindowOutcome outcome = count_window(model_, votes_, jobs_, watch, stop_);
+      settle(outcome.finished, outcome.seconds);
+      if (!outcome.interrupted) size_.learn(samples_before_ - before, seconds + outcome.seconds);
+      close_finished();
       report_progress(samples_before_);
       if (outcome.interrupted) throw Interrupted("interrupted");
     }
@@ -126,14 +136,11 @@ class Certification {
         add_counts(pending.stages[stage], chunk->counts.counts, chunk->counts.invalid);
       }
     const std::uint64_t totals[2] = {settings_.n0, settings_.n};
-    const Purpose purposes[2] = {Purpose::select, Purpose::estimate};
     for (std::size_t stage = 0; stage < 2; ++stage) {
       pending.stages[stage].counts.resize(static_cast<std::size_t>(model_.spec().classes));
       for (const Range& range : missing_ranges(totals[stage], std::move(covered[stage]))) {
         pending.remaining[stage] += range.last - range.first;
-        for (std::uint64_t at = range.first; at < range.last; at += kJobSamples)
-          pending.jobs.push_back({image, data_.image(image).data(), purposes[stage], at,
-                                  std::min(range.last, at + kJobSamples)});
+        pending.ranges[stage].push_back(range);
       }
     }
     return pending;
@@ -147,14 +154,19 @@ class Certification {
     const auto room = [&] { return samples < size_.samples() && jobs_.size() < kWindowJobs; };
     const auto take = [&](std::size_t slot) {
       Pending& pending = open_[slot];
-      pending.window_samples = 0;
-      while (!pending.jobs.empty() && room()) {
-        const VoteJob job = pending.jobs.front();
-        pending.jobs.pop_front();
-        samples += job.last - job.first;
-        pending.window_samples += job.last - job.first;
-        jobs_.push_back(job);
-        owners_.push_back(slot);
+      constexpr Purpose kPurposes[2] = {Purpose::select, Purpose::estimate};
+      for (const std::size_t stage : {0u, 1u}) {
+        auto& ranges = pending.ranges[stage];
+        while (!ranges.empty() && room()) {
+          Range& range = ranges.front();
+          const std::uint64_t last = std::min(range.last, range.first + size_.job());
+          jobs_.push_back({pending.image, data_.image(pending.image).data(), kPurposes[stage],
+                           range.first, last});
+          owners_.push_back(slot);
+          samples += last - range.first;
+          range.first = last;
+          if (range.first == range.last) ranges.pop_front();
+        }
       }
     };
     for (std::size_t slot = 0; slot < open_.size(); ++slot) take(slot);
@@ -162,40 +174,41 @@ class Certification {
       open_.push_back(open_image(indices_[next_++]));
       take(open_.size() - 1);
     }
-    window_samples_ = samples;
   }
 
-  void settle(const WindowOutcome& outcome) {
+  /// Takes in what was counted in `seconds`: certificates of images that are complete, chunks of
+  /// the others, told at once.
+  void settle(const std::vector<VoteResult>& results, double seconds) {
     std::uint64_t counted = 0;
-    for (const VoteResult& result : outcome.finished) {
+    std::set<std::size_t> touched;
+    for (const VoteResult& result : results) {
       const VoteJob& job = jobs_[result.job];
       Pending& pending = open_[owners_[result.job]];
       const std::size_t stage = stage_index(job.purpose);
       add_counts(pending.stages[stage], result.counts, result.invalid);
       pending.remaining[stage] -= job.last - job.first;
+      pending.counted += job.last - job.first;
       counted += job.last - job.first;
       pending.fresh.push_back(
           {job.image, job.purpose, job.first, job.last, {result.counts, result.invalid}});
+      touched.insert(owners_[result.job]);
     }
     samples_before_ += counted;
-    if (!outcome.interrupted) size_.learn(counted, outcome.seconds);
-
-    std::vector<Pending> still_open;
-    for (Pending& pending : open_) {
-      if (window_samples_ > 0)
-        pending.seconds += outcome.seconds * static_cast<double>(pending.window_samples) /
-                           static_cast<double>(window_samples_);
+    for (const std::size_t slot : touched) {
+      Pending& pending = open_[slot];
+      pending.seconds += seconds * static_cast<double>(std::exchange(pending.counted, 0)) /
+                         static_cast<double>(counted);
+      auto fresh = std::exchange(pending.fresh, {});
       if (pending.complete()) {
         finish(pending);
-        continue;
+      } else if (callbacks_.on_chunk) {
+        for (const ChunkCounts& chunk : merged(std::move(fresh))) callbacks_.on_chunk(chunk);
       }
-      if (callbacks_.on_chunk)
-        for (const ChunkCounts& chunk : merged(std::move(pending.fresh)))
-          callbacks_.on_chunk(chunk);
-      pending.fresh.clear();
-      still_open.push_back(std::move(pending));
     }
-    open_ = std::move(still_open);
+  }
+
+  void close_finished() {
+    std::erase_if(open_, [](const Pending& pending) { return pending.finished; });
   }
 
   /// Neighbouring chunks of a stage as one, so that the store stays small.
@@ -216,6 +229,7 @@ class Certification {
   }
 
   void finish(Pending& pending) {
+    pending.finished = true;
     Certificate certificate = make_certificate(
         pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
         std::move(pending.stages[1]), settings_.sigma, settings_.alpha, slack_, settings_.p_b);
@@ -246,7 +260,7 @@ class Certification {
   std::vector<Pending> open_;
   std::vector<VoteJob> jobs_;  // of the current window, with the slot in open_ each belongs to
   std::vector<std::size_t> owners_;
-  std::uint64_t window_samples_ = 0, samples_before_ = 0;
+  std::uint64_t samples_before_ = 0;  // counted by this call
   WindowSize size_;
   CertifyProgress progress_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -263,6 +277,10 @@ void validate(const CertifySettings& settings) {
   if (!(settings.sigma > 0) || !std::isfinite(settings.sigma))
     throw UsageError("sigma is " + number(settings.sigma) +
                      "; it must be a positive number, in units of [0,1] pixels");
+  if (settings.sigma < kLeastSigma || settings.sigma > kMostSigma)
+    throw UsageError("sigma is " + number(settings.sigma) + "; noise is drawn for " +
+                     number(kLeastSigma) + " to " + number(kMostSigma) +
+                     ", in units of [0,1] pixels");
   if (!(settings.alpha > 0 && settings.alpha < 1))
     throw UsageError("alpha is " + number(settings.alpha) + "; it must lie between 0 and 1");
   const auto check_samples = [](const char* name, std::uint64_t samples) {
@@ -280,7 +298,7 @@ void validate(const CertifySettings& settings) {
                      number(settings.alpha) + ": it takes at least n = " + std::to_string(needed));
 }
 
-Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCounts selection,
+Certificate make_certificate(std::uint32_t image, std::uint16_t label, StageCounts selection,
                              StageCounts estimation, double sigma, double alpha, double slack,
                              SecondBound p_b) {
   Certificate certificate;

@@ -32,7 +32,7 @@ struct CertifySettings {
   SecondBound p_b = SecondBound::complement;
 };
 
-/// Throws UsageError: σ ≤ 0 or not finite, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
+/// Throws UsageError: σ outside 1e-4 … 256, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
 /// α to certify anything (names the n it takes).
 void validate(const CertifySettings& settings);
 
@@ -44,19 +44,20 @@ struct StageCounts {
 
 struct Certificate {
   std::uint32_t image = 0;  ///< data-set index
-  std::uint8_t label = 0;
-  int selected = 0;     ///< class A
-  int prediction = -1;  ///< A, or −1: abstained
-  double radius = 0;    ///< certified L2 radius in [0,1] pixel units; 0 when abstained
-  double p_lower = 0;   ///< p̲_A at α, or at α/2 where p̄_B is counted
+  std::uint16_t label = 0;  ///< peers' results go to 1,000 classes and beyond
+  int selected = 0;         ///< class A
+  int prediction = -1;      ///< A, or −1: abstained
+  double radius = 0;        ///< certified L2 radius in [0,1] pixel units; 0 when abstained
+  double p_lower = 0;       ///< p̲_A at α, or at α/2 where p̄_B is counted
   StageCounts selection, estimation;
-  double seconds = 0;  ///< batch wall time × the image's share of its samples
+  /// Batch wall time × the image's share of its samples; NaN where a peer's file does not tell.
+  double seconds = 0;
   [[nodiscard]] bool correct() const { return prediction == static_cast<int>(label); }
 };
 
 /// The certificate that these counts give: the only place where counts become a radius. `slack` is
 /// δ of the noise as drawn for one image.
-Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCounts selection,
+Certificate make_certificate(std::uint32_t image, std::uint16_t label, StageCounts selection,
                              StageCounts estimation, double sigma, double alpha, double slack,
                              SecondBound p_b = SecondBound::complement);
 
