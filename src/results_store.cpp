@@ -12,6 +12,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/results.hpp"
 #include "store/canonical_dump.hpp"
+#include "store/journal.hpp"
 #include "store/schema.hpp"
 #include "store/sqlite.hpp"
 #include "store/tables.hpp"
@@ -40,7 +41,7 @@ class SqliteStore final : public ResultsStore {
     db_.busy_timeout(kBusyMilliseconds);
     store::open_schema(db_, writable_ ? Database::Access::read_write : Database::Access::read_only);
     if (!writable_) return;
-    db_.execute("PRAGMA journal_mode=WAL");
+    journal_ = store::choose_journal(db_, store::shared_filesystem(file));
     db_.execute("PRAGMA synchronous=FULL");
     db_.execute("PRAGMA foreign_keys=ON");
     flusher_ = std::jthread([this](std::stop_token stop) { flush_regularly(stop); });
@@ -121,6 +122,8 @@ class SqliteStore final : public ResultsStore {
     return store::read_document_keys(db_);
   }
 
+  std::string note() const override { return journal_.note; }
+
   std::string canonical_dump() const override {
     const std::lock_guard lock(mutex_);
     commit_pending();
@@ -198,6 +201,7 @@ class SqliteStore final : public ResultsStore {
   }
 
   bool writable_;
+  store::Journal journal_;  // its mark goes after the database is closed
   mutable std::mutex mutex_;
   mutable Database db_;
   mutable std::vector<Pending> pending_;

@@ -41,8 +41,10 @@ struct RunInfo {
   std::string started;  ///< ISO 8601, UTC
 };
 
-/// Safe to call from several threads, and several processes may write to one file: each keeps the
-/// write lock for one short transaction at a time, and equal results are stored once.
+/// Safe to call from several threads, and several processes of one machine may write to one file:
+/// each keeps the write lock for one short transaction at a time, and equal results are stored
+/// once. On a file system that machines share (NFS, Lustre, GPFS, …) one process writes at a time,
+/// and a second one is refused.
 class ResultsStore {
  public:
   enum class Access { read_only, read_write };
@@ -73,6 +75,10 @@ class ResultsStore {
   virtual void put_document(const std::string& key, const std::string& json) = 0;
   virtual std::optional<std::string> document(const std::string& key) const = 0;
   virtual std::vector<std::string> document_keys() const = 0;
+
+  /// What the user should know of where the store is ("on NFS; one process may write at a time"),
+  /// "" where there is nothing.
+  [[nodiscard]] virtual std::string note() const { return ""; }
 
   /// Sorted text of everything but times, devices and program versions: two stores are identical
   /// when these are (docs/results-store.md).
