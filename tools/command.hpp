@@ -19,6 +19,7 @@ struct Context {
   Console& console;
   std::stop_token stop;
   std::string command_line;  ///< as typed, quoted for a shell: how to go on after a Ctrl-C
+  std::string program = {};  ///< its first word
 };
 
 class Command {
