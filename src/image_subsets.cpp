@@ -18,7 +18,12 @@ Shard parse_shard(const std::string& text) {
       return shard;
     }
   }
-  throw UsageError("a shard is I/N with 1 <= I <= N, for instance 2/4, not '" + text + "'");
+  std::string hint;
+  if (part.ec == std::errc() && shard.part == 0 && part.ptr != end && *part.ptr == '/') {
+    const std::string parts(part.ptr + 1, end);
+    hint = "; the first is 1/" + parts + " (of a Slurm array: --array=1-" + parts + ")";
+  }
+  throw UsageError("a shard is I/N with 1 <= I <= N, for instance 2/4, not '" + text + "'" + hint);
 }
 
 std::vector<std::uint32_t> shard_indices(std::span<const std::uint32_t> indices, Shard shard) {

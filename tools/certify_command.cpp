@@ -10,12 +10,14 @@
 #include "data_options.hpp"
 #include "model_options.hpp"
 #include "options.hpp"
+#include "progress_file.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/results.hpp"
 #include "smoothcert/sweep.hpp"
 #include "util/format_number.hpp"
+#include "util/model_name.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -33,9 +35,12 @@ std::string summary_text(const Summary& s, const CertifySettings& settings,
       format_down(s.avg_radius_certified, 4), format_down(s.avg_radius_correct, 4),
       format_down(s.acr, 4), format_fixed(s.acr_standard_error, 4));
   text += "certified accuracy at r:";
-  for (double r = 0; r <= 4 * settings.sigma; r += settings.sigma / 2)
+  constexpr int kRadii = 8;  // σ/2 apart, to 4 σ
+  for (int i = 0; i <= kRadii; ++i) {
+    const double r = settings.sigma / 2 * i;
     text += fmt::format(" {}: {} %", format_shortest(r),
                         format_percent(certified_accuracy(certificates, r), 1));
+  }
   return text +
          fmt::format("\nat α = {} up to one certificate in {} may be false\n",
                      format_shortest(settings.alpha),
@@ -58,6 +63,10 @@ nlohmann::json summary_json(const Summary& s) {
 class CertifyCommand : public Command {
  public:
   void define(CLI::App& app) override {
+    // Those of the field; the study's are compare's.
+    options_.settings.n0 = 100;
+    options_.settings.n = 100000;
+    options_.settings.alpha = 0.001;
     add_model_options(app, model_);
     app.add_option("--store", store_, "Results store, created where missing, continued otherwise")
         ->type_name("FILE")
@@ -69,7 +78,7 @@ class CertifyCommand : public Command {
     app.add_flag("--force", force_, "Go on where a check finds an error");
     app.add_flag("--no-checks", no_checks_, "Without the checks of the model");
     add_seed_option(app, options_.settings.seed, "Seed of the noise");
-    add_certify_options(app, options_, true);
+    add_certify_options(app, options_, true, true);
     add_subset_options(app, subset_);
     add_data_options(app, data_);
     add_device_options(app, device_);
@@ -79,8 +88,9 @@ class CertifyCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    const auto settings = certify_settings(options_);
+    certify_settings(options_);  // what makes no sense is refused before anything is read
     const auto network = load_model(context, model_, "certify");
+    const auto settings = certify_settings(options_, network, model_.file, console);
     require_writable(store_);
     if (!tsv_.empty()) require_writable(tsv_);
     const Shard shard = shard_.empty() ? Shard{} : parse_shard(shard_);
@@ -90,15 +100,23 @@ class CertifyCommand : public Command {
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
     const auto loaded = backend->load(network);
-    CertificationRequest request{
-        network, std::filesystem::path(model_.file).stem().string(), data, settings, all, {}};
+    CertificationRequest request{network, model_name(model_.file), data, settings, all, {}};
     request.indices = shard_indices(all, shard);
     request.all_indices = all;
     if (!no_checks_) check(console, request, *loaded);
     // Nothing is made before everything else is known to be in order.
     const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
+    if (!store->note().empty()) console.say(store->note());
+    ProgressFile progress(store_, "certify");
     CertifyCallbacks callbacks;
     callbacks.on_progress = [&](const CertifyProgress& p) {
+      ProgressState state;
+      state.images_done = p.images_done;
+      state.images_total = p.images_total;
+      state.samples_done = p.samples_done;
+      state.samples_total = p.samples_total;
+      state.seconds = p.seconds;
+      progress.update(state);
       const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
       console.progress(
           "certify",

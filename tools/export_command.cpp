@@ -14,7 +14,9 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
+#include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
+#include "util/model_name.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert::cli {
@@ -31,6 +33,9 @@ class ExportCommand : public Command {
     app.add_option("--tsv", tsv_, "Write here instead of on stdout")->type_name("FILE");
     app.add_option("-o,--out", folder_, "Write every run into this folder, one file each")
         ->type_name("DIR");
+    app.add_option("--format", format_, "Of the files: tsv or csv")
+        ->type_name("NAME")
+        ->capture_default_str();
     app.add_flag("--compat", compat_, "Radii with three significant digits, rounded down");
     app.add_option_function<std::string>(
            "--alpha", [this](const std::string& text) { alpha_ = parse_number(text, "--alpha"); },
@@ -54,6 +59,8 @@ class ExportCommand : public Command {
     }
     if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
     as_ = norm_from_name(norm_);
+    if (format_ != "tsv" && format_ != "csv")
+      throw UsageError("--format: " + unknown_name_message("format", format_, {"tsv", "csv"}));
     const auto file = store_file(store_);
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
     const auto runs = store->runs();
@@ -77,14 +84,14 @@ class ExportCommand : public Command {
     const RunInfo& chosen = run_ ? find(runs, file) : runs.front();
     auto certificates = certificates_of(*store, chosen);
     if (!tsv_.empty()) {
-      export_tsv(certificates, tsv_, compat_);
+      write_file_atomically(tsv_, text_of(certificates));
       context.console.say(fmt::format("{}: {} certificates", tsv_, certificates.size()));
       if (output_.json)
         context.console.result(
             files_text(nlohmann::json::array({written(tsv_, chosen, certificates)})));
     } else {
       context.console.result(output_.json ? json_text(chosen, certificates)
-                                          : certificates_tsv(std::move(certificates), compat_));
+                                          : text_of(certificates));
     }
   }
 
@@ -102,6 +109,11 @@ class ExportCommand : public Command {
     for (Certificate& c : certificates)
       c.radius = radius_in_norm(c.radius, as_, run.settings.shape.size());
     return certificates;
+  }
+
+  [[nodiscard]] std::string text_of(const std::vector<Certificate>& certificates) const {
+    return format_ == "csv" ? certificates_csv(certificates, compat_)
+                            : certificates_tsv(certificates, compat_);
   }
 
   static nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
@@ -126,14 +138,14 @@ class ExportCommand : public Command {
     for (const auto& run : runs) {
       const auto c = with_.of(run.settings.certify);
       std::string name =
-          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", run.settings.model_name,
+          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", safe_file_name(run.settings.model_name),
                       format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
       if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
-      const auto file = std::filesystem::path(folder_) / (name + ".tsv");
+      const auto file = std::filesystem::path(folder_) / (name + "." + format_);
       const auto certificates = certificates_of(store, run);
-      export_tsv(certificates, file, compat_);
+      write_file_atomically(file, text_of(certificates));
       console.say(fmt::format("{}: {} certificates", file.string(), certificates.size()));
       files.push_back(written(file, run, certificates));
     }
@@ -171,7 +183,7 @@ class ExportCommand : public Command {
   std::optional<std::uint64_t> run_;
   bool compat_ = false, dump_ = false;
   std::optional<double> alpha_;
-  std::string p_b_, norm_ = "l2";
+  std::string p_b_, norm_ = "l2", format_ = "tsv";
   Rederivation with_;
   Norm as_ = Norm::l2;
   OutputOptions output_;

@@ -59,8 +59,9 @@ SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
             bool derived = false;
             for (const double alpha : spec.alphas) {
               for (const SecondBound p_b : spec.p_bs) {
-                const CertifySettings settings{sigma,      n0,         n,         alpha, seed,
-                                               spec.noise, spec.clamp, spec.mode, p_b};
+                const CertifySettings settings{
+                    sigma,     n0, n, alpha, seed, spec.noise, spec.clamp.value_or(true),
+                    spec.mode, p_b};
                 validate(settings);
                 plan.runs.push_back({m, settings, derived});
                 plan.images += plan.indices.size();
