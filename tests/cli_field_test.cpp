@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -207,6 +209,41 @@ TEST_F(CliField, ThreeCheckpointsOfOneNameAreToldApart) {
     EXPECT_TRUE(
         std::filesystem::exists(path("tsv/" + name + "_sigma0.5_n100_alpha0.05_seed0.tsv")));
   }
+}
+
+TEST_F(CliField, RandomSubsetsAndImagesThatAreRight) {
+  const std::string settings =
+      "certify toy.safetensors --data data --n0 10 --n 100 --alpha 0.05 --no-checks ";
+  const auto images = [&](const std::string& more, const std::string& store) {
+    ok(settings + more + " --store " + store);
+    std::vector<std::uint32_t> list;
+    for (const Certificate& c :
+         ResultsStore::open(path(store), ResultsStore::Access::read_only)->certificates(1))
+      list.push_back(c.image);
+    return list;
+  };
+  const auto one = images("--sample 12 --sample-seed 1", "1.sqlite");
+  EXPECT_EQ(one.size(), 12u);
+  EXPECT_EQ(images("--sample 12 --sample-seed 1 --seed 9", "2.sqlite"), one);
+  EXPECT_NE(images("--sample 12 --sample-seed 2", "3.sqlite"), one);
+  const auto more = images("--sample 20 --sample-seed 1", "4.sqlite");
+  EXPECT_TRUE(std::includes(more.begin(), more.end(), one.begin(), one.end()));
+  EXPECT_EQ(images("--sample 100", "5.sqlite").size(), 40u);
+  EXPECT_THAT(fails(2, settings + "--sample 0"), HasSubstr("--sample"));
+  Network network = load_network(path("toy.safetensors"));
+  for (std::size_t p = 0; p < 16; ++p) network.tensors.at("fc1.weight").data[3 * 16 + p] = -1;
+  save_network(network, path("toy.safetensors"));  // never answers 3
+  const auto right = images("--only-correct", "6.sqlite");
+  EXPECT_EQ(right.size(), 36u);
+  test::write_text(path("s.json"), R"({"data": "data", "models": "toy.safetensors", "sigma": 0.5,
+    "n0": 10, "n": 100, "alpha": 0.05, "store": "7.sqlite",
+    "subset": {"sample": 12, "sample_seed": 1}})");
+  ok("sweep s.json --no-checks");
+  std::vector<std::uint32_t> swept;
+  for (const Certificate& c :
+       ResultsStore::open(path("7.sqlite"), ResultsStore::Access::read_only)->certificates(1))
+    swept.push_back(c.image);
+  EXPECT_EQ(swept, one);
 }
 
 // Whoever is killed again and again gets there all the same: what was counted is kept at once.

@@ -11,6 +11,7 @@
 #include "model_options.hpp"
 #include "options.hpp"
 #include "progress_file.hpp"
+#include "smoothcert/attack.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
@@ -75,6 +76,9 @@ class CertifyCommand : public Command {
     app.add_option("--shard", shard_, "Part i of N of the images, for several machines")
         ->type_name("i/N")
         ->group("Images");
+    app.add_flag("--only-correct", only_correct_,
+                 "Only images that the model answers right without noise")
+        ->group("Images");
     app.add_flag("--force", force_, "Go on where a check finds an error");
     app.add_flag("--no-checks", no_checks_, "Without the checks of the model");
     add_seed_option(app, options_.settings.seed, "Seed of the noise");
@@ -95,11 +99,20 @@ class CertifyCommand : public Command {
     if (!tsv_.empty()) require_writable(tsv_);
     const Shard shard = shard_.empty() ? Shard{} : parse_shard(shard_);
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
-    const auto all = subset_indices(subset_, data.size());
+    auto all = subset_indices(subset_, data.size());
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
     const auto loaded = backend->load(network);
+    if (only_correct_) {
+      const std::size_t asked = all.size();
+      all = correctly_classified(*loaded, data, all);
+      console.say(
+          fmt::format("images: the {} of {} that the model answers right without noise; "
+                      "figures are shares of these alone",
+                      all.size(), asked));
+      if (all.empty()) throw Error("certify: --only-correct leaves no image");
+    }
     CertificationRequest request{network, model_name(model_.file), data, settings, all, {}};
     request.indices = shard_indices(all, shard);
     request.all_indices = all;
@@ -167,7 +180,7 @@ class CertifyCommand : public Command {
           "certify: not started because of the error above; --force does it all the same");
   }
 
-  bool force_ = false, no_checks_ = false;
+  bool force_ = false, no_checks_ = false, only_correct_ = false;
   ModelOptions model_;
   std::string store_ = "results.sqlite", tsv_, shard_;
   CertifyOptions options_;

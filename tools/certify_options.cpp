@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "options.hpp"
+#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "util/nearest_name.hpp"
 
@@ -129,6 +130,13 @@ void add_subset_options(CLI::App& app, SubsetOptions& options) {
          "Take no more than N images (a count, not an index); 0 takes all")
       ->type_name("N")
       ->group(group);
+  app.add_option_function<std::string>(
+         "--sample",
+         [&options](const std::string& text) { options.sample = parse_count(text, "--sample"); },
+         "Of these, N chosen at random")
+      ->type_name("N")
+      ->group(group);
+  add_count_option(app, "--sample-seed", options.sample_seed, "Which ones")->group(group);
 }
 
 std::vector<std::uint32_t> subset_indices(const SubsetOptions& options, std::size_t total) {
@@ -137,7 +145,10 @@ std::vector<std::uint32_t> subset_indices(const SubsetOptions& options, std::siz
     throw UsageError(
         fmt::format("--start: {} is beyond the {} images of this data set", options.start, total));
   const auto max = options.max == 0 ? total : static_cast<std::size_t>(options.max);
-  return spaced_indices(total, options.start, options.skip, max);
+  const auto spaced = spaced_indices(total, options.start, options.skip, max);
+  if (!options.sample) return spaced;
+  if (*options.sample == 0) throw UsageError("--sample: 0 images leave nothing");
+  return sampled_indices(spaced, *options.sample, options.sample_seed);
 }
 
 }  // namespace smoothcert::cli

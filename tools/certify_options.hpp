@@ -49,6 +49,8 @@ CertifySettings certify_settings(const CertifyOptions& options, const Network& n
 /// Which images: the field's --start --skip --max.
 struct SubsetOptions {
   std::uint64_t start = 0, skip = 1, max = 0;
+  std::optional<std::uint64_t> sample;  ///< so many of these, at random
+  std::uint64_t sample_seed = 0;
 };
 void add_subset_options(CLI::App& app, SubsetOptions& options);
 std::vector<std::uint32_t> subset_indices(const SubsetOptions& options, std::size_t total);

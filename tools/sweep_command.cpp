@@ -10,9 +10,9 @@
 
 #include "commands.hpp"
 #include "data_options.hpp"
+#include "mpi/ranks.hpp"
 #include "options.hpp"
 #include "progress_file.hpp"
-#include "ranks.hpp"
 #include "run_list.hpp"
 #include "slurm_script.hpp"
 #include "smoothcert/checkpoint.hpp"

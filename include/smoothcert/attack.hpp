@@ -75,6 +75,10 @@ void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const f
                   std::span<const std::uint8_t> labels, std::span<const std::uint32_t> image_ids,
                   std::span<float> adversarial, std::vector<bool>* undefined = nullptr);
 
+/// Those of `indices` that the model, without noise, answers as labelled.
+std::vector<std::uint32_t> correctly_classified(BackendModel& model, const Dataset& data,
+                                                std::span<const std::uint32_t> indices);
+
 /// Clean accuracy in [0,1] over `indices` of `data`.
 double clean_accuracy(BackendModel& model, const Dataset& data,
                       std::span<const std::uint32_t> indices);

@@ -25,6 +25,7 @@ struct SweepModel {
 /// As the field's scripts take them: every `skip`-th image from `start`, at most `max` (0: all).
 struct SubsetSpec {
   std::uint64_t start = 0, skip = 1, max = 0;
+  std::uint64_t sample = 0, sample_seed = 0;  ///< so many of these at random; 0: all of them
 };
 
 /// A sweep.json (docs/sweep.md), every list with at least one entry.

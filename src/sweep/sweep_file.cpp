@@ -133,8 +133,10 @@ void name_models(std::vector<SweepModel>& models) {
 }
 
 SubsetSpec parse_subset(const json& value, const std::string& where) {
-  const Object object(value, where, {"start", "skip", "max"});
-  SubsetSpec subset{object.count("start", 0), object.count("skip", 1), object.count("max", 0)};
+  const Object object(value, where, {"start", "skip", "max", "sample", "sample_seed"});
+  SubsetSpec subset{object.count("start", 0), object.count("skip", 1), object.count("max", 0),
+                    object.count("sample", 0), object.count("sample_seed", 0)};
+  if (object.has("sample") && subset.sample == 0) object.fail("sample", "must be at least 1");
   if (subset.skip == 0) object.fail("skip", "must be at least 1");
   return subset;
 }

@@ -23,7 +23,7 @@ std::vector<std::uint32_t> subset_indices(const SubsetSpec& subset, std::size_t 
     throw UsageError(fmt::format("the subset start {}, skip {}, max {} holds none of {} images",
                                  subset.start, subset.skip, subset.max, size));
   }
-  return indices;
+  return subset.sample == 0 ? indices : sampled_indices(indices, subset.sample, subset.sample_seed);
 }
 
 // Lists multiply: a slip of the pen, or a hostile file, must not ask for more memory than there is.
