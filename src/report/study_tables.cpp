@@ -154,15 +154,20 @@ Table accuracy_table(const StudyResult& study) {
     std::vector<std::string> cross_entropy = {m.name, "cross-entropy (study's)",
                                               format_percent(m.clean_accuracy, 2)};
     std::vector<std::string> zero = {m.name, "zero gradients, images", ""};
+    std::vector<std::string> nan = {m.name, "NaN gradients, images", ""};
+    bool any_nan = false;
     for (const AttackSpec& spec : attacks) {
       const AttackReport* a = find_attack(m, spec);
       worst.push_back(a ? format_percent(share(a->correct_worst, a->images), 2) : "–");
       cross_entropy.push_back(a ? format_percent(share(a->correct_cross_entropy, a->images), 2) : "–");
       zero.push_back(a ? format_count(a->zero_gradient) : "–");
+      nan.push_back(a ? format_count(a->nan_gradient) : "–");
+      any_nan = any_nan || (a && a->nan_gradient > 0);
     }
     table.rows.push_back(std::move(cross_entropy));
     table.rows.push_back(std::move(worst));
     table.rows.push_back(std::move(zero));
+    if (any_nan) table.rows.push_back(std::move(nan));
     const PublishedFigures* published = published_for(study, m);
     if (published == nullptr) continue;
     std::vector<std::string> row = {m.name, "published", format_percent(published->clean_accuracy, 2)};

@@ -114,7 +114,9 @@ SweepResult sweep_of_store(const std::filesystem::path& file,
 
 void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name) {
   ImportedResults results = import_tsv(file);
-  results.name = name.empty() ? file.stem().string() : name;
+  if (!name.empty()) results.name = name;
+  if (results.certificates.empty())
+    throw Error("'" + file.string() + "' holds no images; leave it out");
   add_imported(sweep, std::move(results));
 }
 

@@ -39,7 +39,8 @@ json accuracy_json(const AttackReport& a) {
           {"accuracy_cross_entropy", share(a.correct_cross_entropy, a.images)},
           {"accuracy_margin", share(a.correct_margin, a.images)},
           {"accuracy_worst", share(a.correct_worst, a.images)},
-          {"zero_gradient", a.zero_gradient}};
+          {"zero_gradient", a.zero_gradient},
+          {"nan_gradient", a.nan_gradient}};
 }
 
 }  // namespace
