@@ -89,6 +89,7 @@ bool before(const ReportedRun& a, const ReportedRun& b) {
 SweepResult sweep_of_store(const std::filesystem::path& file) {
   const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
   SweepResult sweep;
+  sweep.stores = {file};
   for (const RunInfo& info : store->runs()) {
     ReportedRun run;
     run.settings = info.settings;
