@@ -16,13 +16,13 @@
 #include <functional>
 #include <vector>
 
-#include "context.hpp"
-#include "cublas_half.hpp"
-#include "feature_pass.hpp"
+#include "cuda/runtime/context.hpp"
+#include "cuda/votes/cublas_half.hpp"
+#include "cuda/votes/feature_pass.hpp"
+#include "cuda/votes/launch_fused.hpp"
 #include "gpu/exact_program.hpp"
 #include "gpu/fused_packing.hpp"
 #include "gpu/vote_tiles.hpp"
-#include "launch_fused.hpp"
 #include "smoothcert/network.hpp"
 
 namespace smoothcert::gpu {

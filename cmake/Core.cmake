@@ -13,30 +13,37 @@ find_package(nlohmann_json REQUIRED)
 configure_file(include/smoothcert/version.hpp.in
                ${CMAKE_CURRENT_BINARY_DIR}/include/smoothcert/version.hpp @ONLY)
 
-file(GLOB SMOOTHCERT_CORE_SOURCES CONFIGURE_DEPENDS src/*.cpp src/*/*.cpp)
-add_library(smoothcert STATIC ${SMOOTHCERT_CORE_SOURCES})
+# Everything but the CUDA backend, as objects: the library adds cuda/ or its stub, and the programs on
+# simulated GPUs their own build of cuda/.
+add_library(smoothcert_core OBJECT
+  ${SMOOTHCERT_UTIL_SOURCES} ${SMOOTHCERT_NETWORK_SOURCES} ${SMOOTHCERT_CHECKPOINT_SOURCES}
+  ${SMOOTHCERT_DATA_SOURCES} ${SMOOTHCERT_NOISE_SOURCES} ${SMOOTHCERT_ATTACK_SOURCES}
+  ${SMOOTHCERT_TRAIN_SOURCES} ${SMOOTHCERT_CERTIFY_SOURCES} ${SMOOTHCERT_STORE_SOURCES}
+  ${SMOOTHCERT_SWEEP_SOURCES} ${SMOOTHCERT_STUDY_SOURCES} ${SMOOTHCERT_COMPARE_SOURCES}
+  ${SMOOTHCERT_REPORT_SOURCES} ${SMOOTHCERT_BACKEND_SOURCES} ${SMOOTHCERT_CPU_SOURCES}
+  ${SMOOTHCERT_BASELINE_SOURCES} ${SMOOTHCERT_AVX2_SOURCES} ${SMOOTHCERT_AVX512_SOURCES}
+  ${SMOOTHCERT_GPU_SOURCES})
+add_library(smoothcert STATIC $<TARGET_OBJECTS:smoothcert_core>)
 add_library(smoothcert::smoothcert ALIAS smoothcert)
-target_include_directories(smoothcert
-  PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
-         $<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}/include>
-         $<INSTALL_INTERFACE:include>
-  PRIVATE src)
-target_compile_features(smoothcert PUBLIC cxx_std_20)
-target_link_libraries(smoothcert
-  PUBLIC Threads::Threads
-  PRIVATE $<BUILD_INTERFACE:smoothcert_options> ZLIB::ZLIB OpenSSL::Crypto SQLite::SQLite3
-          CURL::libcurl PNG::PNG Boost::headers fmt::fmt spdlog::spdlog
-          nlohmann_json::nlohmann_json)
+foreach(target smoothcert_core smoothcert)
+  target_include_directories(${target}
+    PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include>
+           $<BUILD_INTERFACE:${CMAKE_CURRENT_BINARY_DIR}/include>
+           $<INSTALL_INTERFACE:include>
+    PRIVATE src)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_link_libraries(${target}
+    PUBLIC Threads::Threads
+    PRIVATE $<BUILD_INTERFACE:smoothcert_options> ZLIB::ZLIB OpenSSL::Crypto SQLite::SQLite3
+            CURL::libcurl PNG::PNG Boost::headers fmt::fmt spdlog::spdlog
+            nlohmann_json::nlohmann_json)
+endforeach()
 
 # The lane kernels are one source compiled once per instruction set and chosen at run time.
-include(CheckCXXCompilerFlag)
-file(GLOB SMOOTHCERT_AVX2_SOURCES CONFIGURE_DEPENDS src/cpu/*_avx2.cpp)
-file(GLOB SMOOTHCERT_AVX512_SOURCES CONFIGURE_DEPENDS src/cpu/*_avx512.cpp)
 set_source_files_properties(${SMOOTHCERT_AVX2_SOURCES} PROPERTIES
   COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mbmi2;-DSMOOTHCERT_ISA=avx2")
 set_source_files_properties(${SMOOTHCERT_AVX512_SOURCES} PROPERTIES
   COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mbmi2;-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mprefer-vector-width=512;-DSMOOTHCERT_ISA=avx512")
-file(GLOB SMOOTHCERT_BASELINE_SOURCES CONFIGURE_DEPENDS src/cpu/*_baseline.cpp)
 set_source_files_properties(${SMOOTHCERT_BASELINE_SOURCES} PROPERTIES
   COMPILE_OPTIONS "-O3;-Wno-psabi;-DSMOOTHCERT_ISA=baseline")
 # GCC 12's own AVX-512 headers trip -Wuninitialized.

@@ -30,13 +30,13 @@ if(NOT SMOOTHCERT_CUDA STREQUAL "OFF")
 endif()
 
 if(NOT SMOOTHCERT_HAVE_CUDA)
+  target_sources(smoothcert PRIVATE ${SMOOTHCERT_CUDA_STUB_SOURCES})
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/kernel-objects.txt "")
   message(STATUS "smoothcert: CPU build (${SMOOTHCERT_NO_CUDA_REASON})")
   return()
 endif()
 
 set(SMOOTHCERT_HAVE_CUDA_CONFIG TRUE)
-file(GLOB SMOOTHCERT_KERNEL_SOURCES CONFIGURE_DEPENDS cuda/*.cu)
-file(GLOB SMOOTHCERT_CUDA_SOURCES CONFIGURE_DEPENDS cuda/*.cpp)
 # CMake 3.25 does not know C++20 for nvcc 13 (CUDA_STANDARD 20 is an error or silently C++17).
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
@@ -44,19 +44,21 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
   list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
 endif()
 # Exact mode forbids contraction: -fmad=false. No fast-math anywhere.
-add_library(smoothcert_kernels OBJECT ${SMOOTHCERT_KERNEL_SOURCES})
+add_library(smoothcert_kernels OBJECT ${SMOOTHCERT_CUDA_KERNEL_SOURCES})
 set_target_properties(smoothcert_kernels PROPERTIES CUDA_SEPARABLE_COMPILATION OFF
   CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
-target_include_directories(smoothcert_kernels PRIVATE include src cuda)
-target_compile_definitions(smoothcert_kernels PRIVATE SMOOTHCERT_HAVE_CUDA)
+target_include_directories(smoothcert_kernels PRIVATE include src .)
 if(CMAKE_CUDA_ARCHITECTURES MATCHES "90a")  # wgmma is of this architecture alone
   target_compile_definitions(smoothcert_kernels PRIVATE SMOOTHCERT_BUILT_FOR_90A)
 endif()
 target_compile_options(smoothcert_kernels PRIVATE
   -fmad=false -lineinfo --threads=2 -Xcompiler=-ffp-contract=off)
-target_sources(smoothcert PRIVATE ${SMOOTHCERT_CUDA_SOURCES} $<TARGET_OBJECTS:smoothcert_kernels>)
-target_include_directories(smoothcert PRIVATE cuda ${CUDAToolkit_INCLUDE_DIRS})
-target_compile_definitions(smoothcert PRIVATE SMOOTHCERT_HAVE_CUDA)
+target_sources(smoothcert PRIVATE ${SMOOTHCERT_CUDA_HOST_SOURCES} ${SMOOTHCERT_CUDA_LAUNCHING_SOURCES}
+  $<TARGET_OBJECTS:smoothcert_kernels>)
+target_include_directories(smoothcert PRIVATE . ${CUDAToolkit_INCLUDE_DIRS})
+# What tools/kernel-resources reads: empty in a CPU build.
+file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/kernel-objects.txt
+  CONTENT "$<JOIN:$<TARGET_OBJECTS:smoothcert_kernels>,\n>\n")
 target_link_libraries(smoothcert PRIVATE CUDA::cudart_static)
 
 find_package(CUDNN 9 QUIET)

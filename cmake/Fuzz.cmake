@@ -21,10 +21,11 @@ set(_libraries smoothcert_options ZLIB::ZLIB OpenSSL::Crypto SQLite::SQLite3 Boo
   nlohmann_json::nlohmann_json CURL::libcurl Threads::Threads)
 
 # Everything a parser may call; the linker takes what it needs.
-file(GLOB _parsers CONFIGURE_DEPENDS src/*.cpp src/data/*.cpp src/checkpoint/*.cpp src/store/*.cpp
-  src/sweep/*.cpp src/util/*.cpp)
-list(FILTER _parsers EXCLUDE REGEX
-  "src/((cuda_stub|compare|train|attack|recipe|backend|campaign|predict|report|summary|epoch_order|fast|bench|inference_plan|results_rederive)[^/]*|store/merge|sweep/(sweep|preflight|sweep_run))\\.cpp$")
+set(_parsers ${SMOOTHCERT_UTIL_SOURCES} ${SMOOTHCERT_NETWORK_SOURCES}
+  ${SMOOTHCERT_CHECKPOINT_SOURCES} ${SMOOTHCERT_DATA_SOURCES} ${SMOOTHCERT_NOISE_SOURCES}
+  ${SMOOTHCERT_STORE_SOURCES} src/certify/statistics.cpp src/certify/certify.cpp
+  src/certify/throughput.cpp src/certify/vote_window.cpp src/sweep/sweep_file.cpp
+  src/sweep/sweep_plan.cpp)
 add_library(smoothcert_fuzzed STATIC EXCLUDE_FROM_ALL ${_parsers})
 target_include_directories(smoothcert_fuzzed
   PUBLIC include src ${CMAKE_CURRENT_BINARY_DIR}/include tests tests/fuzz)
@@ -40,8 +41,7 @@ set_property(SOURCE tests/places_support.cpp APPEND PROPERTY COMPILE_DEFINITIONS
   SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
 
 add_custom_target(fuzz_all DEPENDS fuzz_write_seeds)
-file(GLOB _targets CONFIGURE_DEPENDS tests/fuzz/*_fuzz.cpp)
-foreach(_source ${_targets})
+foreach(_source ${SMOOTHCERT_FUZZ_SOURCES})
   get_filename_component(_name ${_source} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" _name ${_name})
   add_executable(fuzz_${_name} EXCLUDE_FROM_ALL ${_source} tests/fuzz/memory_file.cpp

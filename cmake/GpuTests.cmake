@@ -1,11 +1,11 @@
 # Tests that need a GPU; without one they are skipped (SMOOTHCERT_REQUIRE_GPU=1: they fail).
-file(GLOB SMOOTHCERT_GPU_TESTS CONFIGURE_DEPENDS tests/gpu/*_test.cpp tests/gpu/*_test.cu)
-if(SMOOTHCERT_HAVE_CUDA AND SMOOTHCERT_GPU_TESTS)
-  add_executable(smoothcert_gpu_tests ${SMOOTHCERT_GPU_TESTS})
+if(SMOOTHCERT_HAVE_CUDA)
+  add_executable(smoothcert_gpu_tests ${SMOOTHCERT_GPU_TEST_SOURCES}
+    ${SMOOTHCERT_CURAND_TEST_SOURCES})
   set_target_properties(smoothcert_gpu_tests PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
   find_path(CURAND_INCLUDE_DIR curand_philox4x32_x.h
     HINTS ${CUDAToolkit_INCLUDE_DIRS} ${SMOOTHCERT_CUDA_WHEELS} PATH_SUFFIXES include)
-  target_include_directories(smoothcert_gpu_tests PRIVATE tests tests/gpu src cuda
+  target_include_directories(smoothcert_gpu_tests PRIVATE tests tests/gpu src .
     ${CUDAToolkit_INCLUDE_DIRS} $<$<BOOL:${CURAND_INCLUDE_DIR}>:${CURAND_INCLUDE_DIR}>)
   if(NOT CURAND_INCLUDE_DIR)
     message(STATUS "smoothcert: no cuRAND headers: its Philox is not compared with ours")

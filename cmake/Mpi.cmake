@@ -2,18 +2,16 @@
 set(SMOOTHCERT_MPI AUTO CACHE STRING "Sweeps on several ranks: AUTO, ON or OFF")
 set_property(CACHE SMOOTHCERT_MPI PROPERTY STRINGS AUTO ON OFF)
 set(_mpi_text "off")
+add_library(smoothcert_mpi OBJECT ${SMOOTHCERT_MPI_SOURCES})
+target_include_directories(smoothcert_mpi PRIVATE include ${CMAKE_CURRENT_BINARY_DIR}/include src)
+target_link_libraries(smoothcert_mpi PRIVATE smoothcert_options fmt::fmt Threads::Threads)
 if(NOT SMOOTHCERT_MPI STREQUAL "OFF")
   set(MPI_CXX_SKIP_MPICXX TRUE)
   find_package(MPI QUIET COMPONENTS CXX)
   if(MPI_CXX_FOUND)
-    # Only the files that use it see it, so that a compiler cache serves the others in any build.
-    file(GLOB SMOOTHCERT_MPI_SOURCES CONFIGURE_DEPENDS tools/ranks.cpp tools/mpi_*.cpp)
-    set_source_files_properties(${SMOOTHCERT_MPI_SOURCES} PROPERTIES
-      COMPILE_DEFINITIONS SMOOTHCERT_MPI
-      INCLUDE_DIRECTORIES "${MPI_CXX_INCLUDE_DIRS}")
-    # Of smoothcert_cli and, in the tests, of the program on simulated GPUs.
-    set(SMOOTHCERT_MPI_LIBRARIES ${MPI_CXX_LIBRARIES})
-    target_link_libraries(smoothcert_cli PRIVATE ${SMOOTHCERT_MPI_LIBRARIES})
+    target_compile_definitions(smoothcert_mpi PRIVATE SMOOTHCERT_MPI)
+    target_include_directories(smoothcert_mpi SYSTEM PRIVATE ${MPI_CXX_INCLUDE_DIRS})
+    target_link_libraries(smoothcert_mpi PUBLIC ${MPI_CXX_LIBRARIES})
     set(_mpi_text "MPI ${MPI_CXX_VERSION}")
   elseif(SMOOTHCERT_MPI STREQUAL "ON")
     message(FATAL_ERROR "SMOOTHCERT_MPI=ON: MPI was not found (libopenmpi-dev)")

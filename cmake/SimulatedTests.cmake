@@ -35,34 +35,28 @@ if(NOT SMOOTHCERT_SIMULATED_HEADERS_WORK)
   return()
 endif()
 
-file(GLOB _host CONFIGURE_DEPENDS cuda/*.cpp)
-# These come in with their kernels, by tests/simt/emulated_*.cpp.
-list(FILTER _host EXCLUDE REGEX
-  "/(exact_pass|feature_pass|library_pass|train_pass|train_step|trainer)\\.cpp$")
-file(GLOB _kernels CONFIGURE_DEPENDS tests/simt/emulated_*.cpp)
-file(GLOB _machine CONFIGURE_DEPENDS tests/simulated/*.cpp)
-list(FILTER _machine EXCLUDE REGEX "_(test|support)\\.cpp$")
-add_library(smoothcert_simulated_gpu OBJECT ${_host} ${_kernels} ${_machine}
-  tests/simt/engine.cpp tests/simt/fiber.cpp tests/simt/racecheck.cpp tests/simt/tensor_core_model.cpp)
+# SMOOTHCERT_CUDA_LAUNCHING_SOURCES come in with their kernels, by tests/simt/emulated_*.cpp.
+add_library(smoothcert_simulated_gpu OBJECT ${SMOOTHCERT_CUDA_HOST_SOURCES}
+  ${SMOOTHCERT_SIMT_LAUNCH_SOURCES} ${SMOOTHCERT_SIMT_ENGINE_SOURCES}
+  ${SMOOTHCERT_SIMULATED_MACHINE_SOURCES})
 target_compile_definitions(smoothcert_simulated_gpu PUBLIC SMOOTHCERT_SIMT_EMULATOR
-  SMOOTHCERT_SIMULATED_GPU SMOOTHCERT_HAVE_CUDA SMOOTHCERT_HAVE_CUDNN SMOOTHCERT_HAVE_CUBLAS)
+  SMOOTHCERT_SIMULATED_GPU SMOOTHCERT_HAVE_CUDNN SMOOTHCERT_HAVE_CUBLAS)
 target_include_directories(smoothcert_simulated_gpu
-  PUBLIC include ${CMAKE_CURRENT_BINARY_DIR}/include src cuda tests tests/simulated tests/simt)
+  PUBLIC include ${CMAKE_CURRENT_BINARY_DIR}/include src . tests tests/simulated tests/simt)
 target_include_directories(smoothcert_simulated_gpu SYSTEM
   PUBLIC ${SIMULATED_CUDA_INCLUDE} ${SIMULATED_CUDNN_INCLUDE} ${SIMULATED_CUBLAS_INCLUDE})
 target_compile_options(smoothcert_simulated_gpu PUBLIC -Wno-deprecated-declarations)
 target_link_libraries(smoothcert_simulated_gpu PUBLIC smoothcert_options)
 
-# Objects come before the library, so that their make_cuda_backend() is the one that is linked.
-file(GLOB _tests CONFIGURE_DEPENDS tests/simulated/*_test.cpp tests/simulated/*_support.cpp)
+# The library's objects with this build of the CUDA backend in place of the library's own.
+set(_tests ${SMOOTHCERT_SIMULATED_TEST_SOURCES} tests/cli_support.cpp tests/store_support.cpp
+  tests/data_support.cpp)
 if(NOT SMOOTHCERT_SANITIZE)  # too slow there
-  file(GLOB _gpu_tests CONFIGURE_DEPENDS tests/gpu/*_test.cpp)
-  list(APPEND _tests ${_gpu_tests})
+  list(APPEND _tests ${SMOOTHCERT_GPU_TEST_SOURCES})
 endif()
-list(APPEND _tests tests/cli_support.cpp tests/store_support.cpp tests/data_support.cpp)
-add_executable(smoothcert_simulated_tests ${_tests} $<TARGET_OBJECTS:smoothcert_simulated_gpu>)
+add_executable(smoothcert_simulated_tests ${_tests})
 target_include_directories(smoothcert_simulated_tests PRIVATE tests/gpu)
-target_link_libraries(smoothcert_simulated_tests PRIVATE smoothcert_simulated_gpu smoothcert
+target_link_libraries(smoothcert_simulated_tests PRIVATE smoothcert_simulated_gpu smoothcert_core
   smoothcert_options GTest::gtest GTest::gmock GTest::gtest_main fmt::fmt nlohmann_json::nlohmann_json
   SQLite::SQLite3 ZLIB::ZLIB OpenSSL::Crypto Threads::Threads)
 target_link_options(smoothcert_simulated_tests PRIVATE -Wl,--as-needed)
@@ -70,11 +64,11 @@ set(_places SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
 if(TARGET smoothcert_cli)
   list(APPEND _places SMOOTHCERT_SIMULATED_CLI="$<TARGET_FILE:smoothcert_simulated>")
   add_dependencies(smoothcert_simulated_tests smoothcert_simulated)
-  add_executable(smoothcert_simulated ${SMOOTHCERT_TOOL_SOURCES}
-    $<TARGET_OBJECTS:smoothcert_simulated_gpu>)
+  add_executable(smoothcert_simulated ${SMOOTHCERT_TOOL_SOURCES})
   target_include_directories(smoothcert_simulated PRIVATE tools src)
-  target_link_libraries(smoothcert_simulated PRIVATE smoothcert smoothcert_options CLI11::CLI11
-    fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json ${SMOOTHCERT_MPI_LIBRARIES})
+  target_link_libraries(smoothcert_simulated PRIVATE smoothcert_simulated_gpu smoothcert_core
+    smoothcert_mpi smoothcert_options CLI11::CLI11 fmt::fmt spdlog::spdlog
+    nlohmann_json::nlohmann_json)
   target_link_options(smoothcert_simulated PRIVATE -Wl,--as-needed)
 endif()
 set_source_files_properties(tests/simulated/places_support.cpp PROPERTIES
@@ -85,8 +79,8 @@ gtest_discover_tests(smoothcert_simulated_tests DISCOVERY_TIMEOUT 60 TEST_PREFIX
 # The GPU benchmarks, so that they are known to run before a GPU is at hand.
 if(SMOOTHCERT_BENCH)
   foreach(name fused_gpu gpu_bench)
-    add_executable(simulated_${name} bench/${name}.cpp $<TARGET_OBJECTS:smoothcert_simulated_gpu>)
-    target_link_libraries(simulated_${name} PRIVATE smoothcert_simulated_gpu smoothcert
+    add_executable(simulated_${name} bench/${name}.cpp)
+    target_link_libraries(simulated_${name} PRIVATE smoothcert_simulated_gpu smoothcert_core
       smoothcert_options)
     target_link_options(simulated_${name} PRIVATE -Wl,--as-needed)
   endforeach()

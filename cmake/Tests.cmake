@@ -7,52 +7,42 @@ if(SMOOTHCERT_SANITIZE)
   set(_test_environment ENVIRONMENT
     "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
 endif()
-file(GLOB SMOOTHCERT_TEST_SOURCES CONFIGURE_DEPENDS tests/*_test.cpp tests/*_support.cpp)
-if(SMOOTHCERT_TEST_SOURCES)
-  add_executable(smoothcert_tests ${SMOOTHCERT_TEST_SOURCES})
-  target_include_directories(smoothcert_tests PRIVATE tests src)
-  # Paths reach one file only, so that a compiler cache serves the others in any checkout.
-  set(_test_places SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
-  if(TARGET smoothcert_cli)
-    list(APPEND _test_places SMOOTHCERT_CLI="$<TARGET_FILE:smoothcert_cli>")
-    add_dependencies(smoothcert_tests smoothcert_cli)
-  endif()
-  set_source_files_properties(tests/places_support.cpp PROPERTIES
-    COMPILE_DEFINITIONS "${_test_places}")
-  target_link_libraries(smoothcert_tests PRIVATE smoothcert smoothcert_options GTest::gtest
-    GTest::gmock GTest::gtest_main Boost::headers fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB
-    SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)
-  gtest_discover_tests(smoothcert_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS cpu TIMEOUT 600
-    ${_test_environment})
-endif()
+add_executable(smoothcert_tests ${SMOOTHCERT_TEST_SOURCES})
+target_include_directories(smoothcert_tests PRIVATE tests src)
+# Paths reach one file only, so that a compiler cache serves the others in any checkout.
+set_source_files_properties(tests/places_support.cpp PROPERTIES COMPILE_DEFINITIONS
+  "SMOOTHCERT_SOURCE_DIR=\"${CMAKE_CURRENT_SOURCE_DIR}\";SMOOTHCERT_CLI=\"$<TARGET_FILE:smoothcert_cli>\"")
+add_dependencies(smoothcert_tests smoothcert_cli)
+target_link_libraries(smoothcert_tests PRIVATE smoothcert smoothcert_options GTest::gtest
+  GTest::gmock GTest::gtest_main Boost::headers fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB
+  SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)
+gtest_discover_tests(smoothcert_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS cpu TIMEOUT 600
+  ${_test_environment})
+
 # Kernels in the SIMT emulator. The tests, and with them the kernels, are compiled with
 # ThreadSanitizer's instrumentation but not linked with its runtime: tests/simt/tsan_hooks.cpp takes
 # its place and checks the emulated threads for races. Not together with AddressSanitizer.
-file(GLOB SMOOTHCERT_SIMT_TESTS CONFIGURE_DEPENDS tests/simt/*_test.cpp)
-file(GLOB SMOOTHCERT_SIMT_SOURCES CONFIGURE_DEPENDS tests/simt/*.cpp)
-if(SMOOTHCERT_SIMT_TESTS)
-  file(GLOB SMOOTHCERT_SIMT_LAUNCHES CONFIGURE_DEPENDS tests/simt/emulated_*.cpp)
-  list(REMOVE_ITEM SMOOTHCERT_SIMT_SOURCES ${SMOOTHCERT_SIMT_TESTS} ${SMOOTHCERT_SIMT_LAUNCHES})
-  add_library(smoothcert_simt_kernels OBJECT ${SMOOTHCERT_SIMT_TESTS} ${SMOOTHCERT_SIMT_LAUNCHES})
-  target_include_directories(smoothcert_simt_kernels PUBLIC tests tests/simt src cuda)
-  target_compile_definitions(smoothcert_simt_kernels PUBLIC
-    SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}" SMOOTHCERT_SIMT_EMULATOR)
-  target_link_libraries(smoothcert_simt_kernels PUBLIC smoothcert smoothcert_options GTest::gtest
-    GTest::gmock fmt::fmt Threads::Threads)
-  if(NOT SMOOTHCERT_SANITIZE)
-    target_compile_definitions(smoothcert_simt_kernels PUBLIC SMOOTHCERT_SIMT_RACECHECK)
-    target_compile_options(smoothcert_simt_kernels PRIVATE -fsanitize=thread -g1)
-  endif()
-  add_executable(smoothcert_simt_tests ${SMOOTHCERT_SIMT_SOURCES}
-    $<TARGET_OBJECTS:smoothcert_simt_kernels>)
-  target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert_simt_kernels GTest::gtest_main)
-  gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600
-    ${_test_environment})
+add_library(smoothcert_simt_kernels OBJECT ${SMOOTHCERT_SIMT_TEST_SOURCES}
+  ${SMOOTHCERT_SIMT_LAUNCH_SOURCES})
+target_include_directories(smoothcert_simt_kernels PUBLIC tests tests/simt src .)
+target_compile_definitions(smoothcert_simt_kernels PUBLIC
+  SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}" SMOOTHCERT_SIMT_EMULATOR)
+target_link_libraries(smoothcert_simt_kernels PUBLIC smoothcert smoothcert_options GTest::gtest
+  GTest::gmock fmt::fmt Threads::Threads)
+if(NOT SMOOTHCERT_SANITIZE)
+  target_compile_definitions(smoothcert_simt_kernels PUBLIC SMOOTHCERT_SIMT_RACECHECK)
+  target_compile_options(smoothcert_simt_kernels PRIVATE -fsanitize=thread -g1)
 endif()
+add_executable(smoothcert_simt_tests ${SMOOTHCERT_SIMT_ENGINE_SOURCES}
+  ${SMOOTHCERT_SIMT_SUPPORT_SOURCES})
+target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert_simt_kernels GTest::gtest_main)
+gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600
+  ${_test_environment})
+
 include(cmake/SimulatedTests.cmake)
 # Instructions per sample, counted by callgrind and compared with tests/golden/instructions.tsv.
 if(NOT SMOOTHCERT_SANITIZE)
-  add_executable(smoothcert_instruction_jobs tests/instructions/jobs.cpp)
+  add_executable(smoothcert_instruction_jobs ${SMOOTHCERT_INSTRUCTION_SOURCES})
   target_include_directories(smoothcert_instruction_jobs PRIVATE src)
   target_link_libraries(smoothcert_instruction_jobs PRIVATE smoothcert smoothcert_options)
   target_compile_definitions(smoothcert_instruction_jobs PRIVATE
@@ -68,7 +58,7 @@ if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
   string(REPLACE ";" "," _architectures "${CMAKE_CUDA_ARCHITECTURES}")
   add_test(NAME KernelStatics.AsCommitted COMMAND_EXPAND_LISTS
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/tools/kernel-statics
-            $<FILTER:$<TARGET_OBJECTS:smoothcert_kernels>,INCLUDE,fused>
+            $<FILTER:$<TARGET_OBJECTS:smoothcert_kernels>,INCLUDE,/launch_fused[^/]*$>
             --nvcc ${CMAKE_CUDA_COMPILER_VERSION} --built ${_architectures}
             --check ${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/fused_static.txt)
   add_test(NAME KernelResources.NothingSpills
@@ -77,6 +67,12 @@ if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
   set_tests_properties(KernelStatics.AsCommitted KernelResources.NothingSpills PROPERTIES
     LABELS simt SKIP_RETURN_CODE 77)
 endif()
+# Every source file is in the list of its folder.
+add_test(NAME listed_sources
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}
+          -DLISTED=${CMAKE_CURRENT_BINARY_DIR}/listed-sources.txt
+          -P ${CMAKE_CURRENT_SOURCE_DIR}/tests/listed_sources.cmake)
+set_tests_properties(listed_sources PROPERTIES LABELS cpu)
 # find_package(smoothcert) after an installation, and docs/example against it.
 if(NOT SMOOTHCERT_SANITIZE)
   add_test(NAME install_example

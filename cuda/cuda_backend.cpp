@@ -4,17 +4,17 @@
 #include <optional>
 #include <utility>
 
-#include "context.hpp"
-#include "device_trainer.hpp"
-#include "exact_pass.hpp"
-#include "feature_vote_device.hpp"
-#include "fused_vote_device.hpp"
+#include "cuda/layers/library_engine.hpp"
+#include "cuda/runtime/context.hpp"
+#include "cuda/train/device_trainer.hpp"
+#include "cuda/votes/exact_pass.hpp"
+#include "cuda/votes/feature_vote_device.hpp"
+#include "cuda/votes/fused_vote_device.hpp"
+#include "cuda/votes/library_vote_device.hpp"
+#include "cuda/votes/vote_device.hpp"
 #include "gpu/library_tile.hpp"
-#include "library_engine.hpp"
-#include "library_vote_device.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
-#include "vote_device.hpp"
 
 namespace smoothcert {
 namespace gpu {

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <random>
 
-#include "attack_steps.hpp"
-#include "attack_strength.hpp"
+#include "attack/attack_steps.hpp"
+#include "attack/attack_strength.hpp"
 #include "linear_model_support.hpp"
 
 namespace smoothcert {

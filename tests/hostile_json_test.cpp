@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "safetensors.hpp"
+#include "network/safetensors.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/sweep.hpp"
 #include "store/canonical_dump.hpp"

@@ -1,4 +1,4 @@
-#include "safetensors.hpp"
+#include "network/safetensors.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "mpi/ranks.hpp"
 #include "options.hpp"
-#include "ranks.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/train.hpp"

@@ -10,8 +10,8 @@
 
 #include "commands.hpp"
 #include "data_options.hpp"
+#include "mpi/ranks.hpp"
 #include "options.hpp"
-#include "ranks.hpp"
 #include "run_list.hpp"
 #include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "checkpoint/fit.hpp"
-#include "checkpoint/model_file_kind.hpp"
 #include "checkpoint/torch_file.hpp"
-#include "safetensors.hpp"
+#include "network/model_file_kind.hpp"
+#include "network/safetensors.hpp"
 #include "smoothcert/error.hpp"
 #include "util/atomic_file.hpp"
 #include "util/nearest_name.hpp"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "attack_steps.hpp"
+#include "attack/attack_steps.hpp"
 
 namespace smoothcert::cpu {
 namespace {

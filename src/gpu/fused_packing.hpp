@@ -29,8 +29,8 @@ inline constexpr int kFragmentPairs = FragmentMap::kCount / 2, kLaneGroups = kFr
 std::vector<std::uint32_t> pack_fragments(const FusedNetwork& net);
 
 /// Weights as the wgmma kernel reads them: bytes at which the blocks of B begin, each of k16 by N
-/// columns in core matrices (cuda/warpgroup.cuh), and behind them the lane groups of the linear
-/// layer and the constants as above.
+/// columns in core matrices (cuda/runtime/warpgroup.cuh), and behind them the lane groups of the
+/// linear layer and the constants as above.
 struct WarpgroupMap {
   static constexpr int kConv1 = 0;                   ///< + 1024·cc: N = 32, pool partners m
   static constexpr int kConv1x = kConv1 + 3 * 1024;  ///< + 512·cc: N = 16, dy

@@ -1,6 +1,6 @@
 // safetensors containers, and networks in them.
 #include "fuzz.hpp"
-#include "safetensors.hpp"
+#include "network/safetensors.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace smoothcert;

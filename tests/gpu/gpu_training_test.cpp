@@ -6,11 +6,11 @@
 #include <cmath>
 #include <map>
 
-#include "context.hpp"
-#include "cuda_train_device.hpp"
+#include "cuda/layers/library_engine.hpp"
+#include "cuda/runtime/context.hpp"
+#include "cuda/train/cuda_train_device.hpp"
+#include "cuda/train/trainer.hpp"
 #include "gpu_support.hpp"
-#include "library_engine.hpp"
-#include "trainer.hpp"
 
 namespace smoothcert {
 namespace {

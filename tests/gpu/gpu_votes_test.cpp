@@ -2,8 +2,8 @@
 // inputs.
 #include <gtest/gtest.h>
 
+#include "cuda/votes/vote_device.hpp"
 #include "gpu_support.hpp"
-#include "vote_device.hpp"
 
 namespace smoothcert {
 namespace {

@@ -1,5 +1,6 @@
-// The CUDA C++ built-ins that the kernels use, for the host compiler. Included by cuda/simt.cuh
-// where nvcc is not the compiler; the meanings are those of the CUDA C++ Programming Guide.
+// The CUDA C++ built-ins that the kernels use, for the host compiler. Included by
+// cuda/runtime/simt.cuh where nvcc is not the compiler; the meanings are those of the CUDA C++
+// Programming Guide.
 #pragma once
 
 #include <bit>

@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cuda/layers/layer_engine.hpp"
+#include "cuda/train/train_device.hpp"
 #include "gpu/device_memory.hpp"
-#include "layer_engine.hpp"
-#include "train_device.hpp"
 
 namespace smoothcert::simt_test {
 

@@ -1,2 +1,2 @@
 // The fused kernels and their launches, compiled for the emulator: the same text as for a GPU.
-#include "launch_fused.cu"  // NOLINT(bugprone-suspicious-include)
+#include "cuda/votes/launch_fused.cu"  // NOLINT(bugprone-suspicious-include)

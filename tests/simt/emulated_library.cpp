@@ -1,2 +1,2 @@
 // Fast mode's library path, compiled for the emulator.
-#include "library_pass.cpp"  // NOLINT(bugprone-suspicious-include)
+#include "cuda/votes/library_pass.cpp"  // NOLINT(bugprone-suspicious-include)

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "simt.cuh"
+#include "cuda/runtime/simt.cuh"
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "cpu/reference_forward.hpp"
-#include "exact_pass.hpp"
+#include "cuda/votes/exact_pass.hpp"
 #include "gpu/vote_scheduler.hpp"
 #include "kernel_support.hpp"
 #include "mutation.hpp"

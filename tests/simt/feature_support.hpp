@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "feature_pass.hpp"
+#include "cuda/votes/feature_pass.hpp"
 #include "feature_reference.hpp"
 #include "fused_support.hpp"
 #include "gpu/feature_packing.hpp"

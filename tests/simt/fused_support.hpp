@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "cpu/reference_forward.hpp"
+#include "cuda/votes/launch_fused.hpp"
 #include "fused_reference.hpp"
 #include "gpu/fused_network.hpp"
 #include "gpu/fused_packing.hpp"
 #include "gpu/vote_tiles.hpp"
 #include "kernel_support.hpp"
-#include "launch_fused.hpp"
 
 namespace smoothcert::simt_test {
 

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <functional>
 
+#include "cuda/train/launch_train.hpp"
 #include "gpu/slices.hpp"
 #include "kernel_support.hpp"
-#include "launch_train.hpp"
 
 namespace smoothcert::gpu {
 namespace {

@@ -1,5 +1,5 @@
 // Fast mode's library path in the emulator, with the direct engine in the libraries' place.
-#include "library_pass.hpp"
+#include "cuda/votes/library_pass.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -30,7 +30,7 @@ void mma_f16_lane(const LaneWords& lanes, unsigned lane, std::uint32_t (&d)[2]);
 void mma_f32_lane(const LaneWords& lanes, unsigned lane, float (&d)[4]);
 
 /// This lane's part of D (+)= A·B for a warp's 16 rows of a wgmma: words are a[0..3], B lies at `b`
-/// in core matrices without swizzle (cuda/warpgroup.cuh), d has columns / 4 words.
+/// in core matrices without swizzle (cuda/runtime/warpgroup.cuh), d has columns / 4 words.
 void wgmma_lane(const LaneWords& lanes, unsigned lane, const unsigned char* b, int columns,
                 bool accumulate, std::uint32_t* d);
 

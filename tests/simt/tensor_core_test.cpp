@@ -1,12 +1,13 @@
-// The leaves of cuda/tensor_core.cuh and cuda/warpgroup.cuh against plain matrix products.
+// The leaves of cuda/runtime/tensor_core.cuh and cuda/runtime/warpgroup.cuh against plain matrix
+// products.
 #include <gtest/gtest.h>
 
 #include <random>
 #include <vector>
 
+#include "cuda/runtime/warpgroup.cuh"
 #include "emulated_launch.hpp"
 #include "util/half.hpp"
-#include "warpgroup.cuh"
 
 namespace smoothcert::gpu {
 namespace {
@@ -92,8 +93,8 @@ TEST(TensorCore, FloatAccumulators) {
   }
 }
 
-// B as the wgmma descriptor says (cuda/warpgroup.cuh), written from the PTX ISA's picture: K-major,
-// no swizzle, core matrices of eight columns by eight k.
+// B as the wgmma descriptor says (cuda/runtime/warpgroup.cuh), written from the PTX ISA's picture:
+// K-major, no swizzle, core matrices of eight columns by eight k.
 TEST(TensorCore, WarpgroupProductsReadCoreMatrices) {
   const Matrices m(3);
   std::mt19937 rng(4);

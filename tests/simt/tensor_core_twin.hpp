@@ -1,4 +1,5 @@
-// The portable twins of the leaves in cuda/tensor_core.cuh, from the PTX ISA. Included by it.
+// The portable twins of the leaves in cuda/runtime/tensor_core.cuh, from the PTX ISA. Included by
+// it.
 #pragma once
 
 #include <cmath>

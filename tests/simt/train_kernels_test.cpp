@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cuda/layers/layer_engine.hpp"
+#include "cuda/train/launch_train.hpp"
 #include "gpu/slices.hpp"
 #include "kernel_support.hpp"
-#include "launch_train.hpp"
-#include "layer_engine.hpp"
 #include "mutation.hpp"
 #include "reference_training.hpp"
 #include "smoothcert/device/layers.hpp"

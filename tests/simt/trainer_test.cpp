@@ -1,6 +1,6 @@
 // The GPU trainer in the emulator: whole small epochs of every regime against training done plainly
 // in double.
-#include "trainer.hpp"
+#include "cuda/train/trainer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// The portable twins of cuda/warpgroup.cuh, included by it. A product happens where it is issued:
-// the asynchrony of wgmma, its fences and waits, are for a real device.
+// The portable twins of cuda/runtime/warpgroup.cuh, included by it. A product happens where it is
+// issued: the asynchrony of wgmma, its fences and waits, are for a real device.
 #pragma once
 
 #include "tensor_core_twin.hpp"

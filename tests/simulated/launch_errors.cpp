@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "check.hpp"
+#include "cuda/runtime/check.hpp"
 
 namespace simulated {
 namespace {

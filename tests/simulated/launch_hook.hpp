@@ -1,5 +1,5 @@
-// Kernel launches on the simulated machine; cuda/launch.cuh includes it. Without CUDA's headers,
-// whose built-in types are the emulator's here.
+// Kernel launches on the simulated machine; cuda/runtime/launch.cuh includes it. Without CUDA's
+// headers, whose built-in types are the emulator's here.
 #pragma once
 
 #include <cstddef>

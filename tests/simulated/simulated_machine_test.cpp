@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "context.hpp"
-#include "cudnn_conv.hpp"
-#include "launch_train.hpp"
+#include "cuda/layers/cudnn_conv.hpp"
+#include "cuda/runtime/context.hpp"
+#include "cuda/train/launch_train.hpp"
 #include "simulated_support.hpp"
 
 namespace smoothcert {

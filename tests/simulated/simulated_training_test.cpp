@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "cuda/train/trainer.hpp"
 #include "simulated_support.hpp"
-#include "trainer.hpp"
 
 namespace smoothcert {
 namespace {

@@ -6,7 +6,7 @@
 // fixed rounding, so Cohen et al.'s certificate holds as executed, not only in real arithmetic.
 //
 // The law comes from a Walker alias table (Walker 1977, Vose 1991) whose weights are integers that
-// sum to 2^64 (src/lattice_table.cpp). With L = log2_columns, a 32-bit word u gives
+// sum to 2^64 (src/noise/lattice_table.cpp). With L = log2_columns, a 32-bit word u gives
 //   column c = u >> (32 − L), fraction f = u mod 2^(32−L);
 // the column's threshold T has 64 − L bits, of which hot[c] holds the upper 32 − L (above the alias
 // column in its low L bits) and cold[c] the lower 32. f < T >> 32 takes the column, f > T >> 32 the

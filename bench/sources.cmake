@@ -1,0 +1,7 @@
+# One program each.
+smoothcert_sources(SMOOTHCERT_BENCH_SOURCES
+  certification_bench.cpp
+  fused_gpu.cpp
+  gpu_bench.cpp
+  recipe_search.cpp
+  training_bench.cpp)

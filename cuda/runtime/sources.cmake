@@ -1,0 +1,2 @@
+smoothcert_sources(SMOOTHCERT_CUDA_HOST_SOURCES
+  context.cpp)

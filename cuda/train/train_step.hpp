@@ -1,0 +1,34 @@
+// One training step of any regime, issued on a stream: from the data set's bytes to the updated
+// parameters, without the host.
+#pragma once
+
+#include "cuda/train/train_pass.hpp"
+#include "smoothcert/train.hpp"
+
+namespace smoothcert::gpu {
+inline namespace SMOOTHCERT_GPU_ABI {
+
+/// Everything a step touches, in device memory.
+struct StepMemory {
+  TrainBuffers network;
+  EpochData data;
+  EpochState* state = nullptr;
+  const OptimizerStep* optimizer_steps = nullptr;
+  float* moment1 = nullptr;  ///< Adam's m, SGD's momentum buffer
+  float* moment2 = nullptr;  ///< Adam's v
+  float* clean = nullptr;    ///< the images before the attack
+  std::uint8_t* labels = nullptr;
+  std::uint32_t* ids = nullptr;
+  float* step_loss = nullptr;
+  float* step_accuracy = nullptr;
+};
+
+/// The state's step, of n images, and moves the state to the next one.
+void issue_training_step(Stream stream, LayerEngine& engine, const TrainPlan& plan,
+                         const StepMemory& memory, const TrainRecipe& recipe, std::uint32_t n);
+
+/// Everything of the recipe that issue_training_step depends on.
+std::string step_key(const TrainRecipe& recipe, std::uint32_t n);
+
+}  // namespace SMOOTHCERT_GPU_ABI
+}  // namespace smoothcert::gpu

@@ -1,0 +1,280 @@
+#include "cuda/train/trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "cuda/runtime/nvtx.hpp"
+#include "gpu/device_memory.hpp"
+#include "gpu/step_schedule.hpp"
+#include "smoothcert/error.hpp"
+
+namespace smoothcert::gpu {
+inline namespace SMOOTHCERT_GPU_ABI {
+namespace {
+
+constexpr std::uint32_t kGradientBatch = 1024;
+
+}  // namespace
+
+/// Memory for batches of up to `capacity` images.
+struct Trainer::Batch {
+  Batch(TrainDevice& device, const TrainPlan& plan, std::uint32_t images)
+      : capacity(images),
+        values(device, plan.values * images),
+        gradients(device, plan.values * images),
+        clean(device, plan.input.size() * images),
+        scratch(device, scratch_floats(plan, static_cast<int>(images))),
+        pools(device, plan.pools * images),
+        labels(device, images),
+        ids(device, images) {}
+  std::uint32_t capacity;
+  TrainArray<float> values, gradients, clean, scratch;
+  TrainArray<int> pools;
+  TrainArray<std::uint8_t> labels;
+  TrainArray<std::uint32_t> ids;
+};
+
+/// What an epoch uploads, and what its steps report.
+struct Trainer::Epoch {
+  Epoch(TrainDevice& device, std::size_t visits, std::size_t steps)
+      : order(device, visits),
+        schedule(device, steps),
+        state(device, 1),
+        loss(device, steps),
+        accuracy(device, steps) {}
+  TrainArray<std::uint32_t> order;
+  TrainArray<OptimizerStep> schedule;
+  TrainArray<EpochState> state;
+  TrainArray<float> loss, accuracy;
+};
+
+Trainer::Trainer(std::unique_ptr<TrainDevice> device, NetworkSpec spec)
+    : device_(std::move(device)),
+      spec_(std::move(spec)),
+      plan_(make_train_plan(spec_)),
+      parameters_(*device_, plan_.parameters),
+      parameter_gradients_(*device_, plan_.parameters),
+      statistics_(*device_, plan_.statistics),
+      saved_(*device_, plan_.saved),
+      constants_(*device_, plan_.constants.size()),
+      moment1_(*device_, plan_.parameters),
+      moment2_(*device_, plan_.parameters) {
+  constants_.upload(plan_.constants);
+  // The gaps between tensors, which the optimiser passes over like the rest.
+  device_->zero(parameter_gradients_.data(), plan_.parameters * sizeof(float));
+}
+
+Trainer::~Trainer() { device_->forget_captures(); }
+
+void Trainer::load(const Network& net) {
+  parameters_.upload(gather_tensors(plan_, net, true));
+  statistics_.upload(gather_tensors(plan_, net, false));
+}
+
+void Trainer::store(Network& net) const {
+  scatter_tensors(plan_, parameters_.download(), true, net);
+  scatter_tensors(plan_, statistics_.download(), false, net);
+}
+
+Trainer::Batch& Trainer::batch_memory(std::uint32_t images) {
+  if (!batch_ || batch_->capacity < images) {
+    device_->forget_captures();
+    batch_.reset();
+    batch_ = std::make_unique<Batch>(*device_, plan_, images);
+    device_->engine().use_scratch(batch_->scratch.data());
+  }
+  return *batch_;
+}
+
+/// Memory for batches of so many images, or of fewer where the device has no room.
+std::uint32_t Trainer::gradient_batch(std::uint32_t images) {
+  for (;; images /= 2) {
+    try {
+      batch_memory(images);
+      prepare_engine(device_->engine(), plan_, images);
+      return images;
+    } catch (const OutOfDeviceMemory& error) {
+      if (images == 1) throw;
+      std::fprintf(stderr, "smoothcert: %s: attack gradients in batches of %u images\n",
+                   error.what(), images / 2);
+    }
+  }
+}
+
+void Trainer::upload_data(const Dataset& data) {
+  const std::string identity = data.sha256 + " " + std::to_string(data.pixels.size());
+  if (!data.sha256.empty() && identity == data_identity_) return;
+  device_->forget_captures();
+  pixels_ = {};
+  labels_ = {};
+  pixels_ = TrainArray<std::uint8_t>(*device_, data.pixels.size());
+  labels_ = TrainArray<std::uint8_t>(*device_, data.labels.size());
+  pixels_.upload(data.pixels);
+  labels_.upload(data.labels);
+  data_identity_ = identity;
+}
+
+void Trainer::upload_moments(const OptimizerSpec& spec, const OptimizerState& optimizer) {
+  const auto names = moment_names(spec);
+  TrainArray<float>* const arrays[] = {&moment1_, &moment2_};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    arrays[i]->upload(gather_moments(plan_, optimizer, names[i]));
+  }
+}
+
+void Trainer::download_moments(const OptimizerSpec& spec, OptimizerState& optimizer) const {
+  const auto names = moment_names(spec);
+  const TrainArray<float>* const arrays[] = {&moment1_, &moment2_};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    scatter_moments(plan_, spec_, arrays[i]->download(), names[i], optimizer);
+  }
+}
+
+void Trainer::upload_epoch(const EpochRequest& request, const OptimizerState& optimizer) {
+  const std::size_t visits = request.order.size();
+  const std::vector<OptimizerStep> schedule = step_schedule(request, optimizer.step);
+  if (!epoch_ || epoch_->order.size() != visits || epoch_->schedule.size() != schedule.size()) {
+    device_->forget_captures();
+    epoch_.reset();
+    epoch_ = std::make_unique<Epoch>(*device_, visits, schedule.size());
+  }
+  epoch_->order.upload(request.order);
+  epoch_->schedule.upload(schedule);
+  const EpochState state{request.seed, 0, static_cast<std::uint32_t>(optimizer.step)};
+  epoch_->state.upload(std::span(&state, 1));
+}
+
+EpochReport Trainer::train_epoch(const EpochRequest& request, OptimizerState& optimizer) {
+  const NvtxRange range("train epoch");
+  const auto start = std::chrono::steady_clock::now();
+  check_epoch(spec_, request);
+  if (request.order.empty()) return {};
+  const auto batch = static_cast<std::uint32_t>(request.recipe.batch_size);
+  batch_memory(static_cast<std::uint32_t>(std::min<std::size_t>(batch, request.order.size())));
+  upload_data(request.data);
+  upload_moments(request.recipe.optimizer, optimizer);
+  upload_epoch(request, optimizer);
+
+  EpochReport report;
+  run_steps(request, optimizer.step, report);
+  download_moments(request.recipe.optimizer, optimizer);
+  optimizer.step += report.step_loss.size();
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
+                        EpochReport& report) {
+  StepMemory m;
+  m.network = {batch_->capacity,     batch_->values.data(), batch_->gradients.data(),
+               batch_->pools.data(), parameters_.data(),    parameter_gradients_.data(),
+               statistics_.data(),   saved_.data(),         batch_->scratch.data(),
+               constants_.data()};
+  m.data = {pixels_.data(),
+            labels_.data(),
+            epoch_->order.data(),
+            epoch_->state.data(),
+            static_cast<std::uint32_t>(request.recipe.batch_size),
+            static_cast<std::uint32_t>(plan_.input.size())};
+  m.state = epoch_->state.data();
+  m.optimizer_steps = epoch_->schedule.data();
+  m.moment1 = moment1_.data();
+  m.moment2 = moment2_.data();
+  m.clean = batch_->clean.data();
+  m.labels = batch_->labels.data();
+  m.ids = batch_->ids.data();
+  m.step_loss = epoch_->loss.data();
+  m.step_accuracy = epoch_->accuracy.data();
+
+  const std::size_t visits = request.order.size(), steps = epoch_->schedule.size();
+  const auto batch = static_cast<std::size_t>(request.recipe.batch_size);
+  report.step_loss.resize(steps);
+  report.step_accuracy.resize(steps);
+  LayerEngine& engine = device_->engine();
+  const auto size_of = [&](std::size_t step) {
+    return static_cast<std::uint32_t>(std::min(batch, visits - step * batch));
+  };
+  prepare_engine(engine, plan_, size_of(0));
+  prepare_engine(engine, plan_, size_of(steps - 1));
+
+  std::size_t reported = 0, queued = 0;
+  std::uint64_t previous = 0;  // mark after the piece before the one queued last
+  std::size_t previous_end = 0;
+  const auto collect = [&](std::uint64_t mark, std::size_t end) {
+    device_->wait(mark);
+    device_->download_beside(report.step_loss.data() + reported, m.step_loss + reported,
+                             (end - reported) * sizeof(float));
+    device_->download_beside(report.step_accuracy.data() + reported, m.step_accuracy + reported,
+                             (end - reported) * sizeof(float));
+    for (; reported < end; ++reported) {
+      if (!request.on_step) continue;
+      request.on_step({first_global + reported, steps, report.step_loss[reported],
+                       report.step_accuracy[reported]});
+    }
+  };
+  while (queued < steps) {
+    const NvtxRange range("issue steps");
+    const std::size_t end = std::min<std::size_t>(steps, queued + kPiece);
+    for (; queued < end; ++queued) {
+      const std::uint32_t n = size_of(queued);
+      device_->replay(step_key(request.recipe, n), [&] {
+        issue_training_step(device_->stream(), engine, plan_, m, request.recipe, n);
+      });
+    }
+    const std::uint64_t mark = device_->mark();
+    if (previous_end > 0) collect(previous, previous_end);
+    previous = mark;
+    previous_end = end;
+    if (request.stop.stop_requested()) {
+      device_->wait(mark);
+      throw Interrupted("training stopped");
+    }
+  }
+  collect(previous, previous_end);
+}
+
+void Trainer::input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
+                             LossKind loss, std::span<float> gradient, std::span<float> logits) {
+  const NvtxRange range("input gradient");
+  const std::size_t size = plan_.input.size(), count = labels.size();
+  const auto classes = static_cast<std::size_t>(plan_.classes);
+  if (images.size() != count * size || gradient.size() != images.size() ||
+      (!logits.empty() && logits.size() != count * classes)) {
+    throw UsageError("input gradient: " + std::to_string(images.size()) + " input, " +
+                     std::to_string(gradient.size()) + " gradient and " +
+                     std::to_string(logits.size()) + " output values do not fit " +
+                     std::to_string(count) + " images of the network");
+  }
+  if (count == 0) return;
+  const std::uint32_t most =
+      gradient_batch(static_cast<std::uint32_t>(std::min<std::size_t>(count, kGradientBatch)));
+  const Batch& b = *batch_;
+  const TrainBuffers buffers{b.capacity,         b.values.data(),    b.gradients.data(),
+                             b.pools.data(),     parameters_.data(), parameter_gradients_.data(),
+                             statistics_.data(), saved_.data(),      b.scratch.data(),
+                             constants_.data()};
+  LayerEngine& engine = device_->engine();
+  const Stream stream = device_->stream();
+  float* const logits_at = buffers.value(plan_, plan_.logits());
+  for (std::size_t first = 0; first < count; first += most) {
+    const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(most, count - first));
+    prepare_engine(engine, plan_, n);
+    device_->upload(buffers.value(plan_, -1), images.data() + first * size,
+                    n * size * sizeof(float));
+    device_->upload(b.labels.data(), labels.data() + first, n);
+    forward_pass(stream, engine, plan_, buffers, n, ForwardMode::eval);
+    loss_and_gradient(stream, loss, logits_at, b.labels.data(), n, plan_.classes, 1.0f,
+                      buffers.gradient(plan_, plan_.logits()));
+    backward_pass(stream, engine, plan_, buffers, n, ForwardMode::eval, {.input = true});
+    device_->download(gradient.data() + first * size, buffers.gradient(plan_, -1),
+                      n * size * sizeof(float));
+    if (!logits.empty()) {
+      device_->download(logits.data() + first * classes, logits_at, n * classes * sizeof(float));
+    }
+  }
+}
+
+}  // namespace SMOOTHCERT_GPU_ABI
+}  // namespace smoothcert::gpu

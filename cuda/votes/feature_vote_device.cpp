@@ -1,0 +1,152 @@
+#include "cuda/votes/feature_vote_device.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "cuda/runtime/nvtx.hpp"
+#include "cuda/votes/cublas_half.hpp"
+#include "cuda/votes/feature_pass.hpp"
+#include "cuda/votes/vote_lane.hpp"
+#include "smoothcert/error.hpp"
+
+namespace smoothcert::gpu {
+namespace {
+
+/// A block per SM, as wide as its shared memory holds. No blocks when not even the smallest fits.
+FeatureShape launch_shape(int device, NoiseLaw law) {
+  cudaDeviceProp properties{};
+  SMOOTHCERT_CUDA(cudaGetDeviceProperties(&properties, device));
+  FeatureShape shape;
+  const DeviceScope scope(device);
+  shape.warps = feature_warps();
+  const bool fits = feature_shared_bytes(law, shape.warps) <= properties.sharedMemPerBlockOptin;
+  shape.blocks = fits ? static_cast<unsigned>(properties.multiProcessorCount) : 0;
+  return shape;
+}
+
+class FeatureVoteDevice final : public VoteDevice {
+ public:
+  FeatureVoteDevice(int device, const FeaturePlan& plan, const VoteSettings& settings)
+      : device_(device), plan_(plan), settings_(settings) {}
+
+  ~FeatureVoteDevice() override {
+    cudaSetDevice(device_);
+    for (const Lane& lane : lanes_) lane.votes.drain();
+  }
+
+  void prepare(std::uint32_t samples) override {
+    if (samples != kFeatureTile) throw Error("feature votes run in whole tiles");
+    SMOOTHCERT_CUDA(cudaSetDevice(device_));
+    for (Lane& lane : lanes_) {
+      lane.votes = VoteLane(plan_.image_size, static_cast<std::size_t>(plan_.network.classes));
+    }
+    const cudaStream_t stream = lanes_[0].votes.stream.get();
+    const FeatureNetwork& network = plan_.network;
+    fragments_ = upload(pack_features(network), stream);
+    model_.noise = settings_.noise;
+    model_.weights = fragments_.data();
+    model_.channel_pairs = (network.channels2 + 1) / 2;
+    if (settings_.noise.law == NoiseLaw::lattice) {
+      const LatticeTable& table = *settings_.noise.table;
+      hot_ = upload(table.hot, stream);
+      cold_ = upload(table.cold, stream);
+      model_.table = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
+    }
+    std::size_t hidden = 0, sums = 0;
+    weights_.clear(), biases_.clear(), linear_.clear();
+    for (const PackedLinear& layer : pack_linear(network)) {
+      hidden = sums;  // the widest before the last
+      sums = std::max(sums, static_cast<std::size_t>(layer.out));
+      weights_.push_back(upload(layer.weights, stream));
+      biases_.push_back(upload(layer.bias, stream));
+      linear_.push_back(
+          {layer.in, layer.out, layer.scale, weights_.back().data(), biases_.back().data()});
+    }
+    for (Lane& lane : lanes_) {
+      lane.features = tile_of<std::uint16_t>(static_cast<std::size_t>(linear_[0].in), lane);
+      lane.hidden = tile_of<std::uint16_t>(hidden, lane);
+      lane.sums = tile_of<float>(sums, lane);
+      lane.engine = make_half_engine();
+    }
+  }
+
+  std::size_t lanes() const override { return lanes_.size(); }
+  std::uint32_t max_segments() const override { return VoteLane::kMaxSegments; }
+
+  void submit(std::size_t index, const VoteBatch& batch) override {
+    const NvtxRange range("submit feature vote batch");
+    Lane& lane = lanes_[index];
+    const DeviceSegments on_device = lane.votes.stage(batch);
+    count_feature_votes(lane.votes.stream.get(), *lane.engine, model_, plan_.shape, linear_,
+                        plan_.network.classes, on_device,
+                        {lane.features.data(), lane.hidden.data(), lane.sums.data()}, kFeatureTile,
+                        lane.votes.counts.data());
+    lane.votes.finish();
+  }
+
+  std::span<const std::uint64_t> collect(std::size_t index) override {
+    const NvtxRange range("collect feature vote batch");
+    return lanes_[index].votes.collect();
+  }
+
+ private:
+  struct Lane {
+    VoteLane votes;
+    DeviceBuffer<std::uint16_t> features, hidden;
+    DeviceBuffer<float> sums;
+    std::unique_ptr<HalfEngine> engine;
+  };
+
+  /// Zeros: the tail of a short batch is computed and not counted.
+  template <class T>
+  static DeviceBuffer<T> tile_of(std::size_t values, const Lane& lane) {
+    DeviceBuffer<T> buffer(values * kFeatureTile);
+    if (buffer.size() > 0) {
+      SMOOTHCERT_CUDA(
+          cudaMemsetAsync(buffer.data(), 0, buffer.size() * sizeof(T), lane.votes.stream.get()));
+    }
+    return buffer;
+  }
+
+  int device_;
+  FeaturePlan plan_;
+  VoteSettings settings_;
+  FeatureModel model_;
+  DeviceBuffer<std::uint32_t> fragments_, hot_, cold_;
+  std::vector<DeviceBuffer<std::uint16_t>> weights_;
+  std::vector<DeviceBuffer<float>> biases_;
+  std::vector<DeviceLinear> linear_;
+  std::array<Lane, 2> lanes_;
+};
+
+}  // namespace
+
+std::optional<FeaturePlan> plan_features(int device, const InferencePlan& plan,
+                                         const VoteSettings& settings, std::string* why_not) {
+  if (settings.mode != Mode::fast) {
+    if (why_not) *why_not = "the feature kernel is of fast mode";
+    return std::nullopt;
+  }
+  auto network = match_feature_network(plan, settings.noise, why_not);
+  if (!network) return std::nullopt;
+  const FeatureShape shape = launch_shape(device, settings.noise.law);
+  if (shape.blocks == 0) {
+    if (why_not) *why_not = "the device has too little shared memory";
+    return std::nullopt;
+  }
+  return FeaturePlan{*std::move(network), shape, plan.input.size()};
+}
+
+std::unique_ptr<VoteDevice> make_feature_vote_device(int device, const FeaturePlan& plan,
+                                                     const VoteSettings& settings) {
+  return std::make_unique<FeatureVoteDevice>(device, plan, settings);
+}
+
+std::string describe_feature_votes(int device) {
+  const DeviceScope scope(device);
+  return "cuda fused features fp16 mma + " + make_half_engine()->describe() + ", tiles of " +
+         std::to_string(kFeatureTile) + " samples";
+}
+
+}  // namespace smoothcert::gpu

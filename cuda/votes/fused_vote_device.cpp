@@ -1,0 +1,194 @@
+#include "cuda/votes/fused_vote_device.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "cuda/runtime/context.hpp"
+#include "cuda/runtime/nvtx.hpp"
+#include "gpu/fused_packing.hpp"
+#include "gpu/vote_tiles.hpp"
+
+namespace smoothcert::gpu {
+namespace {
+
+cudaDeviceProp properties_of(int device) {
+  cudaDeviceProp properties{};
+  SMOOTHCERT_CUDA(cudaGetDeviceProperties(&properties, device));
+  return properties;
+}
+
+/// wgmma on compute capability 9.0 where it was built; elsewhere as many warps an SM as its shared
+/// memory holds. No blocks when not even the smallest fits.
+FusedShape launch_shape(int device, NoiseLaw law) {
+  const cudaDeviceProp properties = properties_of(device);
+  FusedShape shape;
+  shape.blocks = static_cast<unsigned>(properties.multiProcessorCount);
+  if (properties.major == 9 && properties.minor == 0 && wgmma_is_built()) {
+    shape.warpgroups = 3;
+    return shape;
+  }
+  for (const int warps : {8, 4}) {
+    shape.warps = warps;
+    if (fused_shared_bytes(law, warps) <= properties.sharedMemPerBlockOptin) return shape;
+  }
+  shape.blocks = 0;
+  return shape;
+}
+
+class FusedVoteDevice final : public VoteDevice {
+ public:
+  FusedVoteDevice(int device, const FusedPlan& plan, const VoteSettings& settings)
+      : device_(device), plan_(plan), settings_(settings) {}
+
+  ~FusedVoteDevice() override {
+    cudaSetDevice(device_);
+    for (const Lane& lane : lanes_) {
+      if (lane.stream) cudaStreamSynchronize(lane.stream.get());
+    }
+  }
+
+  void prepare(std::uint32_t) override {
+    SMOOTHCERT_CUDA(cudaSetDevice(device_));
+    for (Lane& lane : lanes_) lane = make_lane();
+    const cudaStream_t stream = lanes_[0].stream.get();
+    model_.noise = settings_.noise;
+    if (plan_.half) {
+      shape_ = launch_shape(device_, settings_.noise.law);
+      fragments_ =
+          upload(shape_.warpgroups > 0 ? pack_warpgroup(*plan_.half) : pack_fragments(*plan_.half),
+                 stream);
+      model_.fragments = fragments_.data();
+      std::copy(std::begin(plan_.half->bias), std::end(plan_.half->bias), model_.bias);
+      model_.classes = plan_.classes;
+    } else {
+      shape_.blocks = static_cast<unsigned>(4 * properties_of(device_).multiProcessorCount);
+      weights_ = upload(plan_.exact->weights, stream);
+    }
+    if (settings_.noise.law == NoiseLaw::lattice) {
+      const LatticeTable& table = *settings_.noise.table;
+      hot_ = upload(table.hot, stream);
+      cold_ = upload(table.cold, stream);
+      model_.table = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
+    }
+  }
+
+  std::size_t lanes() const override { return lanes_.size(); }
+  std::uint32_t max_segments() const override { return kMaxSegments; }
+
+  void submit(std::size_t index, const VoteBatch& batch) override {
+    const NvtxRange range("submit fused vote batch");
+    Lane& lane = lanes_[index];
+    const cudaStream_t stream = lane.stream.get();
+    const std::size_t segments = batch.segments.size();
+    const auto tiles =
+        tile_offsets(batch.segments, batch.samples,
+                     plan_.half ? shape_.tile() : static_cast<std::uint32_t>(plan_.exact->samples));
+    const std::size_t image = plan_.image_size;
+    lane.counters = segments * static_cast<std::size_t>(plan_.classes + 1);
+    std::copy(batch.segments.begin(), batch.segments.end(), lane.host_segments.data());
+    std::copy(tiles.begin(), tiles.end(), lane.host_tiles.data());
+    for (std::size_t s = 0; s < segments; ++s) {
+      std::copy_n(batch.pixels[s], image, lane.host_pixels.data() + s * image);
+    }
+    copy_to_device(lane.segments.data(), lane.host_segments.data(), segments, stream);
+    copy_to_device(lane.tiles.data(), lane.host_tiles.data(), tiles.size(), stream);
+    copy_to_device(lane.pixels.data(), lane.host_pixels.data(), segments * image, stream);
+    SMOOTHCERT_CUDA(
+        cudaMemsetAsync(lane.counts.data(), 0, lane.counters * sizeof(unsigned long long), stream));
+    const FusedBatch on_device{
+        lane.segments.data(), lane.tiles.data(),  static_cast<std::uint32_t>(segments),
+        batch.samples,        lane.pixels.data(), lane.counts.data()};
+    if (plan_.half) {
+      count_fused_votes(stream, model_, on_device, shape_);
+    } else {
+      count_fused_exact_votes(stream, *plan_.exact, weights_.data(), settings_.noise, model_.table,
+                              on_device, shape_.blocks);
+    }
+    SMOOTHCERT_CUDA(cudaMemcpyAsync(lane.host_counts.data(), lane.counts.data(),
+                                    lane.counters * sizeof(std::uint64_t), cudaMemcpyDeviceToHost,
+                                    stream));
+    SMOOTHCERT_CUDA(cudaEventRecord(lane.finished.get(), stream));
+  }
+
+  std::span<const std::uint64_t> collect(std::size_t index) override {
+    const NvtxRange range("collect fused vote batch");
+    Lane& lane = lanes_[index];
+    SMOOTHCERT_CUDA(cudaEventSynchronize(lane.finished.get()));
+    return {lane.host_counts.data(), lane.counters};
+  }
+
+ private:
+  static constexpr std::uint32_t kMaxSegments = 8192;
+
+  struct Lane {
+    OwnedStream stream;
+    OwnedEvent finished;
+    DeviceBuffer<VoteSegment> segments;
+    DeviceBuffer<std::uint32_t> tiles;
+    DeviceBuffer<std::uint8_t> pixels;
+    DeviceBuffer<unsigned long long> counts;
+    PinnedBuffer<VoteSegment> host_segments;
+    PinnedBuffer<std::uint32_t> host_tiles;
+    PinnedBuffer<std::uint8_t> host_pixels;
+    PinnedBuffer<std::uint64_t> host_counts;
+    std::size_t counters = 0;
+  };
+
+  Lane make_lane() const {
+    const auto counters = std::size_t{kMaxSegments} * static_cast<std::size_t>(plan_.classes + 1);
+    Lane lane;
+    lane.stream = make_stream();
+    lane.finished = make_event();
+    lane.segments = DeviceBuffer<VoteSegment>(kMaxSegments);
+    lane.tiles = DeviceBuffer<std::uint32_t>(kMaxSegments + 1);
+    lane.pixels = DeviceBuffer<std::uint8_t>(kMaxSegments * plan_.image_size);
+    lane.counts = DeviceBuffer<unsigned long long>(counters);
+    lane.host_segments = PinnedBuffer<VoteSegment>(kMaxSegments);
+    lane.host_tiles = PinnedBuffer<std::uint32_t>(kMaxSegments + 1);
+    lane.host_pixels = PinnedBuffer<std::uint8_t>(kMaxSegments * plan_.image_size);
+    lane.host_counts = PinnedBuffer<std::uint64_t>(counters);
+    return lane;
+  }
+
+  int device_;
+  FusedPlan plan_;
+  VoteSettings settings_;
+  FusedShape shape_;
+  FusedModel model_;
+  DeviceBuffer<std::uint32_t> fragments_, hot_, cold_;
+  DeviceBuffer<float> weights_;
+  std::array<Lane, 2> lanes_;
+};
+
+}  // namespace
+
+std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan,
+                                    const VoteSettings& settings, std::string* why_not) {
+  FusedPlan fused;
+  fused.image_size = plan.input.size();
+  fused.classes = plan.classes;
+  if (settings.mode == Mode::fast) {
+    fused.half = match_fused_network(plan, settings.noise, why_not);
+    if (!fused.half) return std::nullopt;
+    const FusedShape shape = launch_shape(device, settings.noise.law);
+    if (shape.blocks == 0) {
+      if (why_not) *why_not = "the device has too little shared memory";
+      return std::nullopt;
+    }
+    fused.kernel = shape.warpgroups > 0 ? "cuda fused fp16 wgmma" : "cuda fused fp16 mma";
+    fused.batch = 1u << 22;
+  } else {
+    fused.exact = make_exact_program(plan, properties_of(device).sharedMemPerBlockOptin, why_not);
+    if (!fused.exact) return std::nullopt;
+    fused.kernel = "cuda exact fused";
+    fused.batch = 1u << 19;
+  }
+  return fused;
+}
+
+std::unique_ptr<VoteDevice> make_fused_vote_device(int device, const FusedPlan& plan,
+                                                   const VoteSettings& settings) {
+  return std::make_unique<FusedVoteDevice>(device, plan, settings);
+}
+
+}  // namespace smoothcert::gpu

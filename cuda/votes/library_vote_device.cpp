@@ -1,0 +1,96 @@
+#include "cuda/votes/library_vote_device.hpp"
+
+#include <array>
+
+#include "cuda/layers/library_engine.hpp"
+#include "cuda/runtime/nvtx.hpp"
+#include "cuda/votes/library_pass.hpp"
+#include "cuda/votes/vote_lane.hpp"
+#include "gpu/library_tile.hpp"
+
+namespace smoothcert::gpu {
+namespace {
+
+class LibraryVoteDevice final : public VoteDevice {
+ public:
+  LibraryVoteDevice(std::shared_ptr<const DevicePlan> plan, const VoteSettings& settings)
+      : plan_(std::move(plan)), settings_(settings), tile_(library_tile(plan_->layout)) {}
+
+  ~LibraryVoteDevice() override {
+    cudaSetDevice(plan_->device);
+    for (const Lane& lane : lanes_) lane.votes.drain();
+  }
+
+  void prepare(std::uint32_t samples) override {
+    if (samples != tile_) throw Error("library votes run in whole tiles");
+    SMOOTHCERT_CUDA(cudaSetDevice(plan_->device));
+    const InferencePlan& plan = plan_->plan;
+    for (Lane& lane : lanes_) {
+      lane.votes = VoteLane(plan.input.size(), static_cast<std::size_t>(plan.classes));
+      lane.values = DeviceBuffer<float>(plan_->layout.total * tile_);
+      // The tail of a short batch is computed and not counted.
+      SMOOTHCERT_CUDA(cudaMemsetAsync(lane.values.data(), 0, lane.values.size() * sizeof(float),
+                                      lane.votes.stream.get()));
+      lane.engine = make_library_engine(MathPrecision::tf32);
+      prepare_engine(*lane.engine, plan, tile_);
+    }
+    if (settings_.noise.law == NoiseLaw::lattice) {
+      const LatticeTable& table = *settings_.noise.table;
+      hot_ = upload(table.hot, lanes_[0].votes.stream.get());
+      cold_ = upload(table.cold, lanes_[0].votes.stream.get());
+      lattice_ = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
+    }
+  }
+
+  std::size_t lanes() const override { return lanes_.size(); }
+  std::uint32_t max_segments() const override { return VoteLane::kMaxSegments; }
+
+  void submit(std::size_t index, const VoteBatch& batch) override {
+    const NvtxRange range("submit library vote batch");
+    Lane& lane = lanes_[index];
+    const DeviceSegments on_device = lane.votes.stage(batch);
+    count_library_votes(lane.votes.stream.get(), *lane.engine, plan_->plan, plan_->layout,
+                        plan_->params.data(), settings_.noise, lattice_, on_device,
+                        lane.values.data(), tile_, lane.votes.counts.data());
+    lane.votes.finish();
+  }
+
+  std::span<const std::uint64_t> collect(std::size_t index) override {
+    const NvtxRange range("collect library vote batch");
+    return lanes_[index].votes.collect();
+  }
+
+ private:
+  struct Lane {
+    VoteLane votes;
+    DeviceBuffer<float> values;
+    std::unique_ptr<LayerEngine> engine;
+  };
+
+  std::shared_ptr<const DevicePlan> plan_;
+  VoteSettings settings_;
+  std::uint32_t tile_;
+  DeviceBuffer<std::uint32_t> hot_, cold_;
+  device::LatticeView lattice_{};
+  std::array<Lane, 2> lanes_;
+};
+
+}  // namespace
+
+std::unique_ptr<VoteDevice> make_library_vote_device(std::shared_ptr<const DevicePlan> plan,
+                                                     const VoteSettings& settings) {
+  return std::make_unique<LibraryVoteDevice>(std::move(plan), settings);
+}
+
+std::string describe_library_votes(const DevicePlan& plan) {
+  const DeviceScope scope(plan.device);
+  const auto engine = make_library_engine(MathPrecision::tf32);
+  const std::uint32_t tile = library_tile(plan.layout);
+  prepare_engine(*engine, plan.plan, tile);
+  std::string text =
+      "cuda library (" + engine->describe() + ", tiles of " + std::to_string(tile) + " samples";
+  for (const std::string& line : engine->algorithms()) text += "; " + line;
+  return text + ")";
+}
+
+}  // namespace smoothcert::gpu

@@ -1,0 +1,96 @@
+#include "cuda/votes/vote_device.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "cuda/runtime/nvtx.hpp"
+#include "cuda/votes/vote_lane.hpp"
+
+namespace smoothcert::gpu {
+namespace {
+
+class ExactVoteDevice final : public VoteDevice {
+ public:
+  ExactVoteDevice(std::shared_ptr<const DevicePlan> plan, const VoteSettings& settings)
+      : plan_(std::move(plan)), settings_(settings) {}
+
+  ~ExactVoteDevice() override {
+    cudaSetDevice(plan_->device);
+    for (const Lane& lane : lanes_) lane.votes.drain();
+  }
+
+  void prepare(std::uint32_t samples) override {
+    SMOOTHCERT_CUDA(cudaSetDevice(plan_->device));
+    for (Lane& lane : lanes_) lane = Lane{};  // free the larger try first
+    for (Lane& lane : lanes_) {
+      lane.votes =
+          VoteLane(plan_->plan.input.size(), static_cast<std::size_t>(plan_->plan.classes));
+      lane.values = DeviceBuffer<float>(plan_->layout.total * value_pitch(samples));
+    }
+    if (settings_.noise.law == NoiseLaw::lattice) {
+      const LatticeTable& table = *settings_.noise.table;
+      hot_ = upload(table.hot, lanes_[0].votes.stream.get());
+      cold_ = upload(table.cold, lanes_[0].votes.stream.get());
+      lattice_ = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
+    }
+  }
+
+  std::size_t lanes() const override { return lanes_.size(); }
+  std::uint32_t max_segments() const override { return VoteLane::kMaxSegments; }
+
+  void submit(std::size_t index, const VoteBatch& batch) override {
+    const NvtxRange range("submit vote batch");
+    Lane& lane = lanes_[index];
+    const DeviceSegments on_device = lane.votes.stage(batch);
+    count_exact_votes(lane.votes.stream.get(), plan_->plan, plan_->layout, plan_->params.data(),
+                      settings_.noise, lattice_, on_device, lane.values.data(),
+                      lane.votes.counts.data());
+    lane.votes.finish();
+  }
+
+  std::span<const std::uint64_t> collect(std::size_t index) override {
+    const NvtxRange range("collect vote batch");
+    return lanes_[index].votes.collect();
+  }
+
+ private:
+  struct Lane {
+    VoteLane votes;
+    DeviceBuffer<float> values;
+  };
+
+  std::shared_ptr<const DevicePlan> plan_;
+  VoteSettings settings_;
+  DeviceBuffer<std::uint32_t> hot_, cold_;
+  device::LatticeView lattice_{};
+  std::array<Lane, 2> lanes_;
+};
+
+}  // namespace
+
+std::shared_ptr<const DevicePlan> make_device_plan(int device, InferencePlan plan) {
+  const DeviceScope scope(device);
+  auto result = std::make_shared<DevicePlan>();
+  result->device = device;
+  result->layout = lay_out_values(plan);
+  const OwnedStream stream = make_stream();
+  result->params = upload(plan.params, stream.get());
+  result->plan = std::move(plan);
+  return result;
+}
+
+std::uint32_t default_vote_batch(const DevicePlan& plan) {
+  const DeviceScope scope(plan.device);
+  std::size_t free = 0, total = 0;
+  SMOOTHCERT_CUDA(cudaMemGetInfo(&free, &total));
+  const std::size_t per_sample = plan.layout.total * sizeof(float);
+  const std::size_t fits = free / 4 / per_sample;
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(fits, 256, 32768));
+}
+
+std::unique_ptr<VoteDevice> make_exact_vote_device(std::shared_ptr<const DevicePlan> plan,
+                                                   const VoteSettings& settings) {
+  return std::make_unique<ExactVoteDevice>(std::move(plan), settings);
+}
+
+}  // namespace smoothcert::gpu

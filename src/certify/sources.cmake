@@ -1,0 +1,9 @@
+smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
+  campaign.cpp
+  certify.cpp
+  predict.cpp
+  preflight.cpp
+  statistics.cpp
+  summary.cpp
+  throughput.cpp
+  vote_window.cpp)

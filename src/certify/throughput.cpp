@@ -1,0 +1,114 @@
+#include "smoothcert/throughput.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "certify/vote_window.hpp"
+#include "smoothcert/device/philox.hpp"
+#include "smoothcert/error.hpp"
+
+namespace smoothcert {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<std::uint8_t> made_up_pixels(std::size_t count) {
+  std::vector<std::uint8_t> pixels(count);
+  for (std::size_t i = 0; i < count; ++i)
+    pixels[i] = static_cast<std::uint8_t>(
+        device::philox_at(0, 0, 0, 0, static_cast<std::uint32_t>(i)).v[0]);
+  return pixels;
+}
+
+/// `work(units)` does at least so many units and returns how many. Warms up with ever more work
+/// until a tenth of a measurement is filled, which also tells how much a measurement holds.
+std::vector<double> rates_of(const ThroughputSettings& settings, const ThroughputProgress& progress,
+                             const std::stop_token& stop, std::uint64_t first_units,
+                             const std::function<std::uint64_t(std::uint64_t)>& work) {
+  if (settings.repeats < 1 || settings.repeats > 10000)
+    throw UsageError("repeats: " + std::to_string(settings.repeats) + " is outside 1 … 10000");
+  if (!(settings.seconds > 0) || settings.seconds > 3600)
+    throw UsageError("seconds: " + std::to_string(settings.seconds) + " is outside 0 … 3600");
+  if (progress) progress(0);
+  std::uint64_t units = first_units;
+  double rate = 0;
+  for (;;) {
+    if (stop.stop_requested()) throw Interrupted("stopped");
+    const auto start = Clock::now();
+    const auto done = work(units);
+    const double seconds = std::max(seconds_since(start), 1e-9);
+    rate = static_cast<double>(done) / seconds;
+    if (seconds >= settings.seconds / 10) break;
+    units = done * 4;
+  }
+  units = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rate * settings.seconds));
+  std::vector<double> rates;
+  while (rates.size() < static_cast<std::size_t>(settings.repeats)) {
+    if (progress) progress(static_cast<int>(rates.size()));
+    const auto start = Clock::now();
+    const auto done = work(units);
+    if (stop.stop_requested()) throw Interrupted("stopped");
+    rates.push_back(static_cast<double>(done) / std::max(seconds_since(start), 1e-9));
+  }
+  return rates;
+}
+
+}  // namespace
+
+double Throughput::median() const {
+  auto sorted = rates;
+  std::sort(sorted.begin(), sorted.end());
+  const auto middle = sorted.size() / 2;
+  return sorted.size() % 2 == 1 ? sorted.at(middle)
+                                : (sorted.at(middle - 1) + sorted.at(middle)) / 2;
+}
+double Throughput::lowest() const { return *std::min_element(rates.begin(), rates.end()); }
+double Throughput::highest() const { return *std::max_element(rates.begin(), rates.end()); }
+
+Throughput measure_votes(BackendModel& model, const VoteSettings& votes,
+                         const ThroughputSettings& settings, const ThroughputProgress& progress,
+                         std::stop_token stop) {
+  constexpr std::uint32_t kImages = 16;
+  const std::size_t size = model.spec().input.size();
+  const auto pixels = made_up_pixels(size * kImages);
+  const auto count = [&](std::uint64_t samples) {
+    const auto each = std::min<std::uint64_t>((samples + kImages - 1) / kImages, 0xFFFFFFFFu);
+    std::vector<VoteJob> jobs;
+    for (std::uint32_t i = 0; i < kImages; ++i)
+      jobs.push_back({i, pixels.data() + size * i, Purpose::estimate, 0, each});
+    count_window(model, votes, jobs, {}, stop);  // checks that no vote is lost
+    return each * kImages;
+  };
+  return {model.describe_votes(votes), rates_of(settings, progress, stop, kImages * 64, count)};
+}
+
+Throughput measure_attack(BackendModel& model, const AttackSpec& attack,
+                          const ThroughputSettings& settings, const ThroughputProgress& progress,
+                          std::stop_token stop) {
+  constexpr std::size_t kBatch = 1000;
+  const std::size_t size = model.spec().input.size();
+  const auto classes = static_cast<std::size_t>(model.spec().classes);
+  const auto pixels = made_up_pixels(size * kBatch);
+  std::vector<float> x(pixels.size()), attacked(pixels.size());
+  std::transform(pixels.begin(), pixels.end(), x.begin(),
+                 [](std::uint8_t v) { return static_cast<float>(v) * (1.0f / 255.0f); });
+  std::vector<std::uint8_t> labels(kBatch);
+  for (std::size_t i = 0; i < kBatch; ++i) labels[i] = static_cast<std::uint8_t>(i % classes);
+  std::vector<std::uint32_t> ids(kBatch);
+  std::iota(ids.begin(), ids.end(), 0u);
+  const auto attack_images = [&](std::uint64_t images) {
+    std::uint64_t done = 0;
+    for (; done < images && !stop.stop_requested(); done += kBatch)
+      attack_batch(model, attack, x, labels, ids, attacked);
+    return done;
+  };
+  return {attack_name(attack.kind), rates_of(settings, progress, stop, kBatch, attack_images)};
+}
+
+}  // namespace smoothcert

@@ -1,0 +1,136 @@
+#include "certify/vote_window.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "smoothcert/error.hpp"
+
+namespace smoothcert {
+
+using Clock = std::chrono::steady_clock;
+
+namespace {
+constexpr auto kTick = std::chrono::milliseconds(200);
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// A vote lost or counted twice must not become a certificate.
+void check_results(const WindowOutcome& outcome, const std::vector<VoteJob>& jobs,
+                   std::size_t classes) {
+  std::vector<bool> seen(jobs.size(), false);
+  for (const VoteResult& result : outcome.finished) {
+    if (result.job >= jobs.size() || seen[result.job])
+      throw Error("the backend reported a job twice or one it was not given; please report this");
+    seen[result.job] = true;
+    const VoteJob& job = jobs[result.job];
+    if (result.counts.size() != classes ||
+        votes_in(result.counts, result.invalid) != job.last - job.first)
+      throw Error("the backend's votes for image " + std::to_string(job.image) +
+                  " do not add up to the number of samples; please report this");
+  }
+}
+}  // namespace
+
+std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid) {
+  return std::accumulate(counts.begin(), counts.end(), invalid);
+}
+
+WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
+                           const std::vector<VoteJob>& jobs,
+                           const std::function<void(std::uint64_t)>& watch, std::stop_token stop) {
+  WindowOutcome outcome;
+  if (jobs.empty()) return outcome;
+  const auto start = Clock::now();
+  const auto run = model.count_votes(settings, jobs, [&](const VoteResult& result) {
+    outcome.finished.push_back(result);  // serialised by the backend
+  });
+
+  // wait() blocks, so the ticking is done by a helper thread while this one waits.
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::exception_ptr watch_error;
+  std::jthread ticker([&](const std::stop_token& ended) {
+    std::unique_lock lock(mutex);
+    const std::stop_callback on_stop(stop, [&] {
+      run->cancel();
+      wake.notify_all();
+    });
+    while (!wake.wait_for(lock, ended, kTick, [&] { return stop.stop_requested(); })) {
+      if (ended.stop_requested()) return;
+      try {
+        if (watch) watch(run->samples_done());
+      } catch (...) {
+        watch_error = std::current_exception();
+        run->cancel();
+        return;
+      }
+    }
+  });
+  std::exception_ptr failure;
+  try {
+    run->wait();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  ticker.request_stop();
+  ticker.join();
+  if (failure) std::rethrow_exception(failure);
+  if (watch_error) std::rethrow_exception(watch_error);
+  check_results(outcome, jobs, static_cast<std::size_t>(model.spec().classes));
+  outcome.seconds = seconds_since(start);
+  outcome.interrupted = outcome.finished.size() < jobs.size();
+  if (outcome.interrupted && !stop.stop_requested())
+    throw Error("the backend ended a count early without an error; please report this");
+  return outcome;
+}
+
+VoteSettings vote_settings(const CertifySettings& settings, const Dataset& data) {
+  VoteSettings votes;
+  votes.mode = settings.mode;
+  votes.noise = {settings.noise, settings.sigma, settings.clamp, settings.seed, nullptr};
+  if (settings.noise == NoiseLaw::lattice)
+    votes.noise.table = make_lattice_table(settings.sigma, data.shape.size());
+  return votes;
+}
+
+void check_inputs(const BackendModel& model, const Dataset& data,
+                  std::span<const std::uint32_t> indices) {
+  const auto text = [](const ImageShape& s) {
+    return std::to_string(s.channels) + "×" + std::to_string(s.height) + "×" +
+           std::to_string(s.width);
+  };
+  if (data.shape != model.spec().input)
+    throw UsageError("data set '" + data.name + "' has images of " + text(data.shape) +
+                     ", network '" + model.spec().name + "' takes " + text(model.spec().input));
+  if (data.classes > model.spec().classes)
+    throw UsageError("data set '" + data.name + "' has " + std::to_string(data.classes) +
+                     " classes, network '" + model.spec().name + "' answers only " +
+                     std::to_string(model.spec().classes));
+  std::vector<bool> seen(data.size(), false);
+  for (const std::uint32_t index : indices) {
+    if (index >= data.size())
+      throw UsageError("image " + std::to_string(index) + " is outside data set '" + data.name +
+                       "' of " + std::to_string(data.size()) + " images");
+    if (seen[index]) throw UsageError("image " + std::to_string(index) + " is asked for twice");
+    seen[index] = true;
+  }
+}
+
+void WindowSize::learn(std::uint64_t samples, double seconds) {
+  constexpr double kWanted = 1.5;
+  if (samples == 0 || seconds <= 0) return;
+  const double ideal = static_cast<double>(samples) * kWanted / seconds;
+  // Grow by at most 8× at a time: the first windows are too short to measure well.
+  const double bounded = std::min(ideal, 8.0 * static_cast<double>(samples_));
+  samples_ = static_cast<std::uint64_t>(std::clamp(bounded, 65536.0, 4e9));
+}
+
+}  // namespace smoothcert

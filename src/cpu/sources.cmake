@@ -1,0 +1,29 @@
+smoothcert_sources(SMOOTHCERT_CPU_SOURCES
+  cpu_backend.cpp
+  forward.cpp
+  input_gradient.cpp
+  isa.cpp
+  lane_kernels.cpp
+  lane_program.cpp
+  reference_forward.cpp
+  team.cpp
+  thread_pool.cpp
+  train_kernels.cpp
+  train_parameters.cpp
+  training.cpp
+  training_backward.cpp
+  training_graph.cpp
+  training_layout.cpp
+  training_pass.cpp
+  training_statistics.cpp
+  votes.cpp)
+# One source compiled once per instruction set and chosen at run time.
+smoothcert_sources(SMOOTHCERT_BASELINE_SOURCES
+  lane_kernels_baseline.cpp
+  train_kernels_baseline.cpp)
+smoothcert_sources(SMOOTHCERT_AVX2_SOURCES
+  lane_kernels_avx2.cpp
+  train_kernels_avx2.cpp)
+smoothcert_sources(SMOOTHCERT_AVX512_SOURCES
+  lane_kernels_avx512.cpp
+  train_kernels_avx512.cpp)

@@ -1,0 +1,15 @@
+smoothcert_sources(SMOOTHCERT_DATA_SOURCES
+  byte_source.cpp
+  cifar.cpp
+  data_source.cpp
+  digit_glyphs.cpp
+  digits.cpp
+  download.cpp
+  fetch.cpp
+  folder.cpp
+  idx.cpp
+  image_subsets.cpp
+  labelled.cpp
+  npy.cpp
+  numpy_set.cpp
+  remote_sets.cpp)

@@ -1,0 +1,13 @@
+smoothcert_sources(SMOOTHCERT_GPU_SOURCES
+  algorithm_choice.cpp
+  exact_program.cpp
+  feature_network.cpp
+  feature_packing.cpp
+  fused_network.cpp
+  fused_packing.cpp
+  step_schedule.cpp
+  train_plan.cpp
+  value_layout.cpp
+  vote_scheduler.cpp
+  vote_tiles.cpp
+  vote_worker.cpp)

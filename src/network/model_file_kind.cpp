@@ -1,0 +1,52 @@
+#include "network/model_file_kind.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "checkpoint/zip_archive.hpp"
+#include "smoothcert/error.hpp"
+
+namespace smoothcert {
+namespace {
+
+/// The pickled magic number 0x1950a86a20f9469cfc6c, without the protocol byte before it.
+constexpr std::array<std::uint8_t, 12> kLegacyMagic{0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
+                                                    0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
+
+bool has(std::span<const std::uint8_t> bytes, std::size_t at,
+         std::span<const std::uint8_t> wanted) {
+  return bytes.size() >= at + wanted.size() &&
+         std::equal(wanted.begin(), wanted.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+}  // namespace
+
+ModelFileKind model_file_kind(std::span<const std::uint8_t> bytes) {
+  if (ZipArchive::looks_like_zip(bytes)) return ModelFileKind::torch_zip;
+  if (has(bytes, 2, kLegacyMagic)) return ModelFileKind::torch_legacy;
+  static constexpr std::array<std::uint8_t, 5> kTar{'u', 's', 't', 'a', 'r'};
+  if (has(bytes, 257, kTar)) return ModelFileKind::torch_tar;
+  if (bytes.size() >= 2 && bytes[0] == 0x80 && bytes[1] >= 1 && bytes[1] <= 5 &&
+      !(bytes.size() >= 9 && bytes[8] == '{'))  // a safetensors header of 128 + 256·k bytes
+    return ModelFileKind::bare_pickle;
+  return ModelFileKind::safetensors;
+}
+
+void refuse_legacy_checkpoint(ModelFileKind kind, const std::string& where) {
+  constexpr const char* kAdvice =
+      "; with a recent PyTorch, save it again: torch.save(torch.load(FILE, weights_only=True), "
+      "NEW_FILE)";
+  if (kind == ModelFileKind::torch_legacy)
+    throw Error(where + ": saved in PyTorch's format from before version 1.6, which is not read" +
+                kAdvice);
+  if (kind == ModelFileKind::torch_tar)
+    throw Error(where + ": a tar file, as PyTorch wrote before version 0.2, which is not read" +
+                kAdvice);
+  if (kind == ModelFileKind::bare_pickle)
+    throw Error(where +
+                ": a bare Python pickle, which is not read; save the tensors with torch.save() or "
+                "as safetensors");
+}
+
+}  // namespace smoothcert

@@ -1,0 +1,2 @@
+smoothcert_sources(SMOOTHCERT_NOISE_SOURCES
+  lattice_table.cpp)

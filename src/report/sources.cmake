@@ -1,0 +1,19 @@
+smoothcert_sources(SMOOTHCERT_REPORT_SOURCES
+  escape.cpp
+  figure_files.cpp
+  figures.cpp
+  findings.cpp
+  image_panel.cpp
+  image_sections.cpp
+  page.cpp
+  rasterise.cpp
+  report.cpp
+  sections.cpp
+  study_tables.cpp
+  style.cpp
+  svg_chart.cpp
+  svg_theme.cpp
+  sweep_report.cpp
+  sweep_source.cpp
+  sweep_tables.cpp
+  table.cpp)

@@ -1,0 +1,13 @@
+smoothcert_sources(SMOOTHCERT_STORE_SOURCES
+  canonical_dump.cpp
+  codec.cpp
+  index_set.cpp
+  merge.cpp
+  results_export.cpp
+  results_import.cpp
+  results_imported.cpp
+  results_rederive.cpp
+  results_store.cpp
+  schema.cpp
+  sqlite.cpp
+  tables.cpp)

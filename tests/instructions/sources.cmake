@@ -1,0 +1,2 @@
+smoothcert_sources(SMOOTHCERT_INSTRUCTION_SOURCES
+  jobs.cpp)

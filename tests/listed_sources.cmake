@@ -1,0 +1,21 @@
+# Fails where a source file is in no folder's sources.cmake, so that no test is forgotten.
+#   cmake -DSOURCE=... -DLISTED=BUILD/listed-sources.txt -P tests/listed_sources.cmake
+file(STRINGS ${LISTED} _listed)
+file(GLOB_RECURSE _found ${SOURCE}/src/*.cpp ${SOURCE}/cuda/*.cpp ${SOURCE}/cuda/*.cu
+  ${SOURCE}/tools/*.cpp ${SOURCE}/bench/*.cpp ${SOURCE}/tests/*.cpp ${SOURCE}/tests/*.cu)
+list(LENGTH _found _count)
+if(_count LESS 300)
+  message(FATAL_ERROR "only ${_count} source files found in ${SOURCE}: is it the right folder?")
+endif()
+set(_twice ${_listed})
+list(REMOVE_DUPLICATES _listed)
+list(LENGTH _twice _with)
+list(LENGTH _listed _without)
+if(NOT _with EQUAL _without)
+  message(FATAL_ERROR "a file is listed twice in the sources.cmake files")
+endif()
+list(REMOVE_ITEM _found ${_listed})
+if(_found)
+  list(JOIN _found "\n  " _found)
+  message(FATAL_ERROR "named in no sources.cmake, so never built:\n  ${_found}")
+endif()

@@ -1,0 +1,35 @@
+smoothcert_sources(SMOOTHCERT_SIMT_TEST_SOURCES
+  emulator_test.cpp
+  exact_kernels_test.cpp
+  features_trained_test.cpp
+  fused_exact_test.cpp
+  fused_features_test.cpp
+  fused_mma_test.cpp
+  fused_trained_test.cpp
+  fused_wgmma_test.cpp
+  joined_layers_test.cpp
+  library_pass_test.cpp
+  mutation_test.cpp
+  tensor_core_test.cpp
+  train_kernels_test.cpp
+  trainer_test.cpp)
+# Kernels, launches and passes of cuda/ as text for the host compiler.
+smoothcert_sources(SMOOTHCERT_SIMT_LAUNCH_SOURCES
+  emulated_exact.cpp
+  emulated_features.cpp
+  emulated_fused.cpp
+  emulated_fused_exact.cpp
+  emulated_fused_wgmma.cpp
+  emulated_library.cpp
+  emulated_train.cpp)
+# The emulator.
+smoothcert_sources(SMOOTHCERT_SIMT_ENGINE_SOURCES
+  engine.cpp
+  fiber.cpp
+  racecheck.cpp
+  tensor_core_model.cpp)
+smoothcert_sources(SMOOTHCERT_SIMT_SUPPORT_SOURCES
+  feature_reference.cpp
+  fused_reference.cpp
+  reference_training.cpp
+  tsan_hooks.cpp)

@@ -1,0 +1,26 @@
+smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
+  attack_command.cpp
+  bench_command.cpp
+  certify_command.cpp
+  certify_options.cpp
+  command_line.cpp
+  commands.cpp
+  compare_command.cpp
+  console.cpp
+  convert_command.cpp
+  data_command.cpp
+  data_options.cpp
+  export_command.cpp
+  import_command.cpp
+  info_command.cpp
+  merge_command.cpp
+  model_options.cpp
+  options.cpp
+  predict_command.cpp
+  recompute_command.cpp
+  report_command.cpp
+  run_list.cpp
+  signals.cpp
+  smoothcert.cpp
+  sweep_command.cpp
+  train_command.cpp)
