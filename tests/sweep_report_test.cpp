@@ -5,7 +5,9 @@
 #include <numeric>
 
 #include "markup_support.hpp"
+#include "report/analysis_tables.hpp"
 #include "report/sweep_tables.hpp"
+#include "smoothcert/analysis.hpp"
 #include "smoothcert/report.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/statistics.hpp"
@@ -34,6 +36,10 @@ void add_run(ResultsStore& store, RunSettings settings, const std::vector<std::u
     store.add_certificate(run.id, certificate(i, votes[i], i == 1 ? 2 : 0, settings.certify.alpha));
 }
 
+Saturation saturation_of(const ReportedRun& run) {
+  return saturation(run.certificates, run.settings.certify, run.settings.shape);
+}
+
 class SweepReport : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -59,14 +65,14 @@ TEST_F(SweepReport, TablesAddUp) {
   const report::Table acr = report::acr_table(result);
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("50.0"));  // 2 of 4 right
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("25.0"));  // one wrong, one abstained
-  EXPECT_EQ(report::saturation(result.runs[0]).images, 1u);
+  EXPECT_EQ(saturation_of(result.runs[0]).images, 1u);
   const double ceiling = complement_radius(clopper_pearson_lower(1000, 1000, 0.001).q, 0.5);
-  EXPECT_EQ(report::saturation(result.runs[0]).ceiling, ceiling);
-  const auto radii = report::table_radii(result);
+  EXPECT_EQ(saturation_of(result.runs[0]).ceiling, ceiling);
+  const auto radii = report::table_radii(report::run_views(result));
   EXPECT_EQ(radii.front(), 0);
   EXPECT_LE(radii.size(), 9u);
-  EXPECT_LE(radii.back(), report::saturation(result.runs[1]).ceiling);
-  const report::Table radius = report::radius_table(result);
+  EXPECT_LE(radii.back(), saturation_of(result.runs[1]).ceiling);
+  const report::Table radius = report::radius_table(report::run_views(result));
   EXPECT_EQ(radius.rows.at(0).at(1), "50.0");
   EXPECT_EQ(radius.columns.size(), radii.size() + 1);
 }
@@ -89,29 +95,6 @@ TEST_F(SweepReport, PlotsPeersBesideOurs) {
   EXPECT_THAT(html, HasSubstr("may be rounded up"));
   EXPECT_THAT(html, HasSubstr("At α = 0.05 up to one certificate in twenty may be false"));
   EXPECT_THAT(html, HasSubstr("At α = 0.001 up to one certificate in 1,000 may be false"));
-}
-
-// Means over other images compare images, not models.
-TEST_F(SweepReport, ComparesOverTheCommonImages) {
-  EXPECT_FALSE(report::common_table(sweep()));
-  write_text(folder_.path("peer.tsv"),
-             "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t1\t1\t1.5\t1\t0:00:00.1\n"
-             "900\t1\t1\t0.5\t1\t0:00:00.1\n");
-  SweepResult result = sweep();
-  add_peer(result, folder_.path("peer.tsv"));
-  const auto table = report::common_table(result);
-  ASSERT_TRUE(table);
-  EXPECT_THAT(table->caption, HasSubstr("over the 1 images that all runs hold"));
-  ASSERT_EQ(table->rows.size(), 3u);
-  EXPECT_EQ(table->rows[2].at(1), "2");
-  EXPECT_THAT(table->rows[2].at(3), ::testing::StartsWith("1.5000"));
-  EXPECT_THAT(sweep_report_html(result), HasSubstr("this one does not"));
-  EXPECT_THAT(sweep_tables(result, TableFormat::markdown), HasSubstr("its images"));
-  write_text(folder_.path("far.tsv"),
-             "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
-             "901\t1\t1\t0.5\t1\t0:00:00.1\n");
-  add_peer(result, folder_.path("far.tsv"));
-  EXPECT_THAT(report::common_table(result)->caption, HasSubstr("no image is in all of them"));
 }
 
 TEST_F(SweepReport, ImportedResultsComeFromTheStore) {

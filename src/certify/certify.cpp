@@ -16,7 +16,6 @@
 namespace smoothcert {
 namespace {
 
-// Beyond these the noise is nothing, or all there is to see, and radii leave what floats can hold.
 // Bounds the memory of a window whatever n0 and n are.
 constexpr std::size_t kWindowJobs = 1 << 16;
 

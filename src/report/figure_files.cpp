@@ -34,6 +34,8 @@ void FigureWriter::chart(const Chart& chart) {
   const std::vector<std::uint8_t> bytes = rasterise(svg, kPixelsPerUnit);
   files_.push_back(folder_ / (chart.name + ".png"));
   write_file_atomically(files_.back(), bytes);
+  files_.push_back(folder_ / (chart.name + ".pdf"));
+  write_file_atomically(files_.back(), pdf(svg));
 }
 
 void FigureWriter::study_images(const StudyResult& study) {

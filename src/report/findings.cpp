@@ -115,6 +115,28 @@ std::vector<std::string> findings(const StudyResult& study) {
   return out;
 }
 
+Opening opening(const StudyResult& study) {
+  std::vector<std::string> all = findings(study);
+  if (all.size() < 2) return {std::move(all), {}};
+  Opening text;
+  text.sentences = {all[0], all[1]};
+  all.erase(all.begin(), all.begin() + 2);
+  // The last sentence is what most changes how the second is to be read.
+  const auto masking = std::ranges::find_if(
+      all, [](const std::string& s) { return s.find("gradient masking") != s.npos; });
+  if (masking != all.end()) {
+    text.sentences.push_back(*masking);
+    all.erase(masking);
+  } else if (!all.empty()) {
+    text.sentences.push_back(all.front());
+    all.erase(all.begin());
+  } else {
+    text.sentences.push_back(alpha_caveat(study.certify.alpha));
+  }
+  text.rest = std::move(all);
+  return text;
+}
+
 /// Whether a banner of ours, or the caveat beside each table, says the same as one of the study's notes.
 static bool covered(const StudyResult& study, const std::string& note) {
   return note.starts_with("At α") || (study.stand_in_data && note.find("drawn by") != note.npos) ||

@@ -156,6 +156,37 @@ void masking(Page& page, const StudyResult& study) {
 
 }  // namespace
 
+void worst_images_figure(Page& page, const StudyResult& study) {
+  std::size_t columns = 0;
+  for (const WorstImages& worst : study.worst) columns = std::max(columns, worst.images.size());
+  columns = std::min(columns, kMaxShown);
+  if (columns == 0) return;
+  std::string html =
+      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Certified but wrong "
+      "images\"><table class=\"images\"><tbody>\n";
+  for (const WorstImages& worst : study.worst) {
+    html += fmt::format("<tr><th scope=\"row\">{}</th>", xml(worst.model));
+    for (std::size_t i = 0; i < columns; ++i) {
+      if (i >= worst.images.size()) {
+        html += "<td></td>";
+        continue;
+      }
+      const WorstImages::Image& image = worst.images[i];
+      const std::string text =
+          fmt::format("image {}, label {}, the {} model answers {} with radius {}", image.image,
+                      image.label, worst.model, image.prediction, format_down(image.radius, 3));
+      html += fmt::format("<td>{}<span class=\"wrong\">{} → {}</span><br>{}</td>",
+                          picture(image.pixels, study.shape, text), image.label, image.prediction,
+                          format_down(image.radius, 3));
+    }
+    html += "</tr>\n";
+  }
+  page.figure_html(html + "</tbody></table></div>",
+                   "Robustly wrong: each model’s certified images with another class than their label "
+                   "(label → answer, and the radius), the largest radius first. Within it no "
+                   "perturbation makes the answer right.");
+}
+
 void noise_section(Page& page, const StudyResult& study) {
   if (study.demonstrations.empty()) return;
   page.heading("What smoothing does to one image", "noise");

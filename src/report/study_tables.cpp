@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "report/analysis_tables.hpp"
+#include "report/published.hpp"
+#include "smoothcert/analysis.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
 namespace {
-
-constexpr double kZ95 = 1.959963984540054;
 
 double share(std::uint64_t k, std::uint64_t n) {
   return n == 0 ? -1.0 : static_cast<double>(k) / static_cast<double>(n);
@@ -42,12 +43,6 @@ double published_accuracy(const PublishedFigures& published, const AttackSpec& s
   if (spec.kind == AttackKind::fgm_l2 && spec.epsilon == 5.0) return published.l2_accuracy;
   if (spec.kind == AttackKind::fgm_linf && spec.epsilon == 0.3) return published.linf_accuracy;
   return -1;
-}
-
-/// The published figures are MNIST's and say nothing about other data.
-const PublishedFigures* published_for(const StudyResult& study, const StudyModel& model) {
-  if (study.stand_in_data || study.dataset_name != "mnist") return nullptr;
-  return published_figures(model.name);
 }
 
 }  // namespace
@@ -105,9 +100,14 @@ Table comparison_table(const StudyResult& study) {
       format_count(study.certify.n0), format_count(study.certify.n),
       format_shortest(study.certify.alpha));
   table.label = "comparison";
-  table.columns = {{"model", false},        {"correct & certified"}, {"of all, %"},
-                   {"wrong"},               {"abstained"},           {"avg_radius_certified"},
-                   {"avg_radius_correct"},  {"acr"}};
+  table.columns = {{"model", false},
+                   {"correct & certified"},
+                   {"of all, %"},
+                   {"certified, but wrong"},
+                   {"abstained"},
+                   {"mean radius, right or wrong"},
+                   {"mean radius, right ones"},
+                   {"ACR"}};
   for (const StudyModel& m : study.models) {
     const Summary& s = m.summary;
     if (s.images == 0) continue;
@@ -117,7 +117,7 @@ Table comparison_table(const StudyResult& study) {
          format_percent(share(s.correct_certified, s.images), 2), format_count(s.wrong),
          format_count(s.abstained), any_certified ? format_down(s.avg_radius_certified, 4) : "–",
          s.correct_certified > 0 ? format_down(s.avg_radius_correct, 4) : "–",
-         format_down(s.acr, 4) + " ± " + format_fixed(kZ95 * s.acr_standard_error, 4)});
+         format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4)});
     const PublishedFigures* published = published_for(study, m);
     if (published == nullptr || published->correct_certified < 0) continue;
     table.quiet_rows.push_back(table.rows.size());
@@ -130,13 +130,15 @@ Table comparison_table(const StudyResult& study) {
                           "–", "–"});
   }
   table.notes = {alpha_caveat(study.certify.alpha),
-                 "avg_radius_certified: mean radius over all images that did not abstain, wrong ones "
-                 "included (the study's average). avg_radius_correct: over correct and certified images. "
-                 "acr: the radii of correct images, summed, over all images (the literature's average "
-                 "certified radius). Radii are rounded down."};
+                 "Mean radius, right or wrong: over all images that did not abstain (the study’s "
+                 "average). Right ones: over correct and certified images. ACR: the radii of correct "
+                 "images, summed, over all images (the literature’s average certified radius). Radii "
+                 "are rounded down."};
+  for (std::string& text : constancy_sentences(run_views(study)))
+    table.notes.push_back(std::move(text));
   if (!table.quiet_rows.empty())
     table.notes.push_back(
-        "Published: the study's own figures, on all 10,000 MNIST test images with n₀ = 1,000, n = 10,000, "
+        "Published: the figures of the study whose comparison this repeats (see References), on all 10,000 MNIST test images with n₀ = 1,000, n = 10,000, "
         "α = 0.05.");
   return table;
 }

@@ -8,8 +8,8 @@
 namespace smoothcert::report {
 namespace {
 
-constexpr const char* kDashes[kStyles] = {"none", "7 3",     "none",      "2 3",
-                                          "9 3 2 3", "12 4", "4 2 4 6", "1 2"};
+constexpr const char* kDashes[kStyles] = {"none",    "7 3",  "14 3 2 3 2 3", "2 3",
+                                          "9 3 2 3", "12 4", "4 2 4 6",      "1 2"};
 
 }  // namespace
 
@@ -62,6 +62,8 @@ std::string chart_css(const Palette& p) {
       ".chart .bar{{fill:{pale}}}.chart .bar-main{{fill:{accent}}}"
       ".chart .line{{fill:none;stroke-width:2;stroke-linejoin:round}}"
       ".chart .faint{{fill:none;stroke-width:1;stroke-opacity:.32;stroke-linejoin:round}}"
+      ".chart .other{{fill:none;stroke:{pale};stroke-width:1;stroke-opacity:.8}}"
+      ".chart .leader{{fill:none;stroke:{muted};stroke-width:.8;stroke-opacity:.7}}"
       ".chart .band{{stroke:none;fill-opacity:.17}}"
       ".chart .mark{{stroke-width:1.6}}.chart .hollow{{fill:{surface}}}",
       fmt::arg("ink", p.ink), fmt::arg("muted", p.muted), fmt::arg("grid", p.grid),

@@ -91,6 +91,7 @@ SweepResult sweep_of_store(const std::filesystem::path& file,
   const auto store =
       ResultsStore::open(file, ResultsStore::Access::read_only, std::move(on_fault));
   SweepResult sweep;
+  sweep.stores = {file};
   for (const RunInfo& info : store->runs()) {
     ReportedRun run;
     run.settings = info.settings;

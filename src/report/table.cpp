@@ -71,7 +71,7 @@ std::string table_markdown(const Table& table) {
 }
 
 std::string table_latex(const Table& table) {
-  std::string out = "\\begin{table}\n  \\centering\n";
+  std::string out = "% Needs \\usepackage{booktabs} in the preamble.\n\\begin{table}\n  \\centering\n";
   out += fmt::format("  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \\begin{{tabular}}{{", latex(table.caption),
                      slug(table.label));
   for (const auto& column : table.columns) out += column.number ? 'r' : 'l';
