@@ -125,7 +125,8 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep,
   }
   if (data.size() > 1) {
     out.push_back(
-        "Several data sets. The runs are about different images: compare rows of one data set only.");
+        "Several data sets. The runs are about different images: compare rows of one data set "
+        "only.");
   } else if (!same) {
     const bool common = !report::common_table(runs).rows.empty();
     out.push_back(fmt::format(
@@ -201,7 +202,8 @@ std::string what_came_out(const std::vector<RunView>& runs) {
     for (const RunView* run : group) {
       if (!report::comparable(*run, *group.front()))
         return "The runs differ in more than model and σ (data, n, α, p_B, noise or mode), which "
-               "changes radii without changing a model, so none is named the best: compare rows that "
+               "changes radii without changing a model, so none is named the best: compare rows "
+               "that "
                "are equal in these.";
       if (!std::ranges::equal(*run->certificates, *group.front()->certificates, {},
                               &Certificate::image, &Certificate::image))
@@ -262,14 +264,13 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   for (const Chart& chart : charts) {
     const bool bands = std::ranges::any_of(
         chart.series, [](const auto& s) { return s.mark == report::Mark::band; });
-    page.figure(chart,
-                (chart.title.empty()
-                     ? "Certified accuracy against radius"
-                     : "Certified accuracy against radius, " + chart.title) +
-                    std::string(": the share of all images that are answered correctly with a "
-                                "certified radius of at least r.") +
-                    (bands ? " Bands are pointwise 95 % Clopper–Pearson intervals over images."
-                           : ""));
+    page.figure(
+        chart,
+        (chart.title.empty() ? "Certified accuracy against radius"
+                             : "Certified accuracy against radius, " + chart.title) +
+            std::string(": the share of all images that are answered correctly with a "
+                        "certified radius of at least r.") +
+            (bands ? " Bands are pointwise 95 % Clopper–Pearson intervals over images." : ""));
   }
   page.table(report::radius_table(runs));
   page.heading("Average certified radius", "acr");
@@ -319,8 +320,8 @@ std::string sweep_json(const SweepResult& sweep) {
                     {"images", run.certificates->size()},
                     {"analysis", analysis_json(*run.certificates, run.settings, run.shape)}});
   for (const report::Pair& p : report::compared_pairs(views).pairs)
-    pairs.push_back(paired_json(p.first, p.second, p.comparison, p.mcnemar_adjusted,
-                                p.permutation_adjusted));
+    pairs.push_back(
+        paired_json(p.first, p.second, p.comparison, p.mcnemar_adjusted, p.permutation_adjusted));
   return nlohmann::json{{"runs", std::move(runs)}, {"pairs", std::move(pairs)}}.dump(2);
 }
 
