@@ -81,15 +81,16 @@ void add_bounds(Chart& chart, const ChartedRun& run) {
     s.y.push_back(1 - below);
     s.values.push_back(percent_text(1 - below));
   }
-  chart.description += fmt::format(
-      " {}: median bound {}.", run.label, format_down(bound_quantile(*run.run.certificates, 0.5), 4));
+  chart.description += fmt::format(" {}: median bound {}.", run.label,
+                                   format_down(bound_quantile(*run.run.certificates, 0.5), 4));
   chart.series.push_back(std::move(s));
 }
 
 /// ", σ = 0.5": a screen reader does not read what is drawn.
 std::string of(const std::string& title) { return title.empty() ? "" : ", " + title; }
 
-/// `make` fills a chart with the curves of its runs; the parts of a long list come one after another.
+/// `make` fills a chart with the curves of its runs; the parts of a long list come one after
+/// another.
 template <class Make, class Context>
 std::vector<Chart> in_parts(const std::vector<ChartedRun>& runs, const std::string& name,
                             const std::string& title, Make make, Context context) {
@@ -106,7 +107,8 @@ std::vector<Chart> in_parts(const std::vector<ChartedRun>& runs, const std::stri
     if (parts > 1) {
       chart.title += fmt::format("{}runs {} to {} of {}, the others in grey",
                                  title.empty() ? "" : ", ", first + 1, last, runs.size());
-      for (std::size_t i = first; i < last; ++i) shown[i - first].style = static_cast<int>(i - first);
+      for (std::size_t i = first; i < last; ++i)
+        shown[i - first].style = static_cast<int>(i - first);
       for (std::size_t i = 0; i < runs.size(); ++i)
         if (i < first || i >= last) chart.series.push_back(context(runs[i]));
     }
@@ -127,8 +129,8 @@ Curve certified_accuracy_curve(const std::vector<Certificate>& certificates) {
   std::sort(radii.begin(), radii.end());
   const double last = radii.empty() ? 0.0 : radii.back();
   const auto add = [&](double r, double at) {
-    const auto k = static_cast<std::uint64_t>(
-        radii.end() - std::lower_bound(radii.begin(), radii.end(), at));
+    const auto k =
+        static_cast<std::uint64_t>(radii.end() - std::lower_bound(radii.begin(), radii.end(), at));
     const std::uint64_t n = certificates.size();
     const Interval interval = n == 0 ? Interval{0, 0} : share_interval(k, n, 0.05);
     curve.radius.push_back(r);
@@ -179,8 +181,8 @@ std::vector<Chart> bound_charts(const std::vector<ChartedRun>& all, const std::s
         chart.y.label = "share of images with a bound of at least p";
         chart.y.high = 1;
         chart.y.percent = true;
-        chart.description =
-            "Share of images whose bound of the selected class is at least p" + of(chart.title) + ".";
+        chart.description = "Share of images whose bound of the selected class is at least p" +
+                            of(chart.title) + ".";
         chart.reader = {"bound p", places};
         for (const ChartedRun& run : shown) add_bounds(chart, run);
       },

@@ -14,9 +14,9 @@
 namespace smoothcert::report {
 namespace {
 
-constexpr std::size_t kMostRadii = 8;        // beside radius 0
-constexpr std::size_t kMostLabels = 12;      // of a table with a place for each
-constexpr std::size_t kMostLabelledRuns = 4; // with intervals
+constexpr std::size_t kMostRadii = 8;         // beside radius 0
+constexpr std::size_t kMostLabels = 12;       // of a table with a place for each
+constexpr std::size_t kMostLabelledRuns = 4;  // with intervals
 constexpr std::size_t kAllPairs = 5, kMostImportedPairs = 12;
 
 double share(std::uint64_t k, std::uint64_t n) {
@@ -68,9 +68,10 @@ Table labels_as_rows(const std::vector<RunView>& runs, const std::set<int>& labe
     for (const auto& run : summaries) {
       const LabelSummary* s = find_label(run, label);
       if (s != nullptr && row[1].empty()) row[1] = format_count(s->images);
-      row.push_back(s == nullptr ? "–"
-                                 : fmt::format("{} ({}–{})", percent(share(s->reached, s->images)),
-                                               percent(s->interval.low), percent(s->interval.high)));
+      row.push_back(s == nullptr
+                        ? "–"
+                        : fmt::format("{} ({}–{})", percent(share(s->reached, s->images)),
+                                      percent(s->interval.low), percent(s->interval.high)));
     }
     table.rows.push_back(std::move(row));
   }
@@ -94,9 +95,10 @@ Table runs_as_rows(const std::vector<RunView>& runs, const std::set<int>& labels
     table.rows.push_back(std::move(row));
   }
   if (fewest != UINT64_MAX)
-    table.notes = {fmt::format("A 95 % interval over the images of one label is up to {} points "
-                               "wide either way; each is in tables/by-label.csv.",
-                               widest_half(fewest))};
+    table.notes = {
+        fmt::format("A 95 % interval over the images of one label is up to {} points "
+                    "wide either way; each is in tables/by-label.csv.",
+                    widest_half(fewest))};
   return table;
 }
 
@@ -109,9 +111,8 @@ Table worst_labels(const std::vector<RunView>& runs) {
     auto labels = summarise_by_label(*run.certificates, 0);
     std::uint64_t none = 0;
     for (const LabelSummary& s : labels) none += s.reached == 0 ? 1 : 0;
-    std::ranges::stable_sort(labels, {}, [](const LabelSummary& s) {
-      return share(s.reached, s.images);
-    });
+    std::ranges::stable_sort(labels, {},
+                             [](const LabelSummary& s) { return share(s.reached, s.images); });
     std::string text;
     for (std::size_t i = 0; i < std::min(kShown, labels.size()); ++i)
       text += fmt::format("{}{} ({} of {})", i > 0 ? ", " : "", labels[i].label, labels[i].reached,
@@ -128,9 +129,10 @@ std::vector<double> table_radii(const std::vector<RunView>& runs) {
   double largest = 0;
   for (const RunView& run : runs)
     for (const Certificate& c : *run.certificates)
-      if (c.correct()) largest = std::max(largest, c.radius);
+      if (c.correct() && std::isfinite(c.radius)) largest = std::max(largest, c.radius);
   std::vector<double> radii = {0};
-  if (largest <= 0) return radii;
+  constexpr double kLeast = 1e-6, kMost = 1e6;  // nothing between steps that doubles cannot hold
+  if (!(largest >= kLeast && largest <= kMost)) return radii;
   double step = 0.25;  // the literature's, where it fits
   while (largest / step > static_cast<double>(kMostRadii)) step *= 2;
   while (largest < 2 * step) step /= 2;
@@ -153,9 +155,10 @@ Table radius_table(const std::vector<RunView>& runs) {
     table.rows.push_back(std::move(row));
   }
   if (const std::uint64_t n = fewest_images(runs); n > 0)
-    table.notes = {fmt::format("A 95 % interval over {} images is up to {} points wide either way; "
-                               "each is in tables/certified-accuracy.csv.",
-                               format_count(n), widest_half(n))};
+    table.notes = {
+        fmt::format("A 95 % interval over {} images is up to {} points wide either way; "
+                    "each is in tables/certified-accuracy.csv.",
+                    format_count(n), widest_half(n))};
   return table;
 }
 
@@ -176,16 +179,17 @@ Table standing_table(const std::vector<RunView>& runs) {
   Table table;
   table.caption =
       "What stands behind the radii: abstention; saturation (images whose every vote is for one "
-      "class); the median over images of the bound p̲ of the selected class; and the class certified "
+      "class); the median over images of the bound p̲ of the selected class; and the class "
+      "certified "
       "most often.";
   table.label = "saturation";
   const bool clean =
       std::ranges::any_of(runs, [](const RunView& run) { return run.clean_accuracy >= 0; });
   table.columns = {{"run", false}};
   if (clean) table.columns.push_back({"clean accuracy,\u00a0%"});
-  for (const char* head : {"correct and certified,\u00a0%", "abstained,\u00a0%",
-                           "at the ceiling,\u00a0%", "ceiling radius", "median p̲",
-                           "most certified class", "of all certified,\u00a0%"})
+  for (const char* head :
+       {"correct and certified,\u00a0%", "abstained,\u00a0%", "at the ceiling,\u00a0%",
+        "ceiling radius", "median p̲", "most certified class", "of all certified,\u00a0%"})
     table.columns.push_back({head});
   bool saturated = false;
   for (const RunView& run : runs) {
@@ -209,11 +213,13 @@ Table standing_table(const std::vector<RunView>& runs) {
     table.rows.push_back(std::move(row));
   }
   table.notes = {
-      "The ceiling is the radius that n votes out of n give: with these n and α no larger radius can "
+      "The ceiling is the radius that n votes out of n give: with these n and α no larger radius "
+      "can "
       "be certified, however robust the model."};
   if (saturated)
     table.notes.push_back(
-        "Where many images reach it, ACR measures n as much as the model: more samples would certify "
+        "Where many images reach it, ACR measures n as much as the model: more samples would "
+        "certify "
         "larger radii for the same votes.");
   for (std::string& text : constancy_sentences(runs)) table.notes.push_back(std::move(text));
   return table;
@@ -225,12 +231,14 @@ std::vector<std::string> constancy_sentences(const std::vector<RunView>& runs) {
     const Constancy c = constancy(*run.certificates);
     if (!c.nearly_constant()) continue;
     const Summary s = summarise(*run.certificates);
-    out.push_back(fmt::format(
-        "{} is close to a constant classifier: {}\u00a0% of what it certifies is class {}, the label "
-        "of {}\u00a0% of the images. Its radii (mean {}) say how constant it is, not how robust: ACR "
-        "rewards a constant answer (Sun et al. 2024, arXiv 2410.06895).",
-        run.name, format_percent(c.share, 1), c.favourite, format_percent(c.label_share, 1),
-        format_down(s.avg_radius_certified, 3)));
+    out.push_back(
+        fmt::format("{} is close to a constant classifier: {}\u00a0% of what it certifies is class "
+                    "{}, the label "
+                    "of {}\u00a0% of the images. Its radii (mean {}) say how constant it is, not "
+                    "how robust: ACR "
+                    "rewards a constant answer (Sun et al. 2024, arXiv 2410.06895).",
+                    run.name, format_percent(c.share, 1), c.favourite,
+                    format_percent(c.label_share, 1), format_down(s.avg_radius_certified, 3)));
   }
   return out;
 }
@@ -254,8 +262,8 @@ Pairs compared_pairs(const std::vector<RunView>& runs) {
   for (const RunView& run : runs) {
     (run.settings != nullptr ? ours : theirs).push_back(&run);
     if (run.settings == nullptr) continue;
-    const auto group = std::ranges::find_if(
-        groups, [&](const auto& g) { return comparable(*g.front(), run); });
+    const auto group =
+        std::ranges::find_if(groups, [&](const auto& g) { return comparable(*g.front(), run); });
     if (group == groups.end())
       groups.push_back({&run});
     else
@@ -273,7 +281,8 @@ Pairs compared_pairs(const std::vector<RunView>& runs) {
   }
   if (ours.size() * theirs.size() > kMostImportedPairs)
     result.notes.push_back(
-        "Imported results are not compared image by image beside so many runs; a store with the runs "
+        "Imported results are not compared image by image beside so many runs; a store with the "
+        "runs "
         "to compare does so.");
   else
     for (const RunView* their : theirs)
@@ -295,8 +304,10 @@ Pairs compared_pairs(const std::vector<RunView>& runs) {
 Table pair_table(const Pairs& pairs) {
   Table table;
   table.caption =
-      "Pairs of runs over the same images. Difference: ACR of the first minus that of the second, ± a "
-      "95 % interval over images. r: half of σ, fixed beforehand; beside it the images that only one "
+      "Pairs of runs over the same images. Difference: ACR of the first minus that of the second, "
+      "± a "
+      "95 % interval over images. r: half of σ, fixed beforehand; beside it the images that only "
+      "one "
       "of the two certifies there.";
   table.label = "pairs";
   table.columns = {{"first", false},        {"second", false},   {"images"},
@@ -304,17 +315,17 @@ Table pair_table(const Pairs& pairs) {
                    {"only the first at r"}, {"only the second"}, {"p, McNemar"}};
   for (const Pair& p : pairs.pairs) {
     const PairedComparison& c = p.comparison;
-    table.rows.push_back({p.first, p.second, format_count(c.images),
-                          (c.acr_difference < 0 ? "−" : "+") +
-                              format_fixed(std::fabs(c.acr_difference), 4) + " ± " +
-                              format_fixed(c.acr_half_width, 4),
-                          p_text(p.permutation_adjusted), format_shortest(c.radius),
-                          format_count(c.only_first), format_count(c.only_second),
-                          p_text(p.mcnemar_adjusted)});
+    table.rows.push_back(
+        {p.first, p.second, format_count(c.images),
+         (c.acr_difference < 0 ? "−" : "+") + format_fixed(std::fabs(c.acr_difference), 4) + " ± " +
+             format_fixed(c.acr_half_width, 4),
+         p_text(p.permutation_adjusted), format_shortest(c.radius), format_count(c.only_first),
+         format_count(c.only_second), p_text(p.mcnemar_adjusted)});
   }
   if (!pairs.pairs.empty())
     table.notes.push_back(fmt::format(
-        "p-values are two-sided and adjusted for {} pair{} (Holm): calling a difference real where p "
+        "p-values are two-sided and adjusted for {} pair{} (Holm): calling a difference real where "
+        "p "
         "is below 0.05 is wrong anywhere in a column with probability at most 5 %. They are about "
         "other images of the same kind and these trained models: another training seed is another "
         "model.",
@@ -339,44 +350,6 @@ Table worst_table(const std::vector<RunView>& runs, std::size_t count) {
     }
     table.rows.push_back({run.name, text.empty() ? "none" : text});
   }
-  return table;
-}
-
-Table common_table(const std::vector<RunView>& runs) {
-  Table table;
-  std::vector<std::span<const Certificate>> spans;
-  std::set<std::string> data;  // image numbers of two data sets have nothing in common
-  bool differ = false;
-  for (const RunView& run : runs) {
-    if (!run.data.empty()) data.insert(run.data);
-    spans.emplace_back(*run.certificates);
-    differ |= !std::ranges::equal(*run.certificates, *runs.front().certificates, {},
-                                  &Certificate::image, &Certificate::image);
-  }
-  if (!differ || data.size() > 1) return table;
-  const auto images = common_images(spans);
-  if (images.empty()) return table;
-  table.caption = fmt::format(
-      "The same over the {} image{} that every row covers: only here do the rows compare.",
-      format_count(images.size()), images.size() == 1 ? "" : "s");
-  table.label = "common-images";
-  table.columns = {{"run", false}, {"images of its own"}, {"correct and certified,\u00a0%"}, {"ACR"}};
-  const auto radii = table_radii(runs);
-  for (std::size_t i = 1; i < radii.size(); ++i)
-    table.columns.push_back({"r\u00a0=\u00a0" + format_shortest(radii[i])});
-  for (const RunView& run : runs) {
-    const auto common = restricted_to(*run.certificates, images);
-    const Summary s = summarise(common);
-    std::vector<std::string> row = {
-        run.name, format_count(run.certificates->size()),
-        format_percent(share(s.correct_certified, s.images), 1),
-        format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4)};
-    for (std::size_t i = 1; i < radii.size(); ++i)
-      row.push_back(percent(certified_accuracy(common, radii[i])));
-    table.rows.push_back(std::move(row));
-  }
-  table.notes = {
-      "Images are matched by their number in the test set. ± is a 95 % interval over images."};
   return table;
 }
 

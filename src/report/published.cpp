@@ -40,15 +40,19 @@ std::string adversarial_pair(const StudyModel& model) {
   if (clean > published.clean_accuracy - 0.02 && attacked > published.l2_accuracy - 0.02)
     return text + "The two agree.";
   return text +
-         "Two epochs on attacked images alone do not reach that pair reliably: over sixteen seeds of "
-         "the same recipe clean accuracy was 54 to 87\u00a0% and attacked accuracy 54 to 90\u00a0%, "
+         "Two epochs on attacked images alone do not reach that pair reliably: over sixteen seeds "
+         "of "
+         "the same recipe clean accuracy was 54 to 87\u00a0% and attacked accuracy 54 to "
+         "90\u00a0%, "
          "and four runs in PyTorch gave 71 to 92\u00a0% and 39 to 90\u00a0%. The one-step "
-         "perturbation depends on the label, and a network trained on attacked images alone learns to "
+         "perturbation depends on the label, and a network trained on attacked images alone learns "
+         "to "
          "read the label off it: the sooner it does, the better it answers attacked images and the "
          "worse clean ones. The recipe adversarial-strong (smoothcert train adversarial-strong), "
          "which brings clean images back slowly, reaches the pair with some seeds: of eight, "
          "validation chose one with 96.88\u00a0% clean and 96.25\u00a0% attacked. With 20 steps of "
-         "PGD at the same ε that model, too, is right about 0.00\u00a0% of the images: neither pair "
+         "PGD at the same ε that model, too, is right about 0.00\u00a0% of the images: neither "
+         "pair "
          "is robustness.";
 }
 
@@ -58,11 +62,14 @@ std::string normal_under_l2(const StudyModel& model) {
   if (attacked < 0) return {};
   return fmt::format(
       "Under the one-step L2 attack the study’s normally trained model keeps {}, this one {}. Two "
-      "things move this figure. Over sixteen seeds it was 1.2 to 21.6\u00a0%, 8.4\u00a0% on average: "
+      "things move this figure. Over sixteen seeds it was 1.2 to 21.6\u00a0%, 8.4\u00a0% on "
+      "average: "
       "it belongs to the seed. And the study’s code divides each image’s gradient g of the batch’s "
       "mean loss by max(‖g‖², 10⁻¹²)^½, so that images with a small gradient hardly move and the "
-      "figure depends on the batch size: its public checkpoint keeps 6.23\u00a0% when every gradient "
-      "is normalised, as here, and 6.47, 7.40, 8.34 and 13.51\u00a0% in batches of 128, 500, 1,000 and "
+      "figure depends on the batch size: its public checkpoint keeps 6.23\u00a0% when every "
+      "gradient "
+      "is normalised, as here, and 6.47, 7.40, 8.34 and 13.51\u00a0% in batches of 128, 500, 1,000 "
+      "and "
       "5,000 (attack l2-study).",
       percent(published.l2_accuracy), percent(attacked));
 }
@@ -83,11 +90,14 @@ std::string average_radii(const StudyResult& study) {
   return "The study’s average radius is over all images that did not abstain, wrong ones included; "
          "here it is " +
          here +
-         ". Of a model that was not trained on noise it mostly says which class the model answers on "
+         ". Of a model that was not trained on noise it mostly says which class the model answers "
+         "on "
          "noise, and how constantly, and that differs from seed to seed: over sixteen seeds it was "
-         "0.08 to 2.16 for the adversarial recipe (0.74 on average) and 0.41 to 2.57 for the normal "
+         "0.08 to 2.16 for the adversarial recipe (0.74 on average) and 0.41 to 2.57 for the "
+         "normal "
          "one (1.09), so a published 0.8292 or 2.0746 is one draw from a wide range. The published "
-         "974 correct and certified images of the normal model are the eights of the test set: that "
+         "974 correct and certified images of the normal model are the eights of the test set: "
+         "that "
          "model answered 8 on noise, whatever it was shown.";
 }
 

@@ -16,29 +16,36 @@ struct Reference {
 };
 
 constexpr Reference kStudy{
-    "The study: a PyTorch course project on robustness (normal, adversarial and randomized-smoothing "
+    "The study: a PyTorch course project on robustness (normal, adversarial and "
+    "randomized-smoothing "
     "training of one CNN on MNIST); github.com/xinyuejohn/Robustness has the same protocol and one "
     "checkpoint.",
     "https://github.com/xinyuejohn/Robustness"};
 
 constexpr Reference kPapers[] = {
-    {"Cohen, Rosenfeld, Kolter: Certified Adversarial Robustness via Randomized Smoothing. ICML 2019, "
+    {"Cohen, Rosenfeld, Kolter: Certified Adversarial Robustness via Randomized Smoothing. ICML "
+     "2019, "
      "arXiv 1902.02918. (CERTIFY, PREDICT, the radius.)",
      "https://arxiv.org/abs/1902.02918"},
     {"Voráček, Hein: Sound Randomized Smoothing in Floating-Point Arithmetic. ICLR 2023, arXiv "
      "2207.07209. (Why noise is drawn on the pixel lattice.)",
      "https://arxiv.org/abs/2207.07209"},
-    {"Goodfellow, Shlens, Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015, arXiv "
+    {"Goodfellow, Shlens, Szegedy: Explaining and Harnessing Adversarial Examples. ICLR 2015, "
+     "arXiv "
      "1412.6572. (One-step attacks.)",
      "https://arxiv.org/abs/1412.6572"},
-    {"Madry, Makelov, Schmidt, Tsipras, Vladu: Towards Deep Learning Models Resistant to Adversarial "
+    {"Madry, Makelov, Schmidt, Tsipras, Vladu: Towards Deep Learning Models Resistant to "
+     "Adversarial "
      "Attacks. ICLR 2018, arXiv 1706.06083. (PGD.)",
      "https://arxiv.org/abs/1706.06083"},
-    {"Sun, Mao, Müller, Vechev: Average Certified Radius is a Poor Metric for Randomized Smoothing. "
+    {"Sun, Mao, Müller, Vechev: Average Certified Radius is a Poor Metric for Randomized "
+     "Smoothing. "
      "2024, arXiv 2410.06895. (What ACR rewards; the distribution of p_A instead.)",
      "https://arxiv.org/abs/2410.06895"},
-    {"McNemar, Psychometrika 12, 1947 (pairs at a radius); Phipson and Smyth, Statistical Applications "
-     "in Genetics and Molecular Biology 9, 2010 (p-values of permutations); Holm, Scandinavian Journal "
+    {"McNemar, Psychometrika 12, 1947 (pairs at a radius); Phipson and Smyth, Statistical "
+     "Applications "
+     "in Genetics and Molecular Biology 9, 2010 (p-values of permutations); Holm, Scandinavian "
+     "Journal "
      "of Statistics 6, 1979 (several comparisons).",
      ""},
 };

@@ -105,17 +105,14 @@ std::vector<Chart> sweep_bound_charts(const std::vector<RunView>& runs) {
   return charts;
 }
 
-std::vector<std::string> sweep_warnings(const SweepResult& sweep,
-                                        const std::vector<RunView>& runs) {
+std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
   std::vector<std::string> out;
   std::uint64_t most = 0, least = UINT64_MAX;
   std::set<std::string> data;
-  bool continuous = false, fast = false, same = true;
+  bool continuous = false, fast = false;
   for (const ReportedRun& run : sweep.runs) {
     most = std::max<std::uint64_t>(most, run.certificates.size());
     least = std::min<std::uint64_t>(least, run.certificates.size());
-    same = same && std::ranges::equal(run.certificates, sweep.runs.front().certificates, {},
-                                      &Certificate::image, &Certificate::image);
     if (run.certificates.empty())
       out.push_back(fmt::format("No images. {} covers none, and says nothing.", run.name));
     if (run.imported) continue;
@@ -125,9 +122,12 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep,
   }
   if (data.size() > 1) {
     out.push_back(
-        "Several data sets. The runs are about different images: compare rows of one data set only.");
-  } else if (!same) {
-    const bool common = !report::common_table(runs).rows.empty();
+        "Several data sets. The runs are about different images: compare rows of one data set "
+        "only.");
+  } else if (!report::same_images(sweep)) {
+    std::vector<std::span<const Certificate>> spans;
+    for (const ReportedRun& run : sweep.runs) spans.emplace_back(run.certificates);
+    const bool common = !common_images(spans).empty();
     out.push_back(fmt::format(
         "Not the same images. The runs are over {}, so their figures cannot be compared as they "
         "stand{}",
@@ -201,7 +201,8 @@ std::string what_came_out(const std::vector<RunView>& runs) {
     for (const RunView* run : group) {
       if (!report::comparable(*run, *group.front()))
         return "The runs differ in more than model and σ (data, n, α, p_B, noise or mode), which "
-               "changes radii without changing a model, so none is named the best: compare rows that "
+               "changes radii without changing a model, so none is named the best: compare rows "
+               "that "
                "are equal in these.";
       if (!std::ranges::equal(*run->certificates, *group.front()->certificates, {},
                               &Certificate::image, &Certificate::image))
@@ -242,7 +243,7 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   report::Page page;
   page.raw(fmt::format("<header><h1>{}</h1>\n<p class=\"byline\">smoothcert {}</p></header>\n",
                        report::xml(sweep.title), report::xml(kVersion)));
-  for (const std::string& text : sweep_warnings(sweep, runs)) {
+  for (const std::string& text : sweep_warnings(sweep)) {
     const std::size_t stop = text.find(". ");
     page.raw(fmt::format("<p class=\"banner\" role=\"note\"><b>{}</b>{}</p>\n",
                          report::xml(text.substr(0, stop + 1)),
@@ -262,20 +263,18 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   for (const Chart& chart : charts) {
     const bool bands = std::ranges::any_of(
         chart.series, [](const auto& s) { return s.mark == report::Mark::band; });
-    page.figure(chart,
-                (chart.title.empty()
-                     ? "Certified accuracy against radius"
-                     : "Certified accuracy against radius, " + chart.title) +
-                    std::string(": the share of all images that are answered correctly with a "
-                                "certified radius of at least r.") +
-                    (bands ? " Bands are pointwise 95 % Clopper–Pearson intervals over images."
-                           : ""));
+    page.figure(
+        chart,
+        (chart.title.empty() ? "Certified accuracy against radius"
+                             : "Certified accuracy against radius, " + chart.title) +
+            std::string(": the share of all images that are answered correctly with a "
+                        "certified radius of at least r.") +
+            (bands ? " Bands are pointwise 95 % Clopper–Pearson intervals over images." : ""));
   }
   page.table(report::radius_table(runs));
   page.heading("Average certified radius", "acr");
   page.table(report::acr_table(sweep));
-  if (const report::Table common = report::common_table(runs); !common.rows.empty())
-    page.table(common);
+  if (const auto common = report::common_table(sweep)) page.table(*common);
   const report::Pairs pairs = report::compared_pairs(runs);
   if (!pairs.pairs.empty() || !pairs.notes.empty()) page.table(report::pair_table(pairs));
   page.heading("Label by label", "analysis");
@@ -303,8 +302,7 @@ std::string sweep_tables(const SweepResult& sweep, TableFormat format) {
   const std::vector<RunView> runs = report::run_views(sweep);
   std::string text = write(report::acr_table(sweep)) + "\n" + write(report::radius_table(runs)) +
                      "\n" + write(report::standing_table(runs));
-  if (const report::Table common = report::common_table(runs); !common.rows.empty())
-    text += "\n" + write(common);
+  if (const auto common = report::common_table(sweep)) text += "\n" + write(*common);
   if (const report::Pairs pairs = report::compared_pairs(runs); !pairs.pairs.empty())
     text += "\n" + write(report::pair_table(pairs));
   return text;
@@ -319,8 +317,8 @@ std::string sweep_json(const SweepResult& sweep) {
                     {"images", run.certificates->size()},
                     {"analysis", analysis_json(*run.certificates, run.settings, run.shape)}});
   for (const report::Pair& p : report::compared_pairs(views).pairs)
-    pairs.push_back(paired_json(p.first, p.second, p.comparison, p.mcnemar_adjusted,
-                                p.permutation_adjusted));
+    pairs.push_back(
+        paired_json(p.first, p.second, p.comparison, p.mcnemar_adjusted, p.permutation_adjusted));
   return nlohmann::json{{"runs", std::move(runs)}, {"pairs", std::move(pairs)}}.dump(2);
 }
 

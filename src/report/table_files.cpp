@@ -49,11 +49,10 @@ std::string csv_line(const std::vector<std::string>& fields) {
 }
 
 std::string summary_csv(const std::vector<RunView>& runs) {
-  std::string csv = csv_line({"run", "images", "correct_certified", "wrong", "abstained",
-                              "avg_radius_certified", "avg_radius_correct", "acr",
-                              "acr_half_width_95", "clean_accuracy", "ceiling_radius",
-                              "images_at_ceiling", "median_p_lower", "most_certified_class",
-                              "share_of_certified"});
+  std::string csv = csv_line(
+      {"run", "images", "correct_certified", "wrong", "abstained", "avg_radius_certified",
+       "avg_radius_correct", "acr", "acr_half_width_95", "clean_accuracy", "ceiling_radius",
+       "images_at_ceiling", "median_p_lower", "most_certified_class", "share_of_certified"});
   for (const RunView& run : runs) {
     const Summary s = summarise(*run.certificates);
     const Constancy c = constancy(*run.certificates);
@@ -69,8 +68,8 @@ std::string summary_csv(const std::vector<RunView>& runs) {
                                     run.clean_accuracy < 0 ? "" : text(run.clean_accuracy)};
     if (run.settings != nullptr) {
       const Saturation at = saturation(*run.certificates, *run.settings, run.shape);
-      row.insert(row.end(), {text(at.ceiling), text(at.images),
-                             text(bound_quantile(*run.certificates, 0.5))});
+      row.insert(row.end(),
+                 {text(at.ceiling), text(at.images), text(bound_quantile(*run.certificates, 0.5))});
     } else {
       row.insert(row.end(), 3, "");
     }
@@ -82,8 +81,8 @@ std::string summary_csv(const std::vector<RunView>& runs) {
 }
 
 std::string accuracy_csv(const std::vector<RunView>& runs) {
-  std::string csv = csv_line({"run", "radius", "images", "certified", "certified_accuracy",
-                              "low_95", "high_95"});
+  std::string csv =
+      csv_line({"run", "radius", "images", "certified", "certified_accuracy", "low_95", "high_95"});
   for (const RunView& run : runs) {
     for (const double r : table_radii(runs)) {
       std::uint64_t reached = 0;
@@ -103,10 +102,10 @@ std::string label_csv(const std::vector<RunView>& runs) {
                               "share_correct_certified", "low_95", "high_95", "acr"});
   for (const RunView& run : runs)
     for (const LabelSummary& s : summarise_by_label(*run.certificates, 0))
-      csv += csv_line({run.name, fmt::format("{}", s.label), text(s.images),
-                       text(s.correct_certified), text(s.wrong), text(s.abstained),
-                       text(share(s.reached, s.images)), text(s.interval.low),
-                       text(s.interval.high), text(s.acr)});
+      csv +=
+          csv_line({run.name, fmt::format("{}", s.label), text(s.images), text(s.correct_certified),
+                    text(s.wrong), text(s.abstained), text(share(s.reached, s.images)),
+                    text(s.interval.low), text(s.interval.high), text(s.acr)});
   return csv;
 }
 
@@ -122,10 +121,10 @@ std::string bound_csv(const std::vector<RunView>& runs) {
 }
 
 std::string pair_csv(const std::vector<RunView>& runs) {
-  std::string csv = csv_line({"first", "second", "images", "acr_difference",
-                              "acr_difference_half_width_95", "permutation_p",
-                              "permutation_p_holm", "radius", "both", "only_first", "only_second",
-                              "neither", "mcnemar_p", "mcnemar_p_holm"});
+  std::string csv =
+      csv_line({"first", "second", "images", "acr_difference", "acr_difference_half_width_95",
+                "permutation_p", "permutation_p_holm", "radius", "both", "only_first",
+                "only_second", "neither", "mcnemar_p", "mcnemar_p_holm"});
   for (const Pair& p : compared_pairs(runs).pairs) {
     const PairedComparison& c = p.comparison;
     csv += csv_line({p.first, p.second, text(c.images), text(c.acr_difference),
