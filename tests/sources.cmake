@@ -1,4 +1,5 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
+  analysis_test.cpp
   atomic_file_test.cpp
   attack_accuracy_test.cpp
   attack_test.cpp
@@ -57,6 +58,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   recipes_test.cpp
   referee_certificate_test.cpp
   referee_leak_test.cpp
+  report_page_test.cpp
   report_support.cpp
   report_test.cpp
   result_files_test.cpp

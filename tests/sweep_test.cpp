@@ -210,7 +210,7 @@ TEST_F(Preflight, SaturationIsSaid) {
   network_.tensors.at("fc1.bias").data = {0, 1, 0};
   for (std::size_t i = 0; i < data_.size(); i += 2) data_.labels[i] = 1;  // not at chance
   EXPECT_THAT(warnings(), HasSubstr("the votes of 32 in 32 pilot images are unanimous and may "
-                                    "reach it: a larger n would certify more"));
+                                    "reach it: a larger n would certify larger radii"));
 }
 
 // ---- running ---------------------------------------------------------------------------------

@@ -129,9 +129,10 @@ std::vector<double> table_radii(const std::vector<RunView>& runs) {
   double largest = 0;
   for (const RunView& run : runs)
     for (const Certificate& c : *run.certificates)
-      if (c.correct()) largest = std::max(largest, c.radius);
+      if (c.correct() && std::isfinite(c.radius)) largest = std::max(largest, c.radius);
   std::vector<double> radii = {0};
-  if (largest <= 0) return radii;
+  constexpr double kLeast = 1e-6, kMost = 1e6;  // nothing between steps that doubles cannot hold
+  if (!(largest >= kLeast && largest <= kMost)) return radii;
   double step = 0.25;  // the literature's, where it fits
   while (largest / step > static_cast<double>(kMostRadii)) step *= 2;
   while (largest < 2 * step) step /= 2;
@@ -349,45 +350,6 @@ Table worst_table(const std::vector<RunView>& runs, std::size_t count) {
     }
     table.rows.push_back({run.name, text.empty() ? "none" : text});
   }
-  return table;
-}
-
-Table common_table(const std::vector<RunView>& runs) {
-  Table table;
-  std::vector<std::span<const Certificate>> spans;
-  std::set<std::string> data;  // image numbers of two data sets have nothing in common
-  bool differ = false;
-  for (const RunView& run : runs) {
-    if (!run.data.empty()) data.insert(run.data);
-    spans.emplace_back(*run.certificates);
-    differ |= !std::ranges::equal(*run.certificates, *runs.front().certificates, {},
-                                  &Certificate::image, &Certificate::image);
-  }
-  if (!differ || data.size() > 1) return table;
-  const auto images = common_images(spans);
-  if (images.empty()) return table;
-  table.caption = fmt::format(
-      "The same over the {} image{} that every row covers: only here do the rows compare.",
-      format_count(images.size()), images.size() == 1 ? "" : "s");
-  table.label = "common-images";
-  table.columns = {
-      {"run", false}, {"images of its own"}, {"correct and certified,\u00a0%"}, {"ACR"}};
-  const auto radii = table_radii(runs);
-  for (std::size_t i = 1; i < radii.size(); ++i)
-    table.columns.push_back({"r\u00a0=\u00a0" + format_shortest(radii[i])});
-  for (const RunView& run : runs) {
-    const auto common = restricted_to(*run.certificates, images);
-    const Summary s = summarise(common);
-    std::vector<std::string> row = {
-        run.name, format_count(run.certificates->size()),
-        format_percent(share(s.correct_certified, s.images), 1),
-        format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4)};
-    for (std::size_t i = 1; i < radii.size(); ++i)
-      row.push_back(percent(certified_accuracy(common, radii[i])));
-    table.rows.push_back(std::move(row));
-  }
-  table.notes = {
-      "Images are matched by their number in the test set. ± is a 95 % interval over images."};
   return table;
 }
 

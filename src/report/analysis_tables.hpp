@@ -43,8 +43,4 @@ Table pair_table(const Pairs& pairs);
 /// Confidently wrong: up to `count` images a run, the largest wrong radius first.
 Table worst_table(const std::vector<RunView>& runs, std::size_t count);
 
-/// Rows that cover different images, over the images that all of them cover. No rows where all cover
-/// the same or nothing is common.
-Table common_table(const std::vector<RunView>& runs);
-
 }  // namespace smoothcert::report

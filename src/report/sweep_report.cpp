@@ -105,17 +105,14 @@ std::vector<Chart> sweep_bound_charts(const std::vector<RunView>& runs) {
   return charts;
 }
 
-std::vector<std::string> sweep_warnings(const SweepResult& sweep,
-                                        const std::vector<RunView>& runs) {
+std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
   std::vector<std::string> out;
   std::uint64_t most = 0, least = UINT64_MAX;
   std::set<std::string> data;
-  bool continuous = false, fast = false, same = true;
+  bool continuous = false, fast = false;
   for (const ReportedRun& run : sweep.runs) {
     most = std::max<std::uint64_t>(most, run.certificates.size());
     least = std::min<std::uint64_t>(least, run.certificates.size());
-    same = same && std::ranges::equal(run.certificates, sweep.runs.front().certificates, {},
-                                      &Certificate::image, &Certificate::image);
     if (run.certificates.empty())
       out.push_back(fmt::format("No images. {} covers none, and says nothing.", run.name));
     if (run.imported) continue;
@@ -127,8 +124,10 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep,
     out.push_back(
         "Several data sets. The runs are about different images: compare rows of one data set "
         "only.");
-  } else if (!same) {
-    const bool common = !report::common_table(runs).rows.empty();
+  } else if (!report::same_images(sweep)) {
+    std::vector<std::span<const Certificate>> spans;
+    for (const ReportedRun& run : sweep.runs) spans.emplace_back(run.certificates);
+    const bool common = !common_images(spans).empty();
     out.push_back(fmt::format(
         "Not the same images. The runs are over {}, so their figures cannot be compared as they "
         "stand{}",
@@ -244,7 +243,7 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   report::Page page;
   page.raw(fmt::format("<header><h1>{}</h1>\n<p class=\"byline\">smoothcert {}</p></header>\n",
                        report::xml(sweep.title), report::xml(kVersion)));
-  for (const std::string& text : sweep_warnings(sweep, runs)) {
+  for (const std::string& text : sweep_warnings(sweep)) {
     const std::size_t stop = text.find(". ");
     page.raw(fmt::format("<p class=\"banner\" role=\"note\"><b>{}</b>{}</p>\n",
                          report::xml(text.substr(0, stop + 1)),
@@ -275,8 +274,7 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   page.table(report::radius_table(runs));
   page.heading("Average certified radius", "acr");
   page.table(report::acr_table(sweep));
-  if (const report::Table common = report::common_table(runs); !common.rows.empty())
-    page.table(common);
+  if (const auto common = report::common_table(sweep)) page.table(*common);
   const report::Pairs pairs = report::compared_pairs(runs);
   if (!pairs.pairs.empty() || !pairs.notes.empty()) page.table(report::pair_table(pairs));
   page.heading("Label by label", "analysis");
@@ -304,8 +302,7 @@ std::string sweep_tables(const SweepResult& sweep, TableFormat format) {
   const std::vector<RunView> runs = report::run_views(sweep);
   std::string text = write(report::acr_table(sweep)) + "\n" + write(report::radius_table(runs)) +
                      "\n" + write(report::standing_table(runs));
-  if (const report::Table common = report::common_table(runs); !common.rows.empty())
-    text += "\n" + write(common);
+  if (const auto common = report::common_table(sweep)) text += "\n" + write(*common);
   if (const report::Pairs pairs = report::compared_pairs(runs); !pairs.pairs.empty())
     text += "\n" + write(report::pair_table(pairs));
   return text;
