@@ -135,7 +135,7 @@ TEST(NumpySet, FoldersAndSingleFiles) {
   EXPECT_THAT(message_of<Error>([&] { load_data(request); }), HasSubstr("--round"));
   request.round_to_lattice = true;
   request.need_test = false;
-  EXPECT_EQ(load_data(request).train.labels, Bytes{3});
+  EXPECT_EQ(load_data(request).train.labels, std::vector<Label>{3});
   request = {};
   request.round_to_lattice = true;
   request.need_train = false;
