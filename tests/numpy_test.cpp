@@ -178,12 +178,12 @@ TEST(Cifar, ReadsBothBinaryVersions) {
   request.name = "cifar10";
   DataPair pair = load_data(request);
   EXPECT_EQ(pair.train.labels, (Bytes{1, 2, 3, 4, 5}));
-  EXPECT_EQ(pair.test.labels, Bytes{9});
+  EXPECT_EQ(pair.test.labels, std::vector<Label>{9});
   EXPECT_EQ(pair.test.shape, (ImageShape{3, 32, 32}));
   EXPECT_EQ(pair.train.image(2)[12], 4);
   request.name = "cifar100";
   pair = load_data(request);
-  EXPECT_EQ(pair.test.labels, Bytes{51});  // the fine label
+  EXPECT_EQ(pair.test.labels, std::vector<Label>{51});  // the fine label
   EXPECT_EQ(pair.test.classes, 100);
   request.dir = ten;
   EXPECT_THAT(message_of<Error>([&] { load_data(request); }), HasSubstr("train.bin, test.bin"));
