@@ -177,7 +177,7 @@ TEST(Cifar, ReadsBothBinaryVersions) {
   request.dir = folder.path();
   request.name = "cifar10";
   DataPair pair = load_data(request);
-  EXPECT_EQ(pair.train.labels, (Bytes{1, 2, 3, 4, 5}));
+  EXPECT_EQ(pair.train.labels, (std::vector<Label>{1, 2, 3, 4, 5}));
   EXPECT_EQ(pair.test.labels, std::vector<Label>{9});
   EXPECT_EQ(pair.test.shape, (ImageShape{3, 32, 32}));
   EXPECT_EQ(pair.train.image(2)[12], 4);
