@@ -91,29 +91,6 @@ TEST_F(SweepReport, PlotsPeersBesideOurs) {
   EXPECT_THAT(html, HasSubstr("At α = 0.001 up to one certificate in 1,000 may be false"));
 }
 
-// Means over other images compare images, not models.
-TEST_F(SweepReport, ComparesOverTheCommonImages) {
-  EXPECT_FALSE(report::common_table(sweep()));
-  write_text(folder_.path("peer.tsv"),
-             "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t1\t1\t1.5\t1\t0:00:00.1\n"
-             "900\t1\t1\t0.5\t1\t0:00:00.1\n");
-  SweepResult result = sweep();
-  add_peer(result, folder_.path("peer.tsv"));
-  const auto table = report::common_table(result);
-  ASSERT_TRUE(table);
-  EXPECT_THAT(table->caption, HasSubstr("over the 1 images that all runs hold"));
-  ASSERT_EQ(table->rows.size(), 3u);
-  EXPECT_EQ(table->rows[2].at(1), "2");
-  EXPECT_THAT(table->rows[2].at(3), ::testing::StartsWith("1.5000"));
-  EXPECT_THAT(sweep_report_html(result), HasSubstr("this one does not"));
-  EXPECT_THAT(sweep_tables(result, TableFormat::markdown), HasSubstr("its images"));
-  write_text(folder_.path("far.tsv"),
-             "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
-             "901\t1\t1\t0.5\t1\t0:00:00.1\n");
-  add_peer(result, folder_.path("far.tsv"));
-  EXPECT_THAT(report::common_table(result)->caption, HasSubstr("no image is in all of them"));
-}
-
 TEST_F(SweepReport, ImportedResultsComeFromTheStore) {
   auto store = ResultsStore::open(folder_.path("s.sqlite"), Access::read_write);
   put_imported(*store, {"theirs", "theirs.tsv", {certificate(0, 990, 0, 0.001)}, {}});

@@ -69,18 +69,20 @@ class DataCommand : public Command {
 
   /// Both splits, or the one that is there: 'certify' needs no training images either.
   DataPair load_what_there_is(Context& context) {
-    for (const Splits splits : {Splits::both, Splits::test, Splits::train}) {
-      try {
-        return load_data(context, data_, splits, false);
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const UsageError&) {
-        throw;
-      } catch (const Error&) {
-        if (splits == Splits::train) break;
+    try {
+      return load_data(context, data_, Splits::both, false);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {
+      data_.no_download = true;  // it was tried
+      for (const Splits splits : {Splits::test, Splits::train}) {
+        try {
+          return load_data(context, data_, splits, false);
+        } catch (const Error&) {  // the first one says it all
+        }
       }
+      throw;
     }
-    return load_data(context, data_, Splits::both, false);  // for what it says
   }
 
   void show(Context& context) {

@@ -171,7 +171,6 @@ std::string sweep_report_html(const SweepResult& sweep) {
   page.table(report::radius_table(sweep));
   page.heading("Average certified radius", "acr");
   page.table(report::acr_table(sweep));
-  if (const auto common = report::common_table(sweep)) page.table(*common);
   page.heading("Abstention and saturation", "saturation");
   page.table(report::saturation_table(sweep));
   page.heading("Settings", "settings");
@@ -183,9 +182,8 @@ std::string sweep_report_html(const SweepResult& sweep) {
 
 std::string sweep_tables(const SweepResult& sweep, TableFormat format) {
   const auto write = format == TableFormat::latex ? report::table_latex : report::table_markdown;
-  const auto common = report::common_table(sweep);
-  return write(report::acr_table(sweep)) + "\n" + (common ? write(*common) + "\n" : "") +
-         write(report::radius_table(sweep)) + "\n" + write(report::saturation_table(sweep));
+  return write(report::acr_table(sweep)) + "\n" + write(report::radius_table(sweep)) + "\n" +
+         write(report::saturation_table(sweep));
 }
 
 ReportFiles write_sweep_report(const SweepResult& sweep, const std::filesystem::path& folder) {

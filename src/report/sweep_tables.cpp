@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <iterator>
-#include <map>
 #include <numeric>
 #include <set>
 
@@ -65,70 +62,6 @@ Saturation saturation(const ReportedRun& run) {
   return result;
 }
 
-namespace {
-
-std::vector<std::uint32_t> images_of(const ReportedRun& run) {
-  std::vector<std::uint32_t> images;
-  for (const Certificate& c : run.certificates) images.push_back(c.image);
-  std::ranges::sort(images);
-  return images;
-}
-
-}  // namespace
-
-bool same_images(const SweepResult& sweep) {
-  return sweep.runs.empty() ||
-         std::ranges::all_of(sweep.runs, [first = images_of(sweep.runs.front())](const auto& run) {
-           return images_of(run) == first;
-         });
-}
-
-std::optional<Table> common_table(const SweepResult& sweep) {
-  if (same_images(sweep)) return std::nullopt;
-  auto common = images_of(sweep.runs.front());
-  for (const ReportedRun& run : sweep.runs) {
-    std::vector<std::uint32_t> both;
-    std::ranges::set_intersection(common, images_of(run), std::back_inserter(both));
-    common = std::move(both);
-  }
-  Table table;
-  table.label = "common-images";
-  table.columns = {{"run", false}, {"its images"}, {"correct and certified,\u00a0%"}, {"ACR"}};
-  if (common.empty()) {
-    table.caption =
-        "The runs are over different images, and no image is in all of them: their figures cannot "
-        "be compared.";
-    for (const ReportedRun& run : sweep.runs)
-      table.rows.push_back({run.name, format_count(run.certificates.size()), "–", "–"});
-    return table;
-  }
-  table.caption = fmt::format(
-      "The same over the {} images that all runs hold. The runs are over different images, so that "
-      "the other tables and the plots compare images as much as models; this one does not.",
-      format_count(common.size()));
-  std::size_t disputed = 0;  // images with more than one label
-  for (const ReportedRun& run : sweep.runs) {
-    std::vector<Certificate> shared;
-    for (const Certificate& c : run.certificates)
-      if (std::ranges::binary_search(common, c.image)) shared.push_back(c);
-    const Summary s = summarise(shared);
-    table.rows.push_back(
-        {run.name, format_count(run.certificates.size()),
-         format_percent(share(s.correct_certified, s.images), 1),
-         format_down(s.acr, 4) + " ± " + format_fixed(kZ95 * s.acr_standard_error, 4)});
-  }
-  std::map<std::uint32_t, std::set<int>> labels;
-  for (const ReportedRun& run : sweep.runs)
-    for (const Certificate& c : run.certificates)
-      if (std::ranges::binary_search(common, c.image)) labels[c.image].insert(c.label);
-  for (const auto& [image, all] : labels) disputed += all.size() > 1 ? 1 : 0;
-  if (disputed > 0)
-    table.notes.push_back(
-        fmt::format("{} of them have different labels in different runs: are these the same data?",
-                    format_count(disputed)));
-  return table;
-}
-
 Table acr_table(const SweepResult& sweep) {
   Table table;
   table.caption =
@@ -159,9 +92,9 @@ std::vector<double> table_radii(const SweepResult& sweep) {
   double largest = 0;
   for (const ReportedRun& run : sweep.runs)
     for (const Certificate& c : run.certificates)
-      if (c.correct() && std::isfinite(c.radius)) largest = std::max(largest, c.radius);
+      if (c.correct()) largest = std::max(largest, c.radius);
   std::vector<double> radii = {0};
-  constexpr double kLeast = 1e-6, kMost = 1e6;  // nothing between steps that doubles cannot hold
+  constexpr double kLeast = 1e-6, kMost = 1e6;  // between them steps are numbers, and few
   if (!(largest >= kLeast && largest <= kMost)) return radii;
   double step = 0.25;  // the literature's, where it fits
   while (largest / step > static_cast<double>(kMostRadii)) step *= 2;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "report/table.hpp"
@@ -13,10 +12,6 @@ namespace smoothcert::report {
 Table acr_table(const SweepResult& sweep);
 Table radius_table(const SweepResult& sweep);
 Table saturation_table(const SweepResult& sweep);
-/// Whether all runs are over the same images.
-bool same_images(const SweepResult& sweep);
-/// What can be compared where they are not: figures over the images that all of them hold.
-std::optional<Table> common_table(const SweepResult& sweep);
 /// Everything needed to repeat each run.
 Table runs_table(const SweepResult& sweep);
 
