@@ -108,8 +108,8 @@ class AttackCommand : public Command {
                           format_percent(share(r.correct_margin, r.images), 2),
                           format_percent(share(r.correct_worst, r.images), 2), r.zero_gradient);
     return text +
-           "worse: correct under both losses; the figure to quote. The study's is the "
-           "cross-entropy one.\n";
+           "worse: correct under both losses; the figure to quote. The study attacks the "
+           "cross-entropy, with an L2 step of its own that depends on its batch size.\n";
   }
 
   static std::string json_text(double clean, std::size_t images,

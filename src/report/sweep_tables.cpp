@@ -64,7 +64,7 @@ Table acr_table(const SweepResult& sweep) {
                               format_fixed(kStandardErrors95 * s.acr_standard_error, 4)});
   }
   table.notes = caveats(sweep);
-  for (std::string& text : constancy_sentences(run_views(sweep)))
+  if (std::string text = constancy_sentence(run_views(sweep)); !text.empty())
     table.notes.push_back(std::move(text));
   return table;
 }
