@@ -26,8 +26,8 @@ using ::testing::Not;
 using Access = ResultsStore::Access;
 
 // k of 1000 votes for class 0.
-Certificate certificate(std::uint32_t image, std::uint64_t k, std::uint8_t label, double alpha) {
-  return make_certificate(image, label, {{100, 0, 0}, 0}, {{k, 1000 - k, 0}, 0}, 0.5, alpha, 0);
+Certificate certificate(std::uint32_t image, std::uint64_t k, Label label, double alpha) {
+  return make_certificate(image, label, {{100, 0, 0}, 0}, {{k, 1000 - k, 0}, 0}, {0.5, alpha});
 }
 
 void add_run(ResultsStore& store, RunSettings settings, const std::vector<std::uint64_t>& votes) {
@@ -66,7 +66,7 @@ TEST_F(SweepReport, TablesAddUp) {
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("50.0"));  // 2 of 4 right
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("25.0"));  // one wrong, one abstained
   EXPECT_EQ(saturation_of(result.runs[0]).images, 1u);
-  const double ceiling = certified_radius(clopper_pearson_lower(1000, 1000, 0.001).q, 0.5);
+  const double ceiling = complement_radius(clopper_pearson_lower(1000, 1000, 0.001).q, 0.5);
   EXPECT_EQ(saturation_of(result.runs[0]).ceiling, ceiling);
   const auto radii = report::table_radii(report::run_views(result));
   EXPECT_EQ(radii.front(), 0);
@@ -166,7 +166,7 @@ TEST_F(SweepReport, AConstantClassifierIsNotTheWinner) {
 
 TEST_F(SweepReport, ImportedResultsComeFromTheStore) {
   auto store = ResultsStore::open(folder_.path("s.sqlite"), Access::read_write);
-  put_imported(*store, {"theirs", "theirs.tsv", {certificate(0, 990, 0, 0.001)}});
+  put_imported(*store, {"theirs", "theirs.tsv", {certificate(0, 990, 0, 0.001)}, {}});
   const SweepResult result = sweep();
   ASSERT_EQ(result.runs.size(), 3u);
   EXPECT_TRUE(result.runs[2].imported);

@@ -185,7 +185,7 @@ TEST_F(Preflight, SigmaAndClampAgainstTraining) {
 
 TEST_F(Preflight, ModelAtChanceIsAnError) {
   std::mt19937 random(3);
-  for (auto& label : data_.labels) label = static_cast<std::uint8_t>(random() % 3);
+  for (auto& label : data_.labels) label = static_cast<Label>(random() % 3);
   EXPECT_THAT(errors(), HasSubstr("is at chance on clean images"));
 }
 

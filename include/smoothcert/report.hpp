@@ -53,7 +53,8 @@ struct SweepResult {
 
 /// Every run of a store that has certificates, and what was imported into it, named by what tells
 /// them apart ("gaussian, σ = 0.5"). Throws Error where there is nothing to show.
-SweepResult sweep_of_store(const std::filesystem::path& file);
+SweepResult sweep_of_store(const std::filesystem::path& file,
+                           ResultsStore::FaultHandler on_fault = {});
 /// Adds peers' files. Throws Error as import_tsv() does.
 void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name = "");
 

@@ -11,6 +11,7 @@
 #include "smoothcert/attack.hpp"
 #include "smoothcert/certify.hpp"
 #include "smoothcert/dataset.hpp"
+#include "smoothcert/label.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/results.hpp"
 #include "smoothcert/train.hpp"
@@ -60,7 +61,7 @@ struct ShowcaseView {
 
 struct ShowcaseImage {
   std::uint32_t image = 0;  ///< data-set index
-  std::uint8_t label = 0;
+  Label label = 0;
   std::vector<std::uint8_t> pixels;  ///< CHW
   std::vector<ShowcaseView> views;   ///< one a model, in the study's order
 };
@@ -69,7 +70,7 @@ struct ShowcaseImage {
 /// they were counted, and the certificate each model got for it.
 struct NoiseDemonstration {
   std::uint32_t image = 0;
-  std::uint8_t label = 0;
+  Label label = 0;
   std::vector<std::uint8_t> pixels;               ///< CHW, the original
   std::vector<std::vector<std::uint8_t>> copies;  ///< noisy, clamped to [0, 255] for display
   struct Vote {

@@ -52,7 +52,7 @@ struct Attacked {
 };
 
 Attacked attack(BackendModel& model, const char* name, std::span<const float> x,
-                std::span<const std::uint8_t> labels, std::span<const std::uint32_t> ids) {
+                std::span<const Label> labels, std::span<const std::uint32_t> ids) {
   Attacked result;
   result.x.resize(x.size());
   attack_batch(model, attack_from_name(name), x, labels, ids, result.x);
@@ -132,7 +132,7 @@ std::vector<ShowcaseImage> make_showcase(const Dataset& test, std::span<const Lo
   if (ids.empty()) return {};
   const auto x = as_floats(test, ids);
   const std::size_t size = test.shape.size();
-  std::vector<std::uint8_t> labels;
+  std::vector<Label> labels;
   std::vector<ShowcaseImage> images;
   for (const auto id : ids) {
     labels.push_back(test.labels[id]);

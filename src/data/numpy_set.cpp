@@ -58,25 +58,27 @@ std::vector<std::uint8_t> pixels_of(const NpyArray& array, const std::string& wh
   return pixels;
 }
 
-std::vector<std::uint8_t> labels_of(const NpyArray& array, const std::string& where) {
+std::vector<Label> labels_of(const NpyArray& array, const std::string& where) {
   const bool column = array.shape.size() == 2 && array.shape[1] == 1;
   if (array.shape.size() != 1 && !column)
     throw Error(
         fmt::format("{}: labels of shape [{}], expected [N]", where, fmt::join(array.shape, ", ")));
   if (array.kind != 'u' && array.kind != 'i')
     throw Error(fmt::format("{}: labels of {}, expected integers", where, dtype_name(array)));
-  std::vector<std::uint8_t> labels(array.elements());
+  std::vector<Label> labels(array.elements());
   for (std::uint64_t i = 0; i < labels.size(); ++i) {
-    // Little-endian: a label is its first byte where all others are zero.
-    bool small = array.kind == 'u' || array.width > 1 || array.data[i] < 128;
-    for (int b = 1; b < array.width; ++b)
-      small =
-          small &&
-          array.data[i * static_cast<std::uint64_t>(array.width) + static_cast<std::uint64_t>(b)] ==
-              0;
-    if (!small)
-      throw Error(fmt::format("{}: the label at index {} is negative or above 255", where, i));
-    labels[i] = array.data[i * static_cast<std::uint64_t>(array.width)];
+    // Little-endian: a label is its first two bytes where all others are zero.
+    const auto byte = [&](int b) {
+      return array
+          .data[i * static_cast<std::uint64_t>(array.width) + static_cast<std::uint64_t>(b)];
+    };
+    bool small = array.kind == 'u' || array.width > 2 || byte(array.width - 1) < 128;
+    for (int b = 2; b < array.width; ++b) small = small && byte(b) == 0;
+    const int value = byte(0) | (array.width > 1 ? byte(1) << 8 : 0);
+    if (!small || value > kLargestLabel)
+      throw Error(fmt::format("{}: the label at index {} is negative or above {}", where, i,
+                              kLargestLabel));
+    labels[i] = static_cast<Label>(value);
   }
   return labels;
 }

@@ -39,7 +39,8 @@ void FigureWriter::chart(const Chart& chart) {
 }
 
 void FigureWriter::study_images(const StudyResult& study) {
-  const auto write = [&](const std::string& name, const std::vector<std::vector<std::uint8_t>>& images,
+  const auto write = [&](const std::string& name,
+                         const std::vector<std::vector<std::uint8_t>>& images,
                          std::size_t columns) {
     if (images.empty() || columns == 0) return;
     files_.push_back(folder_ / (name + ".png"));

@@ -51,7 +51,8 @@ void thin(const std::vector<float>& values, Series& raw) {
   const std::size_t stride = std::max<std::size_t>(1, 2 * values.size() / kMaxRawPoints);
   for (std::size_t i = 0; i < values.size(); i += stride) {
     const auto first = values.begin() + static_cast<std::ptrdiff_t>(i);
-    const auto last = values.begin() + static_cast<std::ptrdiff_t>(std::min(i + stride, values.size()));
+    const auto last =
+        values.begin() + static_cast<std::ptrdiff_t>(std::min(i + stride, values.size()));
     auto [low, high] = std::minmax_element(first, last);
     if (high < low) std::swap(low, high);
     for (const auto& at : {low, high}) {
@@ -78,15 +79,32 @@ Chart history_chart(const StudyResult& study, std::size_t model, bool loss) {
     for (const double v : smoothed(loss ? other.history.step_loss : other.history.step_accuracy,
                                    smoothing_window(other.history.step_loss.size())))
       if (std::isfinite(v)) highest = std::max(highest, v);
-  chart.y = loss ? Axis{.label = {}, .low = 0, .high = highest > 0 ? 1.05 * highest : 1, .percent = false, .categories = {}}
+  chart.y = loss ? Axis{.label = {},
+                        .low = 0,
+                        .high = highest > 0 ? 1.05 * highest : 1,
+                        .percent = false,
+                        .categories = {}}
                  : Axis{.label = {}, .low = 0, .high = 1, .percent = true, .categories = {}};
   const int style = static_cast<int>(model) % kStyles;
-  Series raw{.label = {}, .style = style, .mark = Mark::faint, .x = {}, .y = {}, .y2 = {}, .point_text = {}, .highlight = {}};
+  Series raw{.label = {},
+             .style = style,
+             .mark = Mark::faint,
+             .x = {},
+             .y = {},
+             .y2 = {},
+             .point_text = {},
+             .highlight = {}};
   thin(values, raw);
-  Series line{.label = {}, .style = style, .mark = Mark::line, .x = iota(values.size()),
-              .y = smoothed(values, smoothing_window(values.size())), .y2 = {}, .point_text = {},
+  Series line{.label = {},
+              .style = style,
+              .mark = Mark::line,
+              .x = iota(values.size()),
+              .y = smoothed(values, smoothing_window(values.size())),
+              .y2 = {},
+              .point_text = {},
               .highlight = {}};
-  const auto finite = std::find_if(line.y.rbegin(), line.y.rend(), [](double v) { return std::isfinite(v); });
+  const auto finite =
+      std::find_if(line.y.rbegin(), line.y.rend(), [](double v) { return std::isfinite(v); });
   const double end = finite == line.y.rend() ? std::nan("") : *finite;
   chart.description =
       fmt::format("{} of the {} model over {} steps, ending at {}",
@@ -123,13 +141,22 @@ Chart vote_chart(const NoiseDemonstration::Vote& vote, std::uint32_t image) {
   Chart chart;
   chart.name = fmt::format("votes-image-{}-{}", image, slug(vote.model));
   chart.title = vote.model;
-  chart.x = {.label = "class answered", .low = 0, .high = 0, .percent = false,
+  chart.x = {.label = "class answered",
+             .low = 0,
+             .high = 0,
+             .percent = false,
              .categories = class_names(static_cast<int>(counts.size()))};
   const std::uint64_t n =
       std::accumulate(counts.begin(), counts.end(), vote.certificate.estimation.invalid);
   chart.y = {.label = {}, .low = 0, .high = 1, .percent = true, .categories = {}};
-  Series bars{.label = {}, .style = 0, .mark = Mark::bars, .x = iota(counts.size()), .y = {}, .y2 = {},
-              .point_text = {}, .highlight = {vote.certificate.selected}};
+  Series bars{.label = {},
+              .style = 0,
+              .mark = Mark::bars,
+              .x = iota(counts.size()),
+              .y = {},
+              .y2 = {},
+              .point_text = {},
+              .highlight = {vote.certificate.selected}};
   chart.description = fmt::format("Votes of the {} model for image {}:", vote.model, image);
   for (std::size_t c = 0; c < counts.size(); ++c) {
     bars.y.push_back(n == 0 ? 0.0 : static_cast<double>(counts[c]) / static_cast<double>(n));
@@ -165,12 +192,22 @@ Chart noise_answers_chart(const StudyModel& model, int classes) {
   Chart chart;
   chart.name = "noise-answers-" + slug(model.name);
   chart.title = model.name + ": answers on noisy images";
-  chart.x = {.label = "class answered", .low = 0, .high = 0, .percent = false,
+  chart.x = {.label = "class answered",
+             .low = 0,
+             .high = 0,
+             .percent = false,
              .categories = class_names(classes)};
   chart.y = {.label = {}, .low = 0, .high = 1, .percent = true, .categories = {}};
-  Series bars{.label = {}, .style = 0, .mark = Mark::bars, .x = iota(answers.votes.size()), .y = {},
-              .y2 = {}, .point_text = {}, .highlight = {answers.favourite}};
-  chart.description = fmt::format("Share of the {} model's answers on noisy images by class:", model.name);
+  Series bars{.label = {},
+              .style = 0,
+              .mark = Mark::bars,
+              .x = iota(answers.votes.size()),
+              .y = {},
+              .y2 = {},
+              .point_text = {},
+              .highlight = {answers.favourite}};
+  chart.description =
+      fmt::format("Share of the {} model's answers on noisy images by class:", model.name);
   for (int c = 0; c < classes; ++c) {
     bars.y.push_back(answers.share(c));
     // Four characters above neighbouring bars would touch.
@@ -187,11 +224,21 @@ Chart certified_by_class_chart(const StudyModel& model, int classes) {
   Chart chart;
   chart.name = "certified-by-class-" + slug(model.name);
   chart.title = model.name + ": certified, by answer";
-  chart.x = {.label = "class answered, right or wrong", .low = 0, .high = 0, .percent = false,
+  chart.x = {.label = "class answered, right or wrong",
+             .low = 0,
+             .high = 0,
+             .percent = false,
              .categories = class_names(classes)};
-  Series bars{.label = {}, .style = 0, .mark = Mark::bars, .x = iota(answers.certified.size()), .y = {},
-              .y2 = {}, .point_text = {}, .highlight = {answers.favourite}};
-  chart.description = fmt::format("Images the {} model certifies, right or wrong, by the class it answers:", model.name);
+  Series bars{.label = {},
+              .style = 0,
+              .mark = Mark::bars,
+              .x = iota(answers.certified.size()),
+              .y = {},
+              .y2 = {},
+              .point_text = {},
+              .highlight = {answers.favourite}};
+  chart.description = fmt::format(
+      "Images the {} model certifies, right or wrong, by the class it answers:", model.name);
   for (std::size_t c = 0; c < answers.certified.size(); ++c) {
     bars.y.push_back(static_cast<double>(answers.certified[c]));
     bars.point_text.push_back(answers.certified[c] == 0 ? "" : format_count(answers.certified[c]));

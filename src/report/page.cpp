@@ -13,9 +13,7 @@ void Page::heading(std::string_view text, std::string_view id) {
   body_ += fmt::format("<h2 id=\"{}\">{}</h2>\n", xml(id), xml(text));
 }
 
-void Page::subheading(std::string_view text) {
-  body_ += fmt::format("<h3>{}</h3>\n", xml(text));
-}
+void Page::subheading(std::string_view text) { body_ += fmt::format("<h3>{}</h3>\n", xml(text)); }
 
 void Page::paragraph(std::string_view text, std::string_view css_class) {
   body_ += css_class.empty() ? fmt::format("<p>{}</p>\n", xml(text))
@@ -55,7 +53,8 @@ std::string Page::document(std::string_view title) const {
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n"
-      "<meta name=\"generator\" content=\"smoothcert {}\">\n<title>{}</title>\n<style>\n{}</style>\n"
+      "<meta name=\"generator\" content=\"smoothcert "
+      "{}\">\n<title>{}</title>\n<style>\n{}</style>\n"
       "</head>\n<body>\n<main>\n{}</main>\n<script>\n{}</script>\n</body>\n</html>\n",
       kVersion, xml(title), page_css(), body_, page_script());
 }

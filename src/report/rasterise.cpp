@@ -53,8 +53,8 @@ struct Drawing {
 
   explicit Drawing(const std::string& svg) {
     GError* error = nullptr;
-    handle.reset(rsvg_handle_new_from_data(reinterpret_cast<const guint8*>(svg.data()), svg.size(),
-                                           &error));
+    handle.reset(
+        rsvg_handle_new_from_data(reinterpret_cast<const guint8*>(svg.data()), svg.size(), &error));
     if (!handle) fail(error);
     if (!rsvg_handle_get_intrinsic_size_in_pixels(handle.get(), &width, &height))
       throw Error("report: a chart has no size in pixels");

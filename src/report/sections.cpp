@@ -37,8 +37,8 @@ std::string banner(const std::string& text) {
   const std::size_t stop = text.find(". ");
   if (stop == std::string::npos || stop > 60)
     return fmt::format("<p class=\"banner\" role=\"note\">{}</p>\n", xml(text));
-  return fmt::format("<p class=\"banner\" role=\"note\"><b>{}</b>{}</p>\n", xml(text.substr(0, stop + 1)),
-                     xml(text.substr(stop + 1)));
+  return fmt::format("<p class=\"banner\" role=\"note\"><b>{}</b>{}</p>\n",
+                     xml(text.substr(0, stop + 1)), xml(text.substr(stop + 1)));
 }
 
 }  // namespace
@@ -82,14 +82,14 @@ void certification_section(Page& page, const StudyResult& study) {
   page.table(comparison_table(study));
   const auto runs = run_views(study);
   for (const Chart& chart : accuracy_charts(charted(runs), "certified-accuracy", ""))
-    page.figure(chart,
-                fmt::format("Certified accuracy against radius: the share of all {} images that are "
-                            "answered correctly with a certified radius of at least r. {}{}",
-                            format_count(study.certified_images),
-                            runs.size() <= kMostBands
-                                ? "Bands are pointwise 95 % Clopper–Pearson intervals over images. "
-                                : "",
-                            alpha_caveat(study.certify.alpha)));
+    page.figure(
+        chart, fmt::format("Certified accuracy against radius: the share of all {} images that are "
+                           "answered correctly with a certified radius of at least r. {}{}",
+                           format_count(study.certified_images),
+                           runs.size() <= kMostBands
+                               ? "Bands are pointwise 95 % Clopper–Pearson intervals over images. "
+                               : "",
+                           alpha_caveat(study.certify.alpha)));
   page.table(radius_table(runs));
 }
 
@@ -103,10 +103,11 @@ void analysis_section(Page& page, const StudyResult& study) {
   page.subheading("What stands behind the radii");
   page.table(standing_table(runs));
   for (const Chart& chart : bound_charts(charted(runs), "bounds", ""))
-    page.figure(chart,
-                "The distribution of the bounds p̲ from which the radii follow (radius = σ·Φ⁻¹(p̲)): "
-                "the share of images whose selected class, right or wrong, has at least probability p "
-                "under noise. Left of p = ½ nothing is certified.");
+    page.figure(
+        chart,
+        "The distribution of the bounds p̲ from which the radii follow (radius = σ·Φ⁻¹(p̲)): "
+        "the share of images whose selected class, right or wrong, has at least probability p "
+        "under noise. Left of p = ½ nothing is certified.");
 }
 
 void published_section(Page& page, const StudyResult& study) {
@@ -120,8 +121,10 @@ void answers_section(Page& page, const StudyResult& study) {
   if (!has_certificates(study)) return;
   page.heading("Which class a model answers on noise", "answers");
   page.paragraph(
-      "A radius grows with the share of noisy copies that get one answer, whether or not the answer is "
-      "right. A model that gives the same class to nearly every noisy image therefore certifies large "
+      "A radius grows with the share of noisy copies that get one answer, whether or not the "
+      "answer is "
+      "right. A model that gives the same class to nearly every noisy image therefore certifies "
+      "large "
       "radii, and is right only on the images that happen to be of that class.");
   for (const std::string& sentence : opening(study).rest) page.paragraph(sentence);
   std::vector<Chart> charts;
@@ -132,11 +135,12 @@ void answers_section(Page& page, const StudyResult& study) {
   }
   for (const StudyModel& m : study.models)
     if (!m.certificates.empty()) charts.push_back(certified_by_class_chart(m, study.classes));
-  page.figure_grid(charts, kSmall,
-                   "The share in % of each class among all answers on noisy test images (every estimation "
-                   "sample of the certification); and how many images are certified as each class, right or "
-                   "wrong. These count answers, not labels: how many images of a label are right is in "
-                   "the table by label. The most frequent answer is highlighted.");
+  page.figure_grid(
+      charts, kSmall,
+      "The share in % of each class among all answers on noisy test images (every estimation "
+      "sample of the certification); and how many images are certified as each class, right or "
+      "wrong. These count answers, not labels: how many images of a label are right is in "
+      "the table by label. The most frequent answer is highlighted.");
 }
 
 void training_section(Page& page, const StudyResult& study) {
@@ -154,11 +158,12 @@ void training_section(Page& page, const StudyResult& study) {
   for (std::size_t i = 0; i < study.models.size(); ++i)
     if (!study.models[i].history.step_accuracy.empty())
       charts.push_back(training_accuracy_chart(study, i));
-  page.figure_grid(charts, kSmall,
-                   fmt::format("Loss and accuracy of each batch on the input that was trained on: attacked "
-                               "for adversarial training, noisy for smoothing. Pale: each step; strong: "
-                               "centred mean over steps ({}).",
-                               windows));
+  page.figure_grid(
+      charts, kSmall,
+      fmt::format("Loss and accuracy of each batch on the input that was trained on: attacked "
+                  "for adversarial training, noisy for smoothing. Pale: each step; strong: "
+                  "centred mean over steps ({}).",
+                  windows));
 }
 
 void settings_section(Page& page, const StudyResult& study) {

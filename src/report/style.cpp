@@ -108,7 +108,8 @@ summary{cursor:pointer}
 /// The dot before a value in a reader, in its curve's colour.
 std::string value_colours() {
   std::string css;
-  for (int i = 0; i < kStyles; ++i) css += fmt::format(".value.s{0}::before{{background:var(--s{0})}}\n", i);
+  for (int i = 0; i < kStyles; ++i)
+    css += fmt::format(".value.s{0}::before{{background:var(--s{0})}}\n", i);
   return css;
 }
 
@@ -117,8 +118,9 @@ std::string value_colours() {
 std::string page_css() {
   const std::string light = palette_variables(light_palette()) + "--tint:#fdf3ec;";
   const std::string dark = palette_variables(dark_palette()) + "--tint:#2a211b;";
-  return ":root{color-scheme:light dark;" + light + "}\n@media screen and (prefers-color-scheme:dark){:root{" +
-         dark + "}}\n" + chart_css(variable_palette()) + kLayout + value_colours();
+  return ":root{color-scheme:light dark;" + light +
+         "}\n@media screen and (prefers-color-scheme:dark){:root{" + dark + "}}\n" +
+         chart_css(variable_palette()) + kLayout + value_colours();
 }
 
 }  // namespace smoothcert::report

@@ -185,8 +185,7 @@ double legend(const Chart& chart, double left, double right, double top, std::st
   double x = left, y = top;
   bool any = false;
   for (const Series& s : chart.series) {
-    if (s.label.empty() || s.mark == Mark::bars || s.mark == Mark::band ||
-        s.mark == Mark::context)
+    if (s.label.empty() || s.mark == Mark::bars || s.mark == Mark::band || s.mark == Mark::context)
       continue;
     const double width = 40 + text_width(s.label, 12) + 14;
     if (any && x + width > right) {
@@ -298,8 +297,7 @@ std::string draw_side_labels(std::vector<SideLabel> labels, const Frame& f) {
     out += fmt::format("<path class=\"line s{}\" d=\"M{:.1f} {:.1f}h22\"/>", label.series->style,
                        left, label.y);
     out += marker(label.series->style, left + 11, label.y);
-    double baseline =
-        label.y + 4 - kLineHeight / 2 * static_cast<double>(label.lines.size() - 1);
+    double baseline = label.y + 4 - kLineHeight / 2 * static_cast<double>(label.lines.size() - 1);
     for (const std::string& line : label.lines) {
       out += fmt::format("<text class=\"name\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>",
                          left + kLabelSample - 2, baseline, xml(line));
@@ -319,10 +317,8 @@ Size with_room(const Chart& chart, Size size) {
   } else {
     keys = legend(chart, 2, size.width, 0, ignored);
   }
-  const double above = keys + (chart.title.empty() ? 8 : 26) +
-                       (chart.y.label.empty() ? 10 : 24);
-  const double needed =
-      above + std::max(0.55 * size.height, beside + 12) + bottom_margin(chart);
+  const double above = keys + (chart.title.empty() ? 8 : 26) + (chart.y.label.empty() ? 10 : 24);
+  const double needed = above + std::max(0.55 * size.height, beside + 12) + bottom_margin(chart);
   size.height = std::max(size.height, static_cast<int>(std::ceil(needed)));
   return size;
 }
@@ -361,12 +357,12 @@ std::string axes(const Chart& chart, const Frame& f, const std::vector<double>& 
 std::string read_places(const Chart& chart, const Frame& f) {
   if (chart.reader.x.empty()) return {};
   std::string places;
-  for (const double x : chart.reader.x)
-    places += (places.empty() ? "" : " ") + format_shortest(x);
-  return fmt::format(" data-quantity=\"{}\" data-places=\"{}\" data-frame=\"{:.1f} {:.1f} {:.1f} "
-                     "{:.1f} {} {}\"",
-                     xml(chart.reader.quantity), places, f.left, f.right, f.top, f.bottom,
-                     format_shortest(f.x_low), format_shortest(f.x_high));
+  for (const double x : chart.reader.x) places += (places.empty() ? "" : " ") + format_shortest(x);
+  return fmt::format(
+      " data-quantity=\"{}\" data-places=\"{}\" data-frame=\"{:.1f} {:.1f} {:.1f} "
+      "{:.1f} {} {}\"",
+      xml(chart.reader.quantity), places, f.left, f.right, f.top, f.bottom,
+      format_shortest(f.x_low), format_shortest(f.x_high));
 }
 
 std::string open_tag(const Chart& chart, Size size, bool alone, const Frame& f) {

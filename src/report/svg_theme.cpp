@@ -36,17 +36,20 @@ Palette dark_palette() {
 }
 
 Palette variable_palette() {
-  Palette palette{.surface = "var(--surface)", .ink = "var(--ink)", .muted = "var(--muted)",
-                  .grid = "var(--grid)", .accent = "var(--accent)", .pale = "var(--pale)",
+  Palette palette{.surface = "var(--surface)",
+                  .ink = "var(--ink)",
+                  .muted = "var(--muted)",
+                  .grid = "var(--grid)",
+                  .accent = "var(--accent)",
+                  .pale = "var(--pale)",
                   .series = {}};
   for (int i = 0; i < kStyles; ++i) palette.series.push_back(fmt::format("var(--s{})", i));
   return palette;
 }
 
 std::string palette_variables(const Palette& p) {
-  std::string css =
-      fmt::format("--surface:{};--ink:{};--muted:{};--grid:{};--accent:{};--pale:{};", p.surface,
-                  p.ink, p.muted, p.grid, p.accent, p.pale);
+  std::string css = fmt::format("--surface:{};--ink:{};--muted:{};--grid:{};--accent:{};--pale:{};",
+                                p.surface, p.ink, p.muted, p.grid, p.accent, p.pale);
   for (int i = 0; i < kStyles; ++i) css += fmt::format("--s{}:{};", i, p.series[i]);
   return css;
 }

@@ -52,16 +52,18 @@ Table acr_table(const SweepResult& sweep) {
                    {"wrong,\u00a0%"},
                    {"abstained,\u00a0%"},
                    {"mean radius of correct"},
-                   {"ACR"}};
+                   {"ACR"},
+                   {"guarantee", false}};
   for (const ReportedRun& run : sweep.runs) {
     const Summary s = summarise(run.certificates);
-    table.rows.push_back({run.name, format_count(s.images),
-                          format_percent(share(s.correct_certified, s.images), 1),
-                          format_percent(share(s.wrong, s.images), 1),
-                          format_percent(share(s.abstained, s.images), 1),
-                          s.correct_certified > 0 ? format_down(s.avg_radius_correct, 3) : "–",
-                          format_down(s.acr, 4) + " ± " +
-                              format_fixed(kStandardErrors95 * s.acr_standard_error, 4)});
+    table.rows.push_back(
+        {run.name, format_count(s.images), format_percent(share(s.correct_certified, s.images), 1),
+         format_percent(share(s.wrong, s.images), 1),
+         format_percent(share(s.abstained, s.images), 1),
+         s.correct_certified > 0 ? format_down(s.avg_radius_correct, 3) : "–",
+         format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4),
+         run.imported ? std::string("not known")
+                      : std::string(soundness_text(soundness_of(run.settings)))});
   }
   table.notes = caveats(sweep);
   if (std::string text = constancy_sentence(run_views(sweep)); !text.empty())
@@ -153,7 +155,9 @@ Table runs_table(const SweepResult& sweep) {
              format_shortest(c.sigma), format_count(c.n0), format_count(c.n),
              format_shortest(c.alpha), p_b_text(c.p_b), c.seed,
              c.noise == NoiseLaw::lattice ? "lattice noise" : "continuous noise",
-             c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version)});
+             c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version) +
+             (s.pixels.empty() ? "" : "; pixels " + s.pixels) + "; " +
+             std::string(soundness_text(soundness_of(s)))});
   }
   return table;
 }

@@ -8,6 +8,7 @@
 
 #include "analysis/analysis_json.hpp"
 #include "smoothcert/analysis.hpp"
+#include "smoothcert/soundness.hpp"
 #include "study/study_json.hpp"
 #include "util/format_number.hpp"
 
@@ -41,7 +42,8 @@ json accuracy_json(const AttackReport& a) {
           {"accuracy_cross_entropy", share(a.correct_cross_entropy, a.images)},
           {"accuracy_margin", share(a.correct_margin, a.images)},
           {"accuracy_worst", share(a.correct_worst, a.images)},
-          {"zero_gradient", a.zero_gradient}};
+          {"zero_gradient", a.zero_gradient},
+          {"nan_gradient", a.nan_gradient}};
 }
 
 /// Every pair of models over the same images, at half of σ.
@@ -51,8 +53,8 @@ json pairs_json(const StudyResult& s) {
   std::vector<double> mcnemar, permutation;
   for (std::size_t i = 0; i < s.models.size(); ++i)
     for (std::size_t j = i + 1; j < s.models.size(); ++j) {
-      const auto result = compare_paired(s.models[i].certificates, s.models[j].certificates,
-                                         s.certify.sigma / 2);
+      const auto result =
+          compare_paired(s.models[i].certificates, s.models[j].certificates, s.certify.sigma / 2);
       if (result.images < 2) continue;
       pairs.emplace_back(i, j);
       results.push_back(result);
@@ -135,6 +137,8 @@ std::string study_table(const StudyResult& s) {
       "\nmean radius, certified: over all images that did not abstain, wrong ones included (the "
       "study's average).\nmean, correct: over correct & certified images. ACR (average certified "
       "radius): wrong and abstained images count 0.\n";
+  text += fmt::format("guarantee: {}.\n",
+                      soundness_text(soundness_of(s.certify.noise, s.certify.mode)));
   if (published) text += "study: the published figures, on all 10,000 test images of MNIST.\n";
   for (const auto& note : s.notes) text += note + "\n";
   return text;
@@ -142,6 +146,7 @@ std::string study_table(const StudyResult& s) {
 
 std::string study_summary_json(const StudyResult& s) {
   json summary = study::head_json(s);
+  summary["guarantee"] = soundness_text(soundness_of(s.certify.noise, s.certify.mode));
   json models = json::array();
   for (const auto& model : s.models) {
     json attacks = json::array();

@@ -159,6 +159,7 @@ json attacks_json(const std::vector<AttackReport>& attacks) {
                     {"correct_margin", a.correct_margin},
                     {"correct_worst", a.correct_worst},
                     {"zero_gradient", a.zero_gradient},
+                    {"nan_gradient", a.nan_gradient},
                     {"seconds", a.seconds}});
   return list;
 }
@@ -180,6 +181,7 @@ std::vector<AttackReport> read_attacks(const json& list) {
     a.correct_margin = j.at("correct_margin");
     a.correct_worst = j.at("correct_worst");
     a.zero_gradient = j.at("zero_gradient");
+    a.nan_gradient = j.value("nan_gradient", std::uint64_t{0});  // older stores do not count them
     a.seconds = j.at("seconds");
     attacks.push_back(a);
   }

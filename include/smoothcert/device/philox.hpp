@@ -24,6 +24,8 @@ enum class Purpose : std::uint32_t {
   initialise = 7,        ///< initial parameters; image = 0, sample = tensor index
   shuffle = 8,           ///< order of an epoch; image = 0, sample = epoch
   draw_digits = 9,       ///< the built-in data set; image = index, sample = split
+  split_offsets = 12,    ///< splitting noise; image = 0, sample = 0
+  subset = 13,           ///< random choice of images; image = data-set index
 };
 
 /// Set in word 3 for the second draw of the alias sampler (see lattice_noise.hpp).
@@ -44,10 +46,9 @@ SMOOTHCERT_HD PhiloxWords philox4x32_10(PhiloxWords c, std::uint32_t key_lo, std
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{kPhiloxM0} * c.v[0];
     const std::uint64_t p1 = std::uint64_t{kPhiloxM1} * c.v[2];
-    c = PhiloxWords{{static_cast<std::uint32_t>(p1 >> 32) ^ c.v[1] ^ key_lo,
-                     static_cast<std::uint32_t>(p1),
-                     static_cast<std::uint32_t>(p0 >> 32) ^ c.v[3] ^ key_hi,
-                     static_cast<std::uint32_t>(p0)}};
+    c = PhiloxWords{
+        {static_cast<std::uint32_t>(p1 >> 32) ^ c.v[1] ^ key_lo, static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32) ^ c.v[3] ^ key_hi, static_cast<std::uint32_t>(p0)}};
     key_lo += kPhiloxW0;
     key_hi += kPhiloxW1;
   }
