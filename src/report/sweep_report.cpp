@@ -217,10 +217,11 @@ std::string what_came_out(const std::vector<RunView>& runs) {
     double largest = -1;
     for (const RunView* run : group) {
       if (!report::comparable(*run, *group.front()))
-        return "The runs differ in more than model and σ (data, n, α, p_B, noise or mode), which "
-               "changes radii without changing a model, so none is named the best: compare rows "
-               "that "
-               "are equal in these.";
+        return fmt::format(
+            "Besides model and σ the runs differ in {}, which changes radii without changing a "
+            "model, "
+            "so none is named the best: compare rows that are equal there.",
+            joined(report::differences(group)));
       if (!std::ranges::equal(*run->certificates, *group.front()->certificates, {},
                               &Certificate::image, &Certificate::image))
         return "The runs cover different images, so none is named the best.";
@@ -244,8 +245,7 @@ std::string what_came_out(const std::vector<RunView>& runs) {
 }
 
 std::string what_to_beware_of(const std::vector<RunView>& runs) {
-  const auto constant = report::constancy_sentences(runs);
-  if (!constant.empty()) return constant.front();
+  if (std::string text = report::constancy_sentence(runs); !text.empty()) return text;
   double alpha = 0;
   for (const RunView& run : runs)
     if (run.settings != nullptr) alpha = std::max(alpha, run.settings->alpha);
