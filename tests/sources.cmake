@@ -1,4 +1,5 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
+  anytime_bound_test.cpp
   atomic_file_test.cpp
   attack_accuracy_test.cpp
   attack_test.cpp
@@ -7,6 +8,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   certify_test.cpp
   checkpoint_support.cpp
   checkpoint_test.cpp
+  class_bounds_test.cpp
   cli_bad_input_test.cpp
   cli_certify_test.cpp
   cli_checkpoint_test.cpp
@@ -28,6 +30,8 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   data_source_test.cpp
   data_support.cpp
   digits_test.cpp
+  disproof_test.cpp
+  enclosure_test.cpp
   fake_model_support.cpp
   fake_trainer_support.cpp
   feature_network_test.cpp
@@ -40,12 +44,14 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   hostile_json_test.cpp
   http_support.cpp
   idx_test.cpp
+  l1_certificates_test.cpp
   lattice_table_test.cpp
   linear_model_support.cpp
   markup_support.cpp
   merge_stores_test.cpp
   mixed_batch_test.cpp
   network_test.cpp
+  noise_slack_test.cpp
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp
@@ -61,6 +67,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   results_store_test.cpp
   safetensors_test.cpp
   statistics_test.cpp
+  stopping_test.cpp
   store_support.cpp
   svg_chart_test.cpp
   sweep_report_test.cpp

@@ -1,9 +1,15 @@
 smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
+  anytime_bound.cpp
   campaign.cpp
   certify.cpp
+  class_bounds.cpp
+  disproof.cpp
+  l1_certificates.cpp
   predict.cpp
   preflight.cpp
   statistics.cpp
+  stopping.cpp
   summary.cpp
   throughput.cpp
+  vote_bounds.cpp
   vote_window.cpp)
