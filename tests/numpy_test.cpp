@@ -146,7 +146,7 @@ TEST(NumpySet, Labels) {
     return message_of<Error>([&] { dataset_from_arrays(image, "I", array(text), "L", 10, false); });
   };
   EXPECT_EQ(error(npy_of("|u1", "1, 1", "\7")), "");
-  EXPECT_THAT(error(npy_of("<i2", "1,", "\xff\xff")), HasSubstr("negative or above 255"));
+  EXPECT_THAT(error(npy_of("<i2", "1,", "\xff\xff")), HasSubstr("negative or above 65534"));
   EXPECT_THAT(error(npy_of("|i1", "1,", "\xff")), HasSubstr("negative"));
   EXPECT_THAT(error(npy_of("|u1", "1,", "\12")), HasSubstr("label 10 at index 0"));
   EXPECT_THAT(error(npy_of("<f4", "1,", "1234")), HasSubstr("expected integers"));

@@ -1,5 +1,9 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
+<<<<<<< HEAD
   analysis_test.cpp
+=======
+  anytime_bound_test.cpp
+>>>>>>> a4b9deee4fd19045302c506240391d1cd4408f6f
   atomic_file_test.cpp
   attack_accuracy_test.cpp
   attack_test.cpp
@@ -8,6 +12,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   certify_test.cpp
   checkpoint_support.cpp
   checkpoint_test.cpp
+  class_bounds_test.cpp
   cli_bad_input_test.cpp
   cli_certify_test.cpp
   cli_checkpoint_test.cpp
@@ -30,6 +35,8 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   data_source_test.cpp
   data_support.cpp
   digits_test.cpp
+  disproof_test.cpp
+  enclosure_test.cpp
   fake_model_support.cpp
   fake_trainer_support.cpp
   feature_network_test.cpp
@@ -42,7 +49,11 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   hostile_json_test.cpp
   http_support.cpp
   idx_test.cpp
+<<<<<<< HEAD
   journal_test.cpp
+=======
+  l1_certificates_test.cpp
+>>>>>>> a4b9deee4fd19045302c506240391d1cd4408f6f
   lattice_table_test.cpp
   linear_model_support.cpp
   markup_support.cpp
@@ -50,6 +61,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   mixed_batch_test.cpp
   model_name_test.cpp
   network_test.cpp
+  noise_slack_test.cpp
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp
@@ -67,7 +79,11 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   safetensors_test.cpp
   sequential_test.cpp
   statistics_test.cpp
+<<<<<<< HEAD
   store_rows_test.cpp
+=======
+  stopping_test.cpp
+>>>>>>> a4b9deee4fd19045302c506240391d1cd4408f6f
   store_support.cpp
   svg_chart_test.cpp
   sweep_report_test.cpp
