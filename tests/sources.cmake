@@ -1,9 +1,6 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
-<<<<<<< HEAD
   analysis_test.cpp
-=======
   anytime_bound_test.cpp
->>>>>>> a4b9deee4fd19045302c506240391d1cd4408f6f
   atomic_file_test.cpp
   attack_accuracy_test.cpp
   attack_test.cpp
@@ -49,11 +46,8 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   hostile_json_test.cpp
   http_support.cpp
   idx_test.cpp
-<<<<<<< HEAD
   journal_test.cpp
-=======
   l1_certificates_test.cpp
->>>>>>> a4b9deee4fd19045302c506240391d1cd4408f6f
   lattice_table_test.cpp
   linear_model_support.cpp
   markup_support.cpp
@@ -79,11 +73,8 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   safetensors_test.cpp
   sequential_test.cpp
   statistics_test.cpp
-<<<<<<< HEAD
   store_rows_test.cpp
-=======
   stopping_test.cpp
->>>>>>> a4b9deee4fd19045302c506240391d1cd4408f6f
   store_support.cpp
   svg_chart_test.cpp
   sweep_report_test.cpp

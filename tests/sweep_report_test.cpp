@@ -33,7 +33,10 @@ Certificate certificate(std::uint32_t image, std::uint64_t k, Label label, doubl
 void add_run(ResultsStore& store, RunSettings settings, const std::vector<std::uint64_t>& votes) {
   const RunInfo run = store.find_or_create_run(settings);
   for (std::uint32_t i = 0; i < votes.size(); ++i)
-    store.add_certificate(run.id, certificate(i, votes[i], i == 1 ? 2 : 0, settings.certify.alpha));
+    store.add_certificate(
+        run.id,
+        make_certificate(i, i == 1 ? 2 : 0, {{100, 0, 0}, 0}, {{votes[i], 1000 - votes[i], 0}, 0},
+                         bound_settings(settings.certify, settings.shape)));
 }
 
 Saturation saturation_of(const ReportedRun& run) {
