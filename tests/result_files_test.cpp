@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "smoothcert/predict.hpp"
 #include "smoothcert/results.hpp"
 #include "store_support.hpp"
 

@@ -12,9 +12,10 @@
 #include "options.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/preflight.hpp"
 #include "smoothcert/results.hpp"
-#include "smoothcert/sweep.hpp"
+#include "smoothcert/subsets.hpp"
+#include "smoothcert/summary.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::cli {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 
 namespace CLI {
 class App;
@@ -23,7 +23,6 @@ struct CertifyOptions {
 void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selection);
 /// --p-b, of how to bound the second class. Throws UsageError for an unknown name.
 void add_p_b_option(CLI::App& app, std::string& name, const std::string& group);
-SecondBound p_b_from_name(const std::string& name);
 /// Checked. Throws UsageError.
 CertifySettings certify_settings(const CertifyOptions& options);
 

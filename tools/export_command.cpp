@@ -52,7 +52,7 @@ class ExportCommand : public Command {
         throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", *alpha_));
       with_.alpha = *alpha_;
     }
-    if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
+    if (!p_b_.empty()) with_.p_b = from_name<SecondBound>(p_b_, "--p-b");
     as_ = norm_from_name(norm_);
     const auto file = store_file(store_);
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);

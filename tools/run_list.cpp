@@ -25,9 +25,8 @@ std::string run_table(const ResultsStore& store) {
         "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n",
         run.id, s.model_name, s.dataset_name + "/" + s.dataset_split,
         format_shortest(s.certify.sigma), s.certify.n0, s.certify.n,
-        format_shortest(s.certify.alpha), store::p_b_name(s.certify.p_b), s.certify.seed,
-        summary.images, summary.correct_certified, summary.wrong, summary.abstained,
-        format_down(summary.acr, 4));
+        format_shortest(s.certify.alpha), to_name(s.certify.p_b), s.certify.seed, summary.images,
+        summary.correct_certified, summary.wrong, summary.abstained, format_down(summary.acr, 4));
   }
   return text;
 }
@@ -47,9 +46,9 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"n0", s.certify.n0},
                      {"n", s.certify.n},
                      {"alpha", s.certify.alpha},
-                     {"p_b", store::p_b_name(s.certify.p_b)},
+                     {"p_b", to_name(s.certify.p_b)},
                      {"seed", s.certify.seed},
-                     {"noise", s.certify.noise == NoiseLaw::lattice ? "lattice" : "gaussian"},
+                     {"noise", to_name(s.certify.noise)},
                      {"clamp", s.certify.clamp},
                      {"precision", s.precision},
                      {"images", summary.images},

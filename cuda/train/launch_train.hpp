@@ -8,7 +8,7 @@
 #include "cuda/runtime/abi.hpp"
 #include "gpu/epoch_state.hpp"
 #include "gpu/train_plan.hpp"
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {

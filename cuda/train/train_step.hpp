@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cuda/train/train_pass.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/recipe.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {

@@ -6,11 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "smoothcert/names.hpp"
+
 namespace smoothcert {
 
 enum class NoiseLaw {
   lattice,   ///< rounded Gaussian on the 1/255 lattice: sound as executed (default)
   gaussian,  ///< continuous Gaussian in float32: sound in real arithmetic only
+};
+template <>
+struct Names<NoiseLaw> {
+  static constexpr const char* kWhat = "noise law";
+  static constexpr NamedValue<NoiseLaw> kValues[] = {{NoiseLaw::lattice, "lattice"},
+                                                     {NoiseLaw::gaussian, "gaussian"}};
 };
 
 /// Walker alias table of P(N=k) = Φ((k+½)/s) − Φ((k−½)/s), s = 255σ, with 64-bit integer weights
@@ -38,5 +46,10 @@ struct NoiseSpec {
   std::uint64_t seed = 0;
   std::shared_ptr<const LatticeTable> table;  ///< set when law is lattice
 };
+
+/// Largest magnitude that a noisy pixel, an input of the network, can have, in units of [0,1]: 1
+/// where it is clamped, else what the table's last column or the largest Gaussian draw gives
+/// (device/normal.hpp: |z| < 6.8). The lattice law needs its table.
+double largest_input(const NoiseSpec& noise);
 
 }  // namespace smoothcert

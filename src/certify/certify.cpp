@@ -85,7 +85,7 @@ class Certification {
         settings_(settings),
         callbacks_(callbacks),
         stop_(std::move(stop)),
-        votes_(vote_settings(settings, data)),
+        votes_(vote_settings(settings, data.shape)),
         slack_(votes_.noise.table
                    ? votes_.noise.table->slack_per_pixel * static_cast<double>(data.shape.size())
                    : 0.0) {

@@ -6,4 +6,5 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   statistics.cpp
   summary.cpp
   throughput.cpp
+  vote_settings.cpp
   vote_window.cpp)

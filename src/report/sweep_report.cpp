@@ -11,6 +11,7 @@
 #include "report/study_tables.hpp"
 #include "report/sweep_tables.hpp"
 #include "smoothcert/version.hpp"
+#include "smoothcert/votes.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 

@@ -8,6 +8,7 @@
 
 #include "report/study_tables.hpp"
 #include "report/svg_chart.hpp"
+#include "smoothcert/noise.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/results.hpp"
 #include "util/decimal.hpp"
 #include "util/sha256.hpp"
 
@@ -34,31 +35,6 @@ std::vector<std::uint64_t> parse_counts(std::string_view text, const std::string
   return counts;
 }
 
-std::string noise_name(NoiseLaw law) { return law == NoiseLaw::lattice ? "lattice" : "gaussian"; }
-std::string mode_name(Mode mode) { return mode == Mode::exact ? "exact" : "fast"; }
-
-std::string p_b_name(SecondBound p_b) {
-  return p_b == SecondBound::complement ? "complement" : "counted";
-}
-
-SecondBound parse_p_b(std::string_view name, const std::string& where) {
-  if (name == "complement") return SecondBound::complement;
-  if (name == "counted") return SecondBound::counted;
-  throw Error(where + ": unknown p_B bound '" + std::string(name) + "'");
-}
-
-NoiseLaw parse_noise(std::string_view name, const std::string& where) {
-  if (name == "lattice") return NoiseLaw::lattice;
-  if (name == "gaussian") return NoiseLaw::gaussian;
-  throw Error(where + ": unknown noise '" + std::string(name) + "'");
-}
-
-Mode parse_mode(std::string_view name, const std::string& where) {
-  if (name == "exact") return Mode::exact;
-  if (name == "fast") return Mode::fast;
-  throw Error(where + ": unknown mode '" + std::string(name) + "'");
-}
-
 std::string certificate_text(const Certificate& c) {
   return fmt::format(
       "image={} label={} selected={} prediction={} radius={} p_lower={} "
@@ -83,10 +59,10 @@ std::string run_identity(const RunSettings& s) {
       "model={} dataset={} shape={}x{}x{} classes={} sigma={} n0={} n={} alpha={} seed={} noise={} "
       "clamp={} mode={} precision={} arithmetic={}",
       s.model_hash, s.dataset_hash, s.shape.channels, s.shape.height, s.shape.width, s.classes,
-      shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha), c.seed, noise_name(c.noise),
-      c.clamp ? 1 : 0, mode_name(c.mode), s.precision, s.arithmetic);
+      shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha), c.seed, to_name(c.noise),
+      c.clamp ? 1 : 0, to_name(c.mode), s.precision, s.arithmetic);
   // Not where it is what all runs had before there was a choice: their keys stay.
-  if (c.p_b != SecondBound::complement) text += " p_b=" + p_b_name(c.p_b);
+  if (c.p_b != SecondBound::complement) text += " p_b=" + to_name(c.p_b);
   if (c.mode == Mode::fast) text += " backend=" + s.backend;
   return text;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "smoothcert/predict.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "smoothcert/statistics.hpp"

@@ -35,7 +35,7 @@ RunInfo run_row(const Statement& row, const std::string& where) {
   RunInfo run;
   RunSettings& s = run.settings;
   int column = 0;
-  s.certify.p_b = parse_p_b(row.text(column++), where);
+  s.certify.p_b = stored_name<SecondBound>(row.text(column++), where);
   run.id = row.integer(column++);
   run.key = row.text(column++);
   run.started = row.text(column++);
@@ -55,9 +55,9 @@ RunInfo run_row(const Statement& row, const std::string& where) {
   s.certify.n = as_unsigned(row.integer(column++));
   s.certify.alpha = row.real(column++);
   s.certify.seed = as_unsigned(row.integer(column++));
-  s.certify.noise = parse_noise(row.text(column++), where);
+  s.certify.noise = stored_name<NoiseLaw>(row.text(column++), where);
   s.certify.clamp = row.integer(column++) != 0;
-  s.certify.mode = parse_mode(row.text(column++), where);
+  s.certify.mode = stored_name<Mode>(row.text(column++), where);
   s.precision = row.text(column++);
   s.arithmetic = row.text(column++);
   s.program_version = row.text(column++);
@@ -120,9 +120,9 @@ void insert_run(Database& db, const RunSettings& s, const std::string& key,
   Statement run(db, "INSERT INTO runs VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   run.bind(0, key).bind(1, s.model_hash).bind(2, s.dataset_hash).bind(3, c.sigma);
   run.bind(4, as_signed(c.n0)).bind(5, as_signed(c.n)).bind(6, c.alpha).bind(7, as_signed(c.seed));
-  run.bind(8, noise_name(c.noise)).bind(9, std::int64_t{c.clamp}).bind(10, mode_name(c.mode));
+  run.bind(8, to_name(c.noise)).bind(9, std::int64_t{c.clamp}).bind(10, to_name(c.mode));
   run.bind(11, s.precision).bind(12, s.arithmetic).bind(13, s.program_version);
-  run.bind(14, s.backend).bind(15, started).bind(16, p_b_name(c.p_b)).run();
+  run.bind(14, s.backend).bind(15, started).bind(16, to_name(c.p_b)).run();
 }
 
 std::vector<ChunkCounts> read_chunks(Database& db, std::int64_t run) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "smoothcert/names.hpp"
 #include "study/study_json.hpp"
 #include "util/format_number.hpp"
 
@@ -32,7 +33,7 @@ double share(std::uint64_t part, std::uint64_t whole) {
 }
 
 json accuracy_json(const AttackReport& a) {
-  return {{"attack", attack_name(a.spec.kind)},
+  return {{"attack", to_name(a.spec.kind)},
           {"epsilon", a.spec.epsilon},
           {"steps", a.spec.steps},
           {"images", a.images},
