@@ -61,9 +61,9 @@ struct Attacked {
 };
 
 constexpr std::size_t kImages = 20;
-const std::vector<std::uint8_t> kLabels = [] {
-  std::vector<std::uint8_t> labels(kImages);
-  for (std::size_t i = 0; i < kImages; ++i) labels[i] = static_cast<std::uint8_t>(i % kClasses);
+const std::vector<Label> kLabels = [] {
+  std::vector<Label> labels(kImages);
+  for (std::size_t i = 0; i < kImages; ++i) labels[i] = static_cast<Label>(i % kClasses);
   return labels;
 }();
 
@@ -121,7 +121,7 @@ TEST(AttackSpecCheck, RefusesNonsense) {
 TEST(AttackBatch, RefusesSizesThatDiffer) {
   auto model = random_model();
   std::vector<float> x(kPixels), out(kPixels);
-  const std::vector<std::uint8_t> labels{0, 1};
+  const std::vector<Label> labels{0, 1};
   const std::vector<std::uint32_t> ids{0, 1};
   EXPECT_THROW(attack_batch(model, attack_from_name("l2"), x, labels, ids, out), UsageError);
 }

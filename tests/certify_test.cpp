@@ -359,12 +359,12 @@ TEST(Certify, RefusesSettingsAndImagesThatMakeNoSense) {
 
 TEST(MakeCertificate, InvalidSamplesAreNotA) {
   // 95 of 100 for A, 5 without an answer: the bound is that of k = 95, n = 100.
-  const auto c = make_certificate(0, 1, {{1, 9}, 0}, {{0, 95}, 5}, 0.5, 0.001, 0);
+  const auto c = make_certificate(0, 1, {{1, 9}, 0}, {{0, 95}, 5}, {0.5, 0.001});
   EXPECT_EQ(c.p_lower, clopper_pearson_lower(95, 100, 0.001).p_lower);
   EXPECT_EQ(c.prediction, 1);
   EXPECT_TRUE(c.correct());
   // A model without a single valid answer abstains.
-  const auto none = make_certificate(0, 0, {{0, 0}, 10}, {{0, 0}, 100}, 0.5, 0.001, 0);
+  const auto none = make_certificate(0, 0, {{0, 0}, 10}, {{0, 0}, 100}, {0.5, 0.001});
   EXPECT_EQ(none.prediction, -1);
   EXPECT_EQ(none.radius, 0);
   EXPECT_EQ(none.p_lower, 0);
@@ -372,7 +372,7 @@ TEST(MakeCertificate, InvalidSamplesAreNotA) {
 
 TEST(MakeCertificate, AbstainsUnlessTheBoundExceedsOneHalf) {
   const auto at = [](std::uint64_t k) {
-    return make_certificate(0, 0, {{1, 0}, 0}, {{k, 100 - k}, 0}, 1, 0.001, 0);
+    return make_certificate(0, 0, {{1, 0}, 0}, {{k, 100 - k}, 0}, {1, 0.001});
   };
   EXPECT_EQ(at(65).prediction, -1);  // p̲ = 0.49138
   EXPECT_EQ(at(65).radius, 0);
@@ -381,14 +381,14 @@ TEST(MakeCertificate, AbstainsUnlessTheBoundExceedsOneHalf) {
 }
 
 TEST(MakeCertificate, SelectionTiesGoToTheLowestClassAndOnlySelectionSelects) {
-  const auto c = make_certificate(0, 2, {{4, 4, 2}, 0}, {{0, 0, 100}, 0}, 1, 0.05, 0);
+  const auto c = make_certificate(0, 2, {{4, 4, 2}, 0}, {{0, 0, 100}, 0}, {1, 0.05});
   EXPECT_EQ(c.selected, 0);
   EXPECT_EQ(c.prediction, -1);
 }
 
 TEST(MakeCertificate, CountedSecondBoundCertifiesBelowOneHalf) {
   const auto at = [](StageCounts counts, SecondBound p_b) {
-    return make_certificate(0, 0, {{1, 0, 0, 0}, 0}, std::move(counts), 1, 0.001, 0, p_b);
+    return make_certificate(0, 0, {{1, 0, 0, 0}, 0}, std::move(counts), {1, 0.001, 0, p_b});
   };
   const StageCounts spread{{450, 190, 180, 180}, 0};
   EXPECT_EQ(at(spread, SecondBound::complement).prediction, -1);
@@ -412,12 +412,12 @@ TEST(MakeCertificate, CountedSecondBoundHoldsItsLevelExactly) {
   std::map<std::pair<std::uint64_t, std::uint64_t>, double> radii;
   for (std::uint64_t a = 0; a <= n; ++a)
     for (std::uint64_t b = 0; a + b <= n; ++b)
-      radii[{a, b}] = make_certificate(0, 0, {{1, 0, 0}, 0}, {{a, b, n - a - b}, 0}, 1, alpha, 0,
-                                       SecondBound::counted)
+      radii[{a, b}] = make_certificate(0, 0, {{1, 0, 0}, 0}, {{a, b, n - a - b}, 0},
+                                       {1, alpha, 0, SecondBound::counted})
                           .radius;
-  // Φ⁻¹(p); certified_radius(q, 1) is Φ⁻¹(1 − q) or 0.
+  // Φ⁻¹(p); complement_radius(q, 1) is Φ⁻¹(1 − q) or 0.
   const auto quantile = [](double p) {
-    return certified_radius(1 - p, 1) - certified_radius(p, 1);
+    return complement_radius(1 - p, 1) - complement_radius(p, 1);
   };
   double worst = 0;
   for (double p_a = 0.05; p_a < 0.99; p_a += 0.05) {
@@ -446,8 +446,8 @@ TEST(CeilingRadius, IsThatOfUnanimousVotes) {
   settings.noise = NoiseLaw::gaussian;
   const ImageShape shape{1, 28, 28};
   const auto unanimous = [&](SecondBound p_b) {
-    return make_certificate(0, 0, {{1, 0}, 0}, {{1000, 0}, 0}, settings.sigma, settings.alpha, 0,
-                            p_b)
+    return make_certificate(0, 0, {{1, 0}, 0}, {{1000, 0}, 0},
+                            {settings.sigma, settings.alpha, 0, p_b})
         .radius;
   };
   EXPECT_EQ(ceiling_radius(settings, shape), unanimous(SecondBound::complement));
@@ -459,15 +459,15 @@ TEST(CeilingRadius, IsThatOfUnanimousVotes) {
 
 TEST(MakeCertificate, SigmaDoubledAtEqualCountsDoublesTheRadius) {
   const StageCounts selection{{10, 0}, 0}, estimation{{990, 10}, 0};
-  const auto once = make_certificate(0, 0, selection, estimation, 0.25, 0.001, 1e-12);
-  const auto twice = make_certificate(0, 0, selection, estimation, 0.5, 0.001, 1e-12);
+  const auto once = make_certificate(0, 0, selection, estimation, {0.25, 0.001, 1e-12});
+  const auto twice = make_certificate(0, 0, selection, estimation, {0.5, 0.001, 1e-12});
   EXPECT_GT(once.radius, 0);
   EXPECT_EQ(twice.radius, 2 * once.radius);
 }
 
 TEST(MakeCertificate, RefusesCountsOfDifferentClasses) {
-  EXPECT_THROW(make_certificate(0, 0, {{1, 0}, 0}, {{5, 5, 0}, 0}, 1, 0.05, 0), Error);
-  EXPECT_THROW(make_certificate(0, 0, {{}, 0}, {{}, 0}, 1, 0.05, 0), Error);
+  EXPECT_THROW(make_certificate(0, 0, {{1, 0}, 0}, {{5, 5, 0}, 0}, {1, 0.05}), Error);
+  EXPECT_THROW(make_certificate(0, 0, {{}, 0}, {{}, 0}, {1, 0.05}), Error);
 }
 
 TEST(NoiseSlack, IsThatOfTheTableForTheLatticeAndZeroOtherwise) {

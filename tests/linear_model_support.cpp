@@ -27,7 +27,7 @@ void LinearModel::forward(std::span<const float> images, std::span<float> logits
 }
 
 void LinearModel::input_gradient(std::span<const float> images,
-                                 std::span<const std::uint8_t> labels, LossKind loss,
+                                 std::span<const Label> labels, LossKind loss,
                                  std::span<float> gradients, std::span<float> logits) {
   ++gradient_calls;
   const std::size_t pixels = spec_.input.size(), classes = bias_.size();

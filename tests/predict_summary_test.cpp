@@ -87,7 +87,7 @@ TEST(Predict, StopsWhenAsked) {
 
 Certificate certificate(int label, int prediction, double radius) {
   Certificate c;
-  c.label = static_cast<std::uint8_t>(label);
+  c.label = static_cast<Label>(label);
   c.prediction = prediction;
   c.radius = radius;
   return c;

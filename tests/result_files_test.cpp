@@ -21,7 +21,7 @@ Certificate certificate(std::uint32_t image, int label, int prediction, double r
                         double seconds = 0) {
   Certificate c;
   c.image = image;
-  c.label = static_cast<std::uint8_t>(label);
+  c.label = static_cast<Label>(label);
   c.prediction = prediction;
   c.radius = radius;
   c.seconds = seconds;

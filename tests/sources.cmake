@@ -1,4 +1,5 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
+  analysis_test.cpp
   atomic_file_test.cpp
   attack_accuracy_test.cpp
   attack_test.cpp
@@ -57,13 +58,16 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   recipes_test.cpp
   referee_certificate_test.cpp
   referee_leak_test.cpp
+  report_page_test.cpp
   report_support.cpp
   report_test.cpp
   result_files_test.cpp
   results_store_kill_test.cpp
   results_store_test.cpp
   safetensors_test.cpp
+  sequential_test.cpp
   statistics_test.cpp
+  store_rows_test.cpp
   store_support.cpp
   svg_chart_test.cpp
   sweep_report_test.cpp

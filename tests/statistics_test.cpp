@@ -47,7 +47,7 @@ TEST(ClopperPearson, NeverAboveFortyDigitsAndWithin2e12) {
     EXPECT_LE(Digits(bound.p_lower), row.p) << label(row);
     EXPECT_GE(Digits(bound.p_lower), row.p - Digits("2e-12")) << label(row);
     for (const double sigma : {1.0, 0.25, 0.12}) {
-      const double radius = certified_radius(bound.q, sigma);
+      const double radius = complement_radius(bound.q, sigma);
       const Digits exact = row.radius * Digits(sigma);
       if (exact <= 0) {
         EXPECT_EQ(radius, 0) << label(row);
@@ -74,7 +74,7 @@ TEST(CountedSecondBound, NeverAboveFortyDigitsAndCloseToThem) {
     EXPECT_LE(Digits(p_b), Digits(upper) * Digits("1.000000000002")) << where;
     const double q_a = clopper_pearson_lower(k_a, n, alpha / 2).q;
     for (const double sigma : {1.0, 0.25, 0.12}) {
-      const double r = certified_radius(q_a, std::min(q_a, p_b), sigma);
+      const double r = counted_radius(q_a, std::min(q_a, p_b), sigma);
       const Digits exact = Digits(radius) * Digits(sigma);
       EXPECT_LE(Digits(r), exact) << where;
       EXPECT_GE(Digits(r), exact - Digits("1e-11")) << where;
@@ -88,14 +88,14 @@ TEST(CountedSecondBound, NeverAboveFortyDigitsAndCloseToThem) {
 
 TEST(CountedSecondBound, EqualBoundsGiveTheComplementsRadius) {
   for (const double q : {1e-9, 0.001, 0.2, 0.4999}) {
-    const double one = certified_radius(q, 0.5);
-    EXPECT_NEAR(certified_radius(q, q, 0.5), one, 1e-14 * (1 + one)) << q;
+    const double one = complement_radius(q, 0.5);
+    EXPECT_NEAR(counted_radius(q, q, 0.5), one, 1e-14 * (1 + one)) << q;
   }
-  EXPECT_EQ(certified_radius(0.6, 0.4, 1), 0);
-  EXPECT_EQ(certified_radius(1, 1e-300, 1), 0);
-  EXPECT_GT(certified_radius(0.6, 0.3, 1), 0) << "p_A below one half";
-  EXPECT_THROW(certified_radius(0.5, 0, 1), UsageError);
-  EXPECT_THROW(certified_radius(0.1, 0.1, 0), UsageError);
+  EXPECT_EQ(counted_radius(0.6, 0.4, 1), 0);
+  EXPECT_EQ(counted_radius(1, 1e-300, 1), 0);
+  EXPECT_GT(counted_radius(0.6, 0.3, 1), 0) << "p_A below one half";
+  EXPECT_THROW(counted_radius(0.5, 0, 1), UsageError);
+  EXPECT_THROW(counted_radius(0.1, 0.1, 0), UsageError);
 }
 
 TEST(ClopperPearson, AgreesWithTheFifteenDigitTable) {
@@ -107,7 +107,7 @@ TEST(ClopperPearson, AgreesWithTheFifteenDigitTable) {
     const auto bound = clopper_pearson_lower(std::stoull(k), std::stoull(n), std::stod(alpha));
     EXPECT_NEAR(bound.p_lower, std::stod(p), 2e-12) << k << " " << n;
     const double expected = radius == "-inf" ? 0 : std::max(0.0, std::stod(radius));
-    EXPECT_NEAR(certified_radius(bound.q, 1), expected, 3e-12) << k << " " << n;
+    EXPECT_NEAR(complement_radius(bound.q, 1), expected, 3e-12) << k << " " << n;
     ++rows;
   }
   EXPECT_EQ(rows, 65);
@@ -119,15 +119,15 @@ TEST(ClopperPearson, ExtremesAtTenMillionSamples) {
   const auto none = clopper_pearson_lower(0, n, alpha);
   EXPECT_EQ(none.p_lower, 0);
   EXPECT_EQ(none.q, 1);
-  EXPECT_EQ(certified_radius(none.q, 1), 0);
+  EXPECT_EQ(complement_radius(none.q, 1), 0);
   // k = 1: p̲ = 1 − (1 − α)^(1/n) ≈ α/n = 1e-16, rounded down by up to 1e-12
   const auto one = clopper_pearson_lower(1, n, alpha);
   EXPECT_GE(one.p_lower, 0);
   EXPECT_LE(one.p_lower, 1.0000000005e-16);
-  EXPECT_EQ(certified_radius(one.q, 1), 0);
+  EXPECT_EQ(complement_radius(one.q, 1), 0);
   const auto all = clopper_pearson_lower(n, n, alpha);
   EXPECT_NEAR(all.q, -std::expm1(std::log(alpha) / 1e7), 1e-17);
-  EXPECT_NEAR(certified_radius(all.q, 1), 4.60399375950939, 1e-11);
+  EXPECT_NEAR(complement_radius(all.q, 1), 4.60399375950939, 1e-11);
   const auto but_one = clopper_pearson_lower(n - 1, n, alpha);
   EXPECT_GT(but_one.q, all.q);
   // (1 − q)^(n−1)·(1 + (n−1)·q) = α: one miss at most
@@ -152,7 +152,7 @@ TEST(ClopperPearson, MonotoneInCountAndLevel) {
   }
   double last = -1;
   for (double q = 0.6; q > 1e-12; q *= 0.97) {
-    const double radius = certified_radius(q, 1);
+    const double radius = complement_radius(q, 1);
     EXPECT_GE(radius, last);
     last = radius;
   }
@@ -165,7 +165,7 @@ TEST(ClopperPearson, SlackIsAddedToQ) {
     EXPECT_NEAR(slacked.q - plain.q, 1e-3, 1e-15);
     EXPECT_GE(slacked.q, plain.q + 1e-3);
     EXPECT_LE(slacked.p_lower, plain.p_lower - 1e-3 + 1e-15);
-    EXPECT_LT(certified_radius(slacked.q, 1), certified_radius(plain.q, 1));
+    EXPECT_LT(complement_radius(slacked.q, 1), complement_radius(plain.q, 1));
   }
   EXPECT_EQ(clopper_pearson_lower(1, 100, 0.05, 0.999999).q, 1);
 }
@@ -194,14 +194,14 @@ TEST(ClopperPearson, RefusesNonsense) {
   for (const double slack : {-1e-9, 1.0, std::nan("")})
     EXPECT_THROW(clopper_pearson_lower(5, 10, 0.05, slack), UsageError);
   for (const double sigma : {0.0, -1.0, std::nan(""), HUGE_VAL})
-    EXPECT_THROW(certified_radius(0.1, sigma), UsageError);
+    EXPECT_THROW(complement_radius(0.1, sigma), UsageError);
   for (const double q : {0.0, -0.1, 1.1, std::nan("")})
-    EXPECT_THROW(certified_radius(q, 1), UsageError);
+    EXPECT_THROW(complement_radius(q, 1), UsageError);
 }
 
 TEST(CertifiedRadius, DoublesWithSigma) {
   for (double q = 0.49; q > 1e-9; q *= 0.7)
-    EXPECT_EQ(certified_radius(q, 0.5), 2 * certified_radius(q, 0.25));
+    EXPECT_EQ(complement_radius(q, 0.5), 2 * complement_radius(q, 0.25));
 }
 
 TEST(TopClass, LowestIndexOfTheLargest) {
@@ -227,9 +227,9 @@ TEST(MinSamples, AreTheFirstThatCertify) {
   EXPECT_EQ(min_samples_to_certify(0x1p-10), 11u);
   for (const double alpha : {0.9, 0.3, 0.05, 0.001, 1e-9}) {
     const std::uint64_t n = min_samples_to_certify(alpha);
-    EXPECT_GT(certified_radius(clopper_pearson_lower(n, n, alpha).q, 1), 0);
+    EXPECT_GT(complement_radius(clopper_pearson_lower(n, n, alpha).q, 1), 0);
     if (n > 1) {
-      EXPECT_EQ(certified_radius(clopper_pearson_lower(n - 1, n - 1, alpha).q, 1), 0);
+      EXPECT_EQ(complement_radius(clopper_pearson_lower(n - 1, n - 1, alpha).q, 1), 0);
     }
   }
 }

@@ -185,7 +185,7 @@ TEST_F(Preflight, SigmaAndClampAgainstTraining) {
 
 TEST_F(Preflight, ModelAtChanceIsAnError) {
   std::mt19937 random(3);
-  for (auto& label : data_.labels) label = static_cast<std::uint8_t>(random() % 3);
+  for (auto& label : data_.labels) label = static_cast<Label>(random() % 3);
   EXPECT_THAT(errors(), HasSubstr("is at chance on clean images"));
 }
 
@@ -210,7 +210,7 @@ TEST_F(Preflight, SaturationIsSaid) {
   network_.tensors.at("fc1.bias").data = {0, 1, 0};
   for (std::size_t i = 0; i < data_.size(); i += 2) data_.labels[i] = 1;  // not at chance
   EXPECT_THAT(warnings(), HasSubstr("the votes of 32 in 32 pilot images are unanimous and may "
-                                    "reach it: a larger n would certify more"));
+                                    "reach it: a larger n would certify larger radii"));
 }
 
 // ---- running ---------------------------------------------------------------------------------

@@ -5,12 +5,14 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "certify/vote_window.hpp"
 #include "certify_options.hpp"
 #include "commands.hpp"
 #include "data_options.hpp"
 #include "model_options.hpp"
 #include "options.hpp"
 #include "progress_file.hpp"
+#include "smoothcert/analysis.hpp"
 #include "smoothcert/attack.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
@@ -25,16 +27,32 @@ namespace {
 
 std::string summary_text(const Summary& s, const CertifySettings& settings,
                          const std::vector<Certificate>& certificates) {
-  std::string text = fmt::format(
+  std::string text = fmt::format("guarantee            {}\n",
+                                 soundness_text(soundness_of(settings.noise, settings.mode)));
+  text += fmt::format(
       "images               {}\nabstained            {}\nwrong                {}\n"
-      "correct & certified  {} ({} %)\navg_radius_certified {}\navg_radius_correct   {}\n"
-      "acr                  {} ± {}\n",
+      "correct & certified  {} ({} %)\nmean radius          {} (of all certified, wrong ones too)\n"
+      "mean radius, correct {}\n"
+      "ACR                  {} ± {} (95 % interval over images)\n",
       s.images, s.abstained, s.wrong, s.correct_certified,
       format_percent(static_cast<double>(s.correct_certified) /
                          static_cast<double>(std::max<std::uint64_t>(1, s.images)),
                      2),
       format_down(s.avg_radius_certified, 4), format_down(s.avg_radius_correct, 4),
-      format_down(s.acr, 4), format_fixed(s.acr_standard_error, 4));
+      format_down(s.acr, 4), format_fixed(kStandardErrors95 * s.acr_standard_error, 4));
+  if (settings.sequential) {
+    std::uint64_t used = 0, futile = 0;
+    for (const auto& c : certificates) {
+      used += votes_in(c.estimation.counts, c.estimation.invalid);
+      futile += c.stop == StopReason::futile ? 1 : 0;
+    }
+    const double most = static_cast<double>(settings.n) * static_cast<double>(certificates.size());
+    text += fmt::format("samples an image     {} of at most {} ({} %), bounds that hold at any n\n",
+                        format_count(certificates.empty() ? 0 : used / certificates.size()),
+                        format_count(settings.n),
+                        format_percent(most > 0 ? static_cast<double>(used) / most : 0, 1));
+    if (futile > 0) text += fmt::format("given up             {}\n", futile);
+  }
   text += "certified accuracy at r:";
   constexpr int kRadii = 8;  // σ/2 apart, to 4 σ
   for (int i = 0; i <= kRadii; ++i) {
@@ -120,6 +138,7 @@ class CertifyCommand : public Command {
     if (!no_checks_ && !has_begun(request, *loaded)) check(console, request, *loaded);
     // Nothing is made before everything else is known to be in order.
     const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
+    if (!force_) refuse_extension(*store, request, *loaded);
     if (!store->note().empty()) console.say(store->note());
     ProgressFile progress(store_, "certify");
     CertifyCallbacks callbacks;
@@ -136,7 +155,11 @@ class CertifyCommand : public Command {
           "certify",
           static_cast<double>(p.samples_done) /
               static_cast<double>(std::max<std::uint64_t>(1, p.samples_total)),
-          fmt::format("{}/{} images, {}samples/s", p.images_done, p.images_total, rate_text(rate)));
+          fmt::format("{}/{} images, {}samples/s{}", p.images_done, p.images_total, rate_text(rate),
+                      p.samples_saved > 0
+                          ? fmt::format(", {}samples saved",
+                                        rate_text(static_cast<double>(p.samples_saved)))
+                          : ""));
     };
     CertificationResult result;
     try {
@@ -153,6 +176,7 @@ class CertifyCommand : public Command {
       json["store"] = store_;
       json["run"] = result.run.id;
       json["key"] = result.run.key;
+      json["guarantee"] = soundness_text(soundness_of(result.run.settings));
       console.result(json.dump(2) + "\n");
     } else {
       console.result(summary_text(summary, settings, result.certificates));
@@ -174,6 +198,25 @@ class CertifyCommand : public Command {
       if (run.key == key)
         return !store->chunks(run.id).empty() || !store->certificates(run.id).empty();
     return false;
+  }
+
+  /// More samples for a run whose n was fixed, because of what they showed, is no certificate at α.
+  static void refuse_extension(const ResultsStore& store, const CertificationRequest& request,
+                               const BackendModel& model) {
+    const RunSettings wanted = make_run_settings(request.network, request.model_name, model,
+                                                 request.data, request.settings);
+    for (const RunInfo& held : store.runs()) {
+      RunSettings other = wanted;
+      other.certify.n = held.settings.certify.n;
+      if (other.certify.n == wanted.certify.n || run_key(other) != held.key) continue;
+      throw UsageError(fmt::format(
+          "certify: run {} of this store is the same but for n = {}, and its samples would be "
+          "drawn "
+          "again and more of them; choosing n after a look at a smaller one is no certificate at "
+          "alpha. Runs that may stop early hold at any n (--stop-within 5%); another --seed or "
+          "--store makes an independent run; --force draws it all the same",
+          held.id, other.certify.n));
+    }
   }
 
   /// What a few hundred forward passes know, before hours are spent.

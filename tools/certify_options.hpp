@@ -29,6 +29,7 @@ struct CertifyOptions {
   std::optional<double> sigma;  ///< as given
   std::string noise = "lattice", mode = "exact", p_b = "complement";
   ClampOptions clamp;
+  std::string stop_within, stop_at;  ///< of sequential runs; "" = n samples for every image
 };
 
 /// --sigma --n0 --n --alpha --noise --clamp --no-clamp --mode (without n0 where `with_selection` is

@@ -83,6 +83,12 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert export sweep.sqlite --out tsv          one file a run\n"
        "  smoothcert export sweep.sqlite --out csv --format csv\n",
        make_export_command},
+      {"verify", "Results", "Check every row of a store; draw a sample of its images again",
+       "Examples:\n"
+       "  smoothcert verify results.sqlite             keys, counts, checksums, radii\n"
+       "  smoothcert verify results.sqlite --remove    and take out what fails, to be drawn again\n"
+       "  smoothcert verify results.sqlite --redraw 5 --model lenet.safetensors\n",
+       make_verify_command},
       {"import", "Results", "Other people's TSV files, to plot beside ours",
        "Examples:\n"
        "  smoothcert import cohen/noise_0.50.tsv --name 'Cohen et al.' --store sweep.sqlite\n"

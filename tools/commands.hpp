@@ -24,5 +24,6 @@ std::unique_ptr<Command> make_report_command();
 std::unique_ptr<Command> make_status_command();
 std::unique_ptr<Command> make_sweep_command();
 std::unique_ptr<Command> make_train_command();
+std::unique_ptr<Command> make_verify_command();
 
 }  // namespace smoothcert::cli

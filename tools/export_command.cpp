@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
+#include "store/codec.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 #include "util/model_name.hpp"
@@ -62,7 +64,7 @@ class ExportCommand : public Command {
     if (format_ != "tsv" && format_ != "csv")
       throw UsageError("--format: " + unknown_name_message("format", format_, {"tsv", "csv"}));
     const auto file = store_file(store_);
-    const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
+    const auto store = open_store(context, file);
     const auto runs = store->runs();
     if (dump_) {
       const std::string text = store->canonical_dump();
@@ -85,11 +87,13 @@ class ExportCommand : public Command {
     auto certificates = certificates_of(*store, chosen);
     if (!tsv_.empty()) {
       write_file_atomically(tsv_, text_of(certificates));
-      context.console.say(fmt::format("{}: {} certificates", tsv_, certificates.size()));
+      tell(context.console, tsv_, chosen, certificates.size());
       if (output_.json)
         context.console.result(
             files_text(nlohmann::json::array({written(tsv_, chosen, certificates)})));
     } else {
+      if (!output_.json)
+        tell(context.console, fmt::format("run {}", chosen.id), chosen, certificates.size());
       context.console.result(output_.json ? json_text(chosen, certificates)
                                           : text_of(certificates));
     }
@@ -105,10 +109,25 @@ class ExportCommand : public Command {
 
   std::vector<Certificate> certificates_of(const ResultsStore& store, const RunInfo& run) const {
     auto certificates = store.certificates(run.id);
+    const auto unfinished = interrupted_certificates(run, store.chunks(run.id));
+    certificates.insert(certificates.end(), unfinished.begin(), unfinished.end());
+    std::ranges::sort(certificates, {}, &Certificate::image);
     if (with_.alpha || with_.p_b) certificates = rederive(run, certificates, with_);
     for (Certificate& c : certificates)
       c.radius = radius_in_norm(c.radius, as_, run.settings.shape.size());
     return certificates;
+  }
+
+  /// The field's TSV has no room for it, so the line beside it says how far its radii hold.
+  static void tell(Console& console, const std::string& where, const RunInfo& run,
+                   std::size_t count) {
+    const Soundness soundness = soundness_of(run.settings);
+    const std::string line =
+        fmt::format("{}: {} certificates, {}", where, count, soundness_text(soundness));
+    if (soundness == Soundness::real_arithmetic)
+      console.warn(line);
+    else
+      console.say(line);
   }
 
   [[nodiscard]] std::string text_of(const std::vector<Certificate>& certificates) const {
@@ -118,7 +137,10 @@ class ExportCommand : public Command {
 
   static nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
                                 const std::vector<Certificate>& certificates) {
-    return {{"file", file.string()}, {"run", run.id}, {"certificates", certificates.size()}};
+    return {{"file", file.string()},
+            {"run", run.id},
+            {"certificates", certificates.size()},
+            {"guarantee", soundness_text(soundness_of(run.settings))}};
   }
   static std::string files_text(const nlohmann::json& files) {
     return nlohmann::json{{"files", files}}.dump(2) + "\n";
@@ -141,12 +163,17 @@ class ExportCommand : public Command {
           fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", safe_file_name(run.settings.model_name),
                       format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
+      if (c.noise != NoiseLaw::lattice)
+        name += "_" + store::noise_name(c.noise) + "-real-arithmetic";
+      if (!c.clamp) name += "_unclamped";
+      if (c.mode != Mode::exact) name += "_" + store::mode_name(c.mode);
+      if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
       if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
       const auto file = std::filesystem::path(folder_) / (name + "." + format_);
       const auto certificates = certificates_of(store, run);
       write_file_atomically(file, text_of(certificates));
-      console.say(fmt::format("{}: {} certificates", file.string(), certificates.size()));
+      tell(console, file.string(), run, certificates.size());
       files.push_back(written(file, run, certificates));
     }
     if (output_.json) console.result(files_text(files));
@@ -169,12 +196,16 @@ class ExportCommand : public Command {
                       {"radius", c.radius},
                       {"correct", c.correct()},
                       {"p_lower", c.p_lower},
+                      {"stop", store::stop_name(c.stop)},
                       {"selection_counts", c.selection.counts},
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},
                       {"seconds", c.seconds}});
-    return nlohmann::json{
-               {"run", run.id}, {"key", run.key}, {"norm", norm_}, {"certificates", rows}}
+    return nlohmann::json{{"run", run.id},
+                          {"key", run.key},
+                          {"norm", norm_},
+                          {"guarantee", soundness_text(soundness_of(run.settings))},
+                          {"certificates", rows}}
                .dump(2) +
            "\n";
   }

@@ -13,6 +13,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/result_files.hpp"
+#include "smoothcert/soundness.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -59,11 +60,12 @@ class PredictCommand : public Command {
         },
         context.stop);
     console.end_progress();
-    report(console, predictions);
+    report(console, predictions, soundness_of(settings.noise, settings.mode));
   }
 
  private:
-  void report(Console& console, const std::vector<Prediction>& predictions) const {
+  void report(Console& console, const std::vector<Prediction>& predictions,
+              Soundness soundness) const {
     std::uint64_t correct = 0, abstained = 0;
     for (const auto& p : predictions) {
       abstained += p.prediction < 0 ? 1 : 0;
@@ -75,13 +77,19 @@ class PredictCommand : public Command {
       console.result(nlohmann::json{{"images", predictions.size()},
                                     {"correct", correct},
                                     {"wrong", wrong},
-                                    {"abstained", abstained}}
+                                    {"abstained", abstained},
+                                    {"guarantee", soundness_text(soundness)}}
                          .dump(2) +
                      "\n");
     else if (tsv_.empty())
       console.result(predictions_tsv(predictions));
-    console.say(fmt::format("{} images: {} correct, {} wrong, {} abstained", predictions.size(),
-                            correct, wrong, abstained));
+    const std::string line =
+        fmt::format("{} images: {} correct, {} wrong, {} abstained; {}", predictions.size(),
+                    correct, wrong, abstained, soundness_text(soundness));
+    if (soundness == Soundness::real_arithmetic)
+      console.warn(line);
+    else
+      console.say(line);
   }
 
   ModelOptions model_;

@@ -36,9 +36,9 @@ class RecomputeCommand : public Command {
       throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", *alpha_));
     const auto file = store_file(store_);
     // Looked at before it is opened for writing, which would make a store of an empty file.
-    if (ResultsStore::open(file, ResultsStore::Access::read_only)->runs().empty())
+    if (open_store(context, file)->runs().empty())
       throw Error(fmt::format("{}: holds no run to recompute", file.string()));
-    const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
+    const auto store = open_store(context, file, ResultsStore::Access::read_write);
     const auto added = recompute_into_store(*store, with);
     if (output_.json)
       context.console.result(

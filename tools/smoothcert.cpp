@@ -54,6 +54,8 @@ int run(int argc, char** argv) {
       cli::Context context{console, signals.token(), typed(argc, argv),
                            argc > 0 ? argv[0] : "smoothcert"};
       command->run(context);
+      console.finish();
+      return context.left_out > 0 ? 1 : 0;
     }
     console.finish();
     return 0;

@@ -27,4 +27,5 @@ smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
   smoothcert.cpp
   status_command.cpp
   sweep_command.cpp
-  train_command.cpp)
+  train_command.cpp
+  verify_command.cpp)

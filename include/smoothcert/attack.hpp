@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "smoothcert/dataset.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert {
 
@@ -72,7 +73,7 @@ struct AttackReport {
 /// would give is no image, and breaks nothing. `undefined`, where given, is set for the images with
 /// such a step.
 void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const float> x,
-                  std::span<const std::uint8_t> labels, std::span<const std::uint32_t> image_ids,
+                  std::span<const Label> labels, std::span<const std::uint32_t> image_ids,
                   std::span<float> adversarial, std::vector<bool>* undefined = nullptr);
 
 /// Those of `indices` that the model, without noise, answers as labelled.

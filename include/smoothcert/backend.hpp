@@ -12,6 +12,7 @@
 
 #include "smoothcert/attack.hpp"
 #include "smoothcert/device/philox.hpp"
+#include "smoothcert/label.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/noise.hpp"
 #include "smoothcert/train.hpp"
@@ -19,8 +20,9 @@
 namespace smoothcert {
 
 enum class Mode {
-  exact,  ///< the plan's fixed fmaf order: equal votes on every backend (default)
-  fast,   ///< the backend's fastest arithmetic; another base classifier, recorded as such
+  exact,     ///< the plan's fixed fmaf order: equal votes on every backend (default)
+  fast,      ///< the backend's fastest arithmetic; another base classifier, recorded as such
+  external,  ///< a caller's forward pass on our noise: a base classifier of its own
 };
 
 /// Monte-Carlo samples [first, last) of one image: the unit that threads, GPUs, ranks, shards and
@@ -76,7 +78,7 @@ class BackendModel {
 
   /// gradient (N × CHW) = ∂loss/∂x per image (the sum, not the mean, over the batch), evaluation
   /// mode. `logits` may be empty.
-  virtual void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
+  virtual void input_gradient(std::span<const float> images, std::span<const Label> labels,
                               LossKind loss, std::span<float> gradient,
                               std::span<float> logits) = 0;
 

@@ -52,6 +52,14 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
                                        const CertifyCallbacks& callbacks = {},
                                        std::stop_token stop = {});
 
+/// Draws `images` of a stored run again, with the run's own settings, and says of each whose
+/// certificate comes out otherwise than `stored` what differs. The model and data must be the run's.
+std::vector<std::string> redraw_differences(BackendModel& model, const Dataset& data,
+                                            const RunInfo& run,
+                                            std::span<const Certificate> stored,
+                                            std::span<const std::uint32_t> images,
+                                            std::stop_token stop = {});
+
 /// Every run of `store` again at another α, or with another p̄_B, from the counts it holds. Runs
 /// that are so already are left alone. Returns the number of certificates added.
 std::uint64_t recompute_into_store(ResultsStore& store, const Rederivation& with);

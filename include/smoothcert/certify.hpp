@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -10,15 +11,12 @@
 
 #include "smoothcert/backend.hpp"
 #include "smoothcert/dataset.hpp"
+#include "smoothcert/label.hpp"
 #include "smoothcert/noise.hpp"
+#include "smoothcert/stopping.hpp"
+#include "smoothcert/vote_bounds.hpp"
 
 namespace smoothcert {
-
-/// How p̄_B, the bound of the second class, is had.
-enum class SecondBound {
-  complement,  ///< 1 − p̲_A, with p̲_A at α (Cohen et al. 2019, CERTIFY)
-  counted,     ///< from the largest count of another class: both bounds at α/2
-};
 
 struct CertifySettings {
   double sigma = 1.0;
@@ -30,6 +28,18 @@ struct CertifySettings {
   bool clamp = true;
   Mode mode = Mode::exact;
   SecondBound p_b = SecondBound::complement;
+  /// Whether images may stop before n samples, which is then the most they get. Such a run's bounds
+  /// hold at any number of samples (anytime_bound.hpp); a run whose n was fixed must draw them all.
+  bool sequential = false;
+  Stopping stopping;  ///< of a sequential run
+  /// Set where the images of a sequential run were stopped at another α or p̄_B than these
+  /// certificates are derived with.
+  struct StoppedAt {
+    double alpha = 0;
+    SecondBound p_b = SecondBound::complement;
+    bool operator==(const StoppedAt&) const = default;
+  };
+  std::optional<StoppedAt> stopped_at;
 };
 
 /// Throws UsageError: σ outside 1e-4 … 256, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
@@ -44,27 +54,36 @@ struct StageCounts {
 
 struct Certificate {
   std::uint32_t image = 0;  ///< data-set index
-  std::uint16_t label = 0;  ///< peers' results go to 1,000 classes and beyond
-  int selected = 0;         ///< class A
-  int prediction = -1;      ///< A, or −1: abstained
-  double radius = 0;        ///< certified L2 radius in [0,1] pixel units; 0 when abstained
-  double p_lower = 0;       ///< p̲_A at α, or at α/2 where p̄_B is counted
+  Label label = 0;
+  int selected = 0;     ///< class A
+  int prediction = -1;  ///< A, or −1: abstained
+  double radius = 0;    ///< certified L2 radius in [0,1] pixel units; 0 when abstained
+  double p_lower = 0;   ///< p̲_A at α, or at α/2 where p̄_B is counted
   StageCounts selection, estimation;
+  StopReason stop = StopReason::n_max;  ///< why there are no more samples
   /// Batch wall time × the image's share of its samples; NaN where a peer's file does not tell.
   double seconds = 0;
   [[nodiscard]] bool correct() const { return prediction == static_cast<int>(label); }
 };
 
-/// The certificate that these counts give: the only place where counts become a radius. `slack` is
-/// δ of the noise as drawn for one image.
-Certificate make_certificate(std::uint32_t image, std::uint16_t label, StageCounts selection,
-                             StageCounts estimation, double sigma, double alpha, double slack,
-                             SecondBound p_b = SecondBound::complement);
+/// What `settings` ask of the votes of images of `shape`: σ as drawn, δ per image, α, p̄_B.
+BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& shape);
+
+/// The certificate that these counts give. The image abstains where the radius is 0.
+Certificate make_certificate(std::uint32_t image, Label label, StageCounts selection,
+                             StageCounts estimation, const BoundSettings& settings);
+
+/// The votes of the estimation stage, seen from the class that the selection stage chose.
+VoteSplit vote_split(const StageCounts& selection, const StageCounts& estimation);
+
+/// Whether an image of a sequential run stops with these counts, which end at a checkpoint.
+std::optional<StopReason> stops_here(const StageCounts& selection, const StageCounts& estimation,
+                                     const CertifySettings& settings, const ImageShape& shape);
 
 /// The radius that n votes out of n give: with these settings nothing larger can be certified.
 double ceiling_radius(const CertifySettings& settings, const ImageShape& shape);
 
-/// Slack δ per image: 0 for continuous noise.
+/// Slack δ per image, for the certificate's two uses of it: 0 for continuous noise.
 double noise_slack(const CertifySettings& settings, const ImageShape& shape);
 
 /// Partial counts of one job, for the store's resume.
@@ -73,11 +92,13 @@ struct ChunkCounts {
   Purpose stage = Purpose::estimate;
   std::uint64_t first = 0, last = 0;
   StageCounts counts;
+  int label = -1;  ///< of the image; −1: not known
 };
 
 struct CertifyProgress {
   std::uint64_t images_done = 0, images_total = 0;
   std::uint64_t samples_done = 0, samples_total = 0;  ///< of this call, without resumed ones
+  std::uint64_t samples_saved = 0;  ///< that stopped images did not need; not in samples_total
   double seconds = 0;
 };
 
@@ -97,7 +118,7 @@ void certify(BackendModel& model, const Dataset& data, std::span<const std::uint
 /// PREDICT: class of the smoothed classifier or −1, with n samples of purpose `predict`.
 struct Prediction {
   std::uint32_t image = 0;
-  std::uint8_t label = 0;
+  Label label = 0;
   int prediction = -1;
   double p_value = 1;
   StageCounts counts;

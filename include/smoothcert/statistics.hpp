@@ -13,22 +13,28 @@ struct LowerBound {
   double q = 1;        ///< 1 − p̲, inflated by 1e-12 relative and by the noise slack δ
 };
 
-/// Clopper–Pearson: p̲ = BetaInv(α; k, n−k+1); 0 for k = 0. `slack` is the total-variation distance
-/// of the noise as drawn. Throws UsageError for k > n, n = 0, α outside (0,1).
+/// Clopper–Pearson: p̲ = BetaInv(α; k, n−k+1); 0 for k = 0. `slack` is δ, the total-variation
+/// distance of the noise as drawn from the ideal law. Throws UsageError for k > n, n = 0, α outside
+/// (0,1).
 LowerBound clopper_pearson_lower(std::uint64_t k, std::uint64_t n, double alpha, double slack = 0);
-
-/// σ·Φ⁻¹(p̲) = σ·√2·erfc⁻¹(2q), rounded towards zero so that it never exceeds the exact value; a
-/// result < 0 (p̲ < 1/2) is returned as 0. (Cohen et al. 2019, Theorem 1 with p̄_B = 1 − p̲.)
-double certified_radius(double q, double sigma);
 
 /// p̄_B at level α: no class but A is likelier than this with probability 1 − α, where `k` is the
 /// largest count of them. One bound does for all of them: the class that is likeliest does not
 /// depend on the sample, and its own bound is no larger. Rounded up, with `slack`, as above.
 double clopper_pearson_upper(std::uint64_t k, std::uint64_t n, double alpha, double slack = 0);
 
-/// σ/2·(Φ⁻¹(p̲_A) − Φ⁻¹(p̄_B)) with q_a = 1 − p̲_A, rounded down; 0 where p̲_A ≤ p̄_B. (Cohen et al.
-/// 2019, Theorem 1.) Both bounds must hold at once.
-double certified_radius(double q_a, double p_b, double sigma);
+// Radii. δ is spent twice: the bounds q, q_a and p_b hold it once already, which takes them from
+// the law as executed at x to the ideal one, for which Cohen et al. 2019 prove their theorem;
+// `slack` is δ again, for the way back at x' (docs/certificates.md).
+
+/// σ·(Φ⁻¹(1 − q) − Φ⁻¹(½ + δ)), rounded down so that it never exceeds the exact value; a result < 0
+/// is returned as 0. (Cohen et al. 2019, Theorem 1 with p̄_B = 1 − p̲_A, for δ = 0.)
+double complement_radius(double q, double sigma, double slack = 0);
+
+/// The largest r with Φ(a − r/σ) − Φ(b + r/σ) ≥ 2δ, a = Φ⁻¹(1 − q_a), b = Φ⁻¹(p_b), rounded down; 0
+/// where there is none. For δ = 0: σ/2·(a − b), Cohen et al. 2019, Theorem 1. Both bounds must hold
+/// at once.
+double counted_radius(double q_a, double p_b, double sigma, double slack = 0);
 
 /// Index of the largest count; ties go to the lowest index.
 int top_class(std::span<const std::uint64_t> counts);

@@ -42,6 +42,8 @@ struct SweepSpec {
   NoiseLaw noise = NoiseLaw::lattice;
   std::optional<bool> clamp;  ///< of all models; empty: each as its record says
   Mode mode = Mode::exact;
+  /// Set: every run is sequential with this rule, and n the most samples an image gets.
+  std::optional<Stopping> stopping;
 };
 
 /// Relative paths are taken from `folder`. Throws UsageError naming `where` and the member: unknown

@@ -20,7 +20,7 @@ struct Batch {
   BackendModel& model;
   const AttackSpec& spec;
   std::span<const float> clean;
-  std::span<const std::uint8_t> labels;
+  std::span<const Label> labels;
   std::span<const std::uint32_t> ids;
   std::size_t pixels, classes;
   std::vector<bool>* undefined = nullptr;
@@ -106,7 +106,7 @@ void projected_steps(Batch& batch, std::span<float> adversarial) {
 }  // namespace
 
 void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const float> x,
-                  std::span<const std::uint8_t> labels, std::span<const std::uint32_t> image_ids,
+                  std::span<const Label> labels, std::span<const std::uint32_t> image_ids,
                   std::span<float> adversarial, std::vector<bool>* undefined) {
   validate(spec);
   const std::size_t pixels = model.spec().input.size();

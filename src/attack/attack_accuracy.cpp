@@ -19,7 +19,7 @@ constexpr std::size_t kBatch = 1000;
 struct Images {
   std::span<const std::uint32_t> ids;
   std::vector<float> x;
-  std::vector<std::uint8_t> labels;
+  std::vector<Label> labels;
 };
 
 void for_each_batch(const BackendModel& model, const Dataset& data,
@@ -45,7 +45,7 @@ void for_each_batch(const BackendModel& model, const Dataset& data,
 }
 
 std::vector<bool> right_answers(BackendModel& model, std::span<const float> x,
-                                std::span<const std::uint8_t> labels) {
+                                std::span<const Label> labels) {
   const auto classes = static_cast<std::size_t>(model.spec().classes);
   std::vector<float> logits(labels.size() * classes);
   model.forward(x, logits);

@@ -30,6 +30,7 @@ std::set<std::uint32_t> images_of(const std::vector<Certificate>& certificates) 
 std::uint64_t derive_from_siblings(ResultsStore& store, const RunInfo& run,
                                    const std::set<std::uint32_t>& wanted,
                                    std::set<std::uint32_t>& done) {
+  if (run.settings.certify.sequential) return 0;  // its images stop where its own bounds say so
   const Rederivation ours{run.settings.certify.alpha, run.settings.certify.p_b};
   std::uint64_t derived = 0;
   for (const RunInfo& sibling : store.runs()) {
@@ -112,6 +113,7 @@ RunSettings make_run_settings(const Network& network, const std::string& model_n
   s.precision = settings.mode == Mode::exact ? "exact-f32" : s.backend;
   s.arithmetic = kArithmetic;
   s.program_version = kVersion;
+  if (data.rounded_to_lattice) s.pixels = "rounded";
   return s;
 }
 

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include "certify/vote_window.hpp"
@@ -17,8 +16,6 @@
 namespace smoothcert {
 namespace {
 
-// Beyond these the noise is nothing, or all there is to see, and radii leave what floats can hold.
-constexpr double kLeastSigma = 1e-4, kMostSigma = 256;
 // Bounds the memory of a window whatever n0 and n are.
 constexpr std::size_t kWindowJobs = 1 << 16;
 
@@ -60,7 +57,14 @@ struct Pending {
   double seconds = 0;
   std::uint64_t counted = 0;  // lately
   bool finished = false;      // its certificate is out
-  [[nodiscard]] bool complete() const { return remaining[0] == 0 && remaining[1] == 0; }
+  // Of a sequential run: counts that wait for their turn by first sample, how far they were looked
+  // at, up to where samples are wanted, and why no more are.
+  std::map<std::uint64_t, ChunkCounts> ahead;
+  std::uint64_t looked_at = 0, horizon = 0;
+  std::optional<StopReason> stopped;
+  [[nodiscard]] bool complete() const {
+    return remaining[0] == 0 && (remaining[1] == 0 || stopped.has_value());
+  }
 };
 
 std::size_t stage_index(Purpose purpose) { return purpose == Purpose::select ? 0 : 1; }
@@ -88,9 +92,9 @@ class Certification {
         callbacks_(callbacks),
         stop_(std::move(stop)),
         votes_(vote_settings(settings, data)),
-        slack_(votes_.noise.table
-                   ? votes_.noise.table->slack_per_pixel * static_cast<double>(data.shape.size())
-                   : 0.0) {
+        bounds_(bound_settings(settings, data.shape)),
+        checkpoints_(settings.sequential ? checkpoints(settings.n)
+                                         : std::vector<std::uint64_t>{settings.n}) {
     for (const ChunkCounts& chunk : done) {
       check_chunk(chunk, static_cast<std::size_t>(model.spec().classes));
       done_[chunk.image].push_back(&chunk);
@@ -107,6 +111,8 @@ class Certification {
     while (next_ < indices_.size() || !open_.empty()) {
       if (stop_.stop_requested()) throw Interrupted("interrupted");
       fill_window();
+      for (Pending& pending : open_)  // those whose stored counts were enough
+        if (pending.complete()) finish(pending);
       const std::uint64_t before = samples_before_;
       WindowWatch watch;
       watch.progress = [&](std::uint64_t samples) { report_progress(before + samples); };
@@ -128,12 +134,16 @@ class Certification {
   Pending open_image(std::uint32_t image) const {
     Pending pending;
     pending.image = image;
+    pending.horizon = checkpoints_.front();
     std::vector<Range> covered[2];
     if (const auto found = done_.find(image); found != done_.end())
       for (const ChunkCounts* chunk : found->second) {
         const std::size_t stage = stage_index(chunk->stage);
         covered[stage].push_back({chunk->first, chunk->last});
-        add_counts(pending.stages[stage], chunk->counts.counts, chunk->counts.invalid);
+        if (stage == 1 && settings_.sequential)
+          keep_ahead(pending, *chunk);
+        else
+          add_counts(pending.stages[stage], chunk->counts.counts, chunk->counts.invalid);
       }
     const std::uint64_t totals[2] = {settings_.n0, settings_.n};
     for (std::size_t stage = 0; stage < 2; ++stage) {
@@ -143,10 +153,45 @@ class Certification {
         pending.ranges[stage].push_back(range);
       }
     }
+    if (settings_.sequential) look(pending);
     return pending;
   }
 
-  /// Jobs for about a second and a half, from open images first.
+  /// The first checkpoint after `position` samples.
+  std::uint64_t next_checkpoint(std::uint64_t position) const {
+    return *std::ranges::upper_bound(checkpoints_, position);
+  }
+
+  /// Counts of a sequential image must end at or before the next checkpoint: what an image stops
+  /// with is the sum up to one of them.
+  void keep_ahead(Pending& pending, const ChunkCounts& chunk) const {
+    if (chunk.last > next_checkpoint(chunk.first))
+      throw Error("stored partial counts of image " + std::to_string(chunk.image) +
+                  " run across a checkpoint; they cannot be continued");
+    pending.ahead.emplace(chunk.first, chunk);
+  }
+
+  /// Adds what has come up to the next gap, checkpoint by checkpoint, until one of them stops the
+  /// image. What lies beyond is dropped: how much was drawn ahead must not change a certificate.
+  void look(Pending& pending) const {
+    if (pending.remaining[0] > 0 || pending.stopped) return;
+    for (auto next = pending.ahead.find(pending.looked_at); next != pending.ahead.end();
+         next = pending.ahead.find(pending.looked_at)) {
+      const ChunkCounts& chunk = next->second;
+      add_counts(pending.stages[1], chunk.counts.counts, chunk.counts.invalid);
+      pending.looked_at = chunk.last;
+      pending.ahead.erase(next);
+      if (!std::ranges::binary_search(checkpoints_, pending.looked_at)) continue;
+      pending.stopped = stop_here(vote_split(pending.stages[0], pending.stages[1]), bounds_,
+                                  settings_.stopping, checkpoints_.size());
+      if (pending.stopped) return;
+      pending.horizon = std::max(pending.horizon, next_checkpoint(pending.looked_at));
+    }
+  }
+
+  /// Jobs for about a second and a half, from open images first. Images of a sequential run get the
+  /// samples up to their next checkpoint; where that leaves the window nearly empty, those up to
+  /// later ones too, which may turn out not to be needed.
   void fill_window() {
     jobs_.clear();
     owners_.clear();
@@ -159,7 +204,11 @@ class Certification {
         auto& ranges = pending.ranges[stage];
         while (!ranges.empty() && room()) {
           Range& range = ranges.front();
-          const std::uint64_t last = std::min(range.last, range.first + size_.job());
+          std::uint64_t last = std::min(range.last, range.first + size_.job());
+          if (stage == 1) {
+            if (range.first >= pending.horizon) break;
+            last = std::min(last, next_checkpoint(range.first));
+          }
           jobs_.push_back({pending.image, data_.image(pending.image).data(), kPurposes[stage],
                            range.first, last});
           owners_.push_back(slot);
@@ -172,7 +221,18 @@ class Certification {
     for (std::size_t slot = 0; slot < open_.size(); ++slot) take(slot);
     while (next_ < indices_.size() && room()) {
       open_.push_back(open_image(indices_[next_++]));
-      take(open_.size() - 1);
+      if (!open_.back().complete()) take(open_.size() - 1);
+    }
+    const auto nearly_empty = [&] { return samples < size_.samples() / 4 && room(); };
+    for (bool more = settings_.sequential; more && nearly_empty();) {
+      more = false;
+      for (std::size_t slot = 0; slot < open_.size() && nearly_empty(); ++slot) {
+        Pending& pending = open_[slot];
+        if (pending.ranges[1].empty() || pending.complete()) continue;
+        pending.horizon = next_checkpoint(pending.ranges[1].front().first);
+        take(slot);
+        more = true;
+      }
     }
   }
 
@@ -184,13 +244,21 @@ class Certification {
     for (const VoteResult& result : results) {
       const VoteJob& job = jobs_[result.job];
       Pending& pending = open_[owners_[result.job]];
+      counted += job.last - job.first;
+      if (pending.finished) continue;  // drawn ahead of a stop
       const std::size_t stage = stage_index(job.purpose);
-      add_counts(pending.stages[stage], result.counts, result.invalid);
       pending.remaining[stage] -= job.last - job.first;
       pending.counted += job.last - job.first;
-      counted += job.last - job.first;
-      pending.fresh.push_back(
-          {job.image, job.purpose, job.first, job.last, {result.counts, result.invalid}});
+      pending.fresh.push_back({job.image,
+                               job.purpose,
+                               job.first,
+                               job.last,
+                               {result.counts, result.invalid},
+                               data_.labels[job.image]});
+      if (stage == 1 && settings_.sequential)
+        keep_ahead(pending, pending.fresh.back());
+      else
+        add_counts(pending.stages[stage], result.counts, result.invalid);
       touched.insert(owners_[result.job]);
     }
     samples_before_ += counted;
@@ -199,6 +267,7 @@ class Certification {
       pending.seconds += seconds * static_cast<double>(std::exchange(pending.counted, 0)) /
                          static_cast<double>(counted);
       auto fresh = std::exchange(pending.fresh, {});
+      if (settings_.sequential) look(pending);
       if (pending.complete()) {
         finish(pending);
       } else if (callbacks_.on_chunk) {
@@ -211,14 +280,18 @@ class Certification {
     std::erase_if(open_, [](const Pending& pending) { return pending.finished; });
   }
 
-  /// Neighbouring chunks of a stage as one, so that the store stays small.
-  static std::vector<ChunkCounts> merged(std::vector<ChunkCounts> chunks) {
+  /// Neighbouring chunks of a stage as one, so that the store stays small; not across a checkpoint,
+  /// at which a run that goes on looks again.
+  std::vector<ChunkCounts> merged(std::vector<ChunkCounts> chunks) const {
     std::sort(chunks.begin(), chunks.end(), [](const ChunkCounts& a, const ChunkCounts& b) {
       return std::pair(a.stage, a.first) < std::pair(b.stage, b.first);
     });
     std::vector<ChunkCounts> out;
     for (ChunkCounts& chunk : chunks) {
-      if (!out.empty() && out.back().stage == chunk.stage && out.back().last == chunk.first) {
+      const bool looked_between = settings_.sequential && chunk.stage == Purpose::estimate &&
+                                  std::ranges::binary_search(checkpoints_, chunk.first);
+      if (!out.empty() && out.back().stage == chunk.stage && out.back().last == chunk.first &&
+          !looked_between) {
         out.back().last = chunk.last;
         add_counts(out.back().counts, chunk.counts.counts, chunk.counts.invalid);
       } else {
@@ -230,9 +303,12 @@ class Certification {
 
   void finish(Pending& pending) {
     pending.finished = true;
-    Certificate certificate = make_certificate(
-        pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
-        std::move(pending.stages[1]), settings_.sigma, settings_.alpha, slack_, settings_.p_b);
+    Certificate certificate =
+        make_certificate(pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
+                         std::move(pending.stages[1]), bounds_);
+    certificate.stop = pending.stopped.value_or(StopReason::n_max);
+    progress_.samples_total -= std::min(progress_.samples_total, pending.remaining[1]);
+    progress_.samples_saved += pending.remaining[1];
     certificate.seconds = pending.seconds;
     ++progress_.images_done;
     if (callbacks_.on_certificate) callbacks_.on_certificate(certificate);
@@ -253,7 +329,8 @@ class Certification {
   const CertifyCallbacks& callbacks_;
   std::stop_token stop_;
   VoteSettings votes_;
-  double slack_;
+  BoundSettings bounds_;
+  std::vector<std::uint64_t> checkpoints_;  // n alone where n is fixed
   std::map<std::uint32_t, std::vector<const ChunkCounts*>> done_;
 
   std::size_t next_ = 0;  // first index not yet opened
@@ -267,83 +344,6 @@ class Certification {
 };
 
 }  // namespace
-
-void validate(const CertifySettings& settings) {
-  const auto number = [](double value) {
-    std::ostringstream text;
-    text << value;
-    return text.str();
-  };
-  if (!(settings.sigma > 0) || !std::isfinite(settings.sigma))
-    throw UsageError("sigma is " + number(settings.sigma) +
-                     "; it must be a positive number, in units of [0,1] pixels");
-  if (settings.sigma < kLeastSigma || settings.sigma > kMostSigma)
-    throw UsageError("sigma is " + number(settings.sigma) + "; noise is drawn for " +
-                     number(kLeastSigma) + " to " + number(kMostSigma) +
-                     ", in units of [0,1] pixels");
-  if (!(settings.alpha > 0 && settings.alpha < 1))
-    throw UsageError("alpha is " + number(settings.alpha) + "; it must lie between 0 and 1");
-  const auto check_samples = [](const char* name, std::uint64_t samples) {
-    if (samples == 0) throw UsageError(std::string(name) + " is 0; at least one sample is needed");
-    if (samples >= (std::uint64_t{1} << 32))
-      throw UsageError(std::string(name) + " is " + std::to_string(samples) +
-                       "; at most 4294967295 samples are possible");
-  };
-  check_samples("n0", settings.n0);
-  check_samples("n", settings.n);
-  const std::uint64_t needed = min_samples_to_certify(
-      settings.p_b == SecondBound::counted ? settings.alpha / 2 : settings.alpha);
-  if (settings.n < needed)
-    throw UsageError("n = " + std::to_string(settings.n) + " can certify nothing at alpha = " +
-                     number(settings.alpha) + ": it takes at least n = " + std::to_string(needed));
-}
-
-Certificate make_certificate(std::uint32_t image, std::uint16_t label, StageCounts selection,
-                             StageCounts estimation, double sigma, double alpha, double slack,
-                             SecondBound p_b) {
-  Certificate certificate;
-  certificate.image = image;
-  certificate.label = label;
-  if (selection.counts.empty() || selection.counts.size() != estimation.counts.size())
-    throw Error("image " + std::to_string(image) +
-                ": the two stages' counts are not over the same classes");
-  certificate.selected = top_class(selection.counts);
-  const auto a = static_cast<std::size_t>(certificate.selected);
-  // A sample without a valid answer counts as "not A": it stays in n.
-  const std::uint64_t n = votes_in(estimation.counts, estimation.invalid);
-  const std::uint64_t k = estimation.counts[a];
-  if (p_b == SecondBound::complement) {
-    const LowerBound bound = clopper_pearson_lower(k, n, alpha, slack);
-    certificate.p_lower = bound.p_lower;
-    certificate.radius = certified_radius(bound.q, sigma);
-    if (bound.q < 0.5) certificate.prediction = certificate.selected;
-  } else {
-    const LowerBound bound = clopper_pearson_lower(k, n, alpha / 2, slack);
-    std::uint64_t second = estimation.invalid;  // a class of its own: the answer may be any
-    for (std::size_t c = 0; c < estimation.counts.size(); ++c)
-      if (c != a) second = std::max(second, estimation.counts[c]);
-    // Where both bounds hold, so does p_B ≤ 1 − p_A ≤ 1 − p̲_A.
-    const double upper = std::min(bound.q, clopper_pearson_upper(second, n, alpha / 2, slack));
-    certificate.p_lower = bound.p_lower;
-    certificate.radius = certified_radius(bound.q, upper, sigma);
-    if (certificate.radius > 0) certificate.prediction = certificate.selected;
-  }
-  certificate.selection = std::move(selection);
-  certificate.estimation = std::move(estimation);
-  return certificate;
-}
-
-double noise_slack(const CertifySettings& settings, const ImageShape& shape) {
-  if (settings.noise != NoiseLaw::lattice) return 0;
-  return make_lattice_table(settings.sigma, shape.size())->slack_per_pixel *
-         static_cast<double>(shape.size());
-}
-
-double ceiling_radius(const CertifySettings& settings, const ImageShape& shape) {
-  return make_certificate(0, 0, {{1, 0}, 0}, {{settings.n, 0}, 0}, settings.sigma, settings.alpha,
-                          noise_slack(settings, shape), settings.p_b)
-      .radius;
-}
 
 void certify(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,
              const CertifySettings& settings, std::span<const ChunkCounts> done,

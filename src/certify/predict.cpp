@@ -13,7 +13,7 @@
 namespace smoothcert {
 namespace {
 
-Prediction make_prediction(std::uint32_t image, std::uint8_t label, const VoteResult& votes,
+Prediction make_prediction(std::uint32_t image, Label label, const VoteResult& votes,
                            const CertifySettings& settings, double slack) {
   Prediction prediction{.image = image, .label = label, .counts = {votes.counts, votes.invalid}};
   const int top = top_class(votes.counts);

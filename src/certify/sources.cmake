@@ -1,9 +1,18 @@
 smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
+  anytime_bound.cpp
   campaign.cpp
+  certificate.cpp
   certify.cpp
+  class_bounds.cpp
+  disproof.cpp
+  l1_certificates.cpp
   predict.cpp
   preflight.cpp
+  redraw.cpp
+  soundness.cpp
   statistics.cpp
+  stopping.cpp
   summary.cpp
   throughput.cpp
+  vote_bounds.cpp
   vote_window.cpp)

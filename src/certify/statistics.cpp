@@ -38,6 +38,33 @@ void require_bound(double p) {
   if (!(p > 0 && p <= 1)) throw UsageError("the bound must lie in (0, 1]");
 }
 
+void require_slack(double slack) {
+  if (!(slack >= 0 && slack < 1)) throw UsageError("the noise slack must lie in [0, 1)");
+}
+
+/// Φ⁻¹(1 − p)
+long double normal_upper_quantile(double p) {
+  return boost::math::constants::root_two<long double>() * boost::math::erfc_inv(2.0L * p);
+}
+
+/// Φ(centre + u) − Φ(centre − u) for centre ≥ 0 and u ≥ 0, rounded down.
+long double normal_mass(long double centre, long double u) {
+  constexpr long double kGuard = 1 - 1e-12L;
+  if (u < 1e-3L) {
+    // The difference would lose its digits. It is 2φ(centre)·∫₀ᵘ exp(−s²/2)·cosh(centre·s) ds, and
+    // exp(−y) ≥ 1 − y, cosh y ≥ 1 + y²/2.
+    const long double c2 = centre * centre, u2 = u * u;
+    const long double integral = u * (1 + u2 * ((c2 - 1) / 6 - c2 * u2 / 20));
+    const long double density =
+        std::exp(-c2 / 2) / boost::math::constants::root_two_pi<long double>();
+    return 2 * density * integral * kGuard;
+  }
+  const auto tail = [](long double x) {
+    return boost::math::erfc(x / boost::math::constants::root_two<long double>()) / 2;
+  };
+  return (tail(centre - u) - tail(centre + u)) * kGuard;
+}
+
 double next_down(double x) { return std::nextafter(x, -HUGE_VAL); }
 
 /// The digits of a finite, non-negative number in a form that always has a point or an exponent.
@@ -56,7 +83,7 @@ std::string three_digits(int mantissa, int exponent) {
 LowerBound clopper_pearson_lower(std::uint64_t k, std::uint64_t n, double alpha, double slack) {
   require_level(alpha);
   require_counts(k, n);
-  if (!(slack >= 0 && slack < 1)) throw UsageError("the noise slack must lie in [0, 1)");
+  require_slack(slack);
   if (k == 0) return {0, 1};
 
   const double a = static_cast<double>(k), b = static_cast<double>(n - k) + 1;
@@ -91,32 +118,49 @@ double clopper_pearson_upper(std::uint64_t k, std::uint64_t n, double alpha, dou
   return clopper_pearson_lower(n - k, n, alpha, slack).q;
 }
 
-double certified_radius(double q, double sigma) {
+double complement_radius(double q, double sigma, double slack) {
   require_sigma(sigma);
   require_bound(q);
-  if (q >= 0.5) return 0;
-  // 2q is exact, erfc_inv is good to about 1 ulp and the two products add 1 (in long double where
-  // that is wider: less). Lowering the result by 2^−50, 4 to 8 ulp, keeps it below the exact
-  // value everywhere (tests compare with 40 digits), at a cost of 9e-16 relative.
-  const long double z =
-      boost::math::constants::root_two<long double>() * boost::math::erfc_inv(2.0L * q);
-  const double radius = static_cast<double>(static_cast<long double>(sigma) * z);
-  return std::max(0.0, radius * (1 - 0x1p-50));
+  require_slack(slack);
+  if (q >= 0.5 || slack >= 0.5) return 0;
+  // 2q and 2δ are exact, erfc_inv and erf_inv are good to about 1 ulp and each product adds 1 (in
+  // long double where that is wider: less). Lowering the result by 2^−50 of what went into it, 4 to
+  // 8 ulp, keeps it below the exact value everywhere (tests compare with 40 digits and with ball
+  // arithmetic), at a cost of 9e-16 relative.
+  const long double z = normal_upper_quantile(q);
+  if (slack == 0) {
+    const double radius = static_cast<double>(static_cast<long double>(sigma) * z);
+    return std::max(0.0, radius * (1 - 0x1p-50));
+  }
+  const long double spent =
+      boost::math::constants::root_two<long double>() * boost::math::erf_inv(2.0L * slack);
+  const long double lost = (z + spent) * 0x1p-50L;
+  return std::max(0.0, next_down(static_cast<double>(sigma * (z - spent - lost))));
 }
 
-double certified_radius(double q_a, double p_b, double sigma) {
+double counted_radius(double q_a, double p_b, double sigma, double slack) {
   require_sigma(sigma);
   require_bound(q_a);
   require_bound(p_b);
+  require_slack(slack);
   // p̲_A ≤ p̄_B. Rounding is monotone: a sum of 1 or more cannot come out below 1.
   if (q_a + p_b >= 1) return 0;
-  const auto z = [](double p) {
-    return boost::math::constants::root_two<long double>() * boost::math::erfc_inv(2.0L * p);
-  };
-  const long double a = z(q_a), b = z(p_b);
+  const long double a = normal_upper_quantile(q_a), minus_b = normal_upper_quantile(p_b);
   // The two may be of opposite signs: what was lost is a part of the larger, not of the sum.
-  const long double lost = (std::abs(a) + std::abs(b)) * 0x1p-50L;
-  return std::max(0.0, next_down(static_cast<double>(sigma * 0.5L * (a + b - lost))));
+  const long double lost = (std::abs(a) + std::abs(minus_b)) * 0x1p-50L;
+  if (slack == 0)
+    return std::max(0.0, next_down(static_cast<double>(sigma * 0.5L * (a + minus_b - lost))));
+  // With half = (a − b)/2 and centre = (a + b)/2, r = σ(half − u): the condition reads
+  // Φ(centre + u) − Φ(centre − u) ≥ 2δ, whose left side grows with u and is even in the centre.
+  const long double half = (a + minus_b) / 2, centre = std::abs(a - minus_b) / 2;
+  if (!(normal_mass(centre, half) >= 2.0L * slack)) return 0;
+  long double short_of = 0, enough = half;
+  for (int step = 0; step < 80; ++step) {
+    const long double u = (short_of + enough) / 2;
+    (normal_mass(centre, u) >= 2.0L * slack ? enough : short_of) = u;
+  }
+  // An error of the centre moves u by no more than itself.
+  return std::max(0.0, next_down(static_cast<double>(sigma * (half - enough - 2 * lost))));
 }
 
 int top_class(std::span<const std::uint64_t> counts) {

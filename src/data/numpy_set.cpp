@@ -87,19 +87,20 @@ std::vector<std::uint8_t> pixels_of(const NpyArray& array, const std::string& wh
   return pixels;
 }
 
-std::vector<std::uint8_t> labels_of(const NpyArray& array, const std::string& where) {
+std::vector<Label> labels_of(const NpyArray& array, const std::string& where) {
   const bool column = array.shape.size() == 2 && array.shape[1] == 1;
   if (array.shape.size() != 1 && !column)
     throw Error(
         fmt::format("{}: labels of shape [{}], expected [N]", where, fmt::join(array.shape, ", ")));
   if (array.kind != 'u' && array.kind != 'i')
     throw Error(fmt::format("{}: labels of {}, expected integers", where, dtype_name(array)));
-  std::vector<std::uint8_t> labels(array.elements());
+  std::vector<Label> labels(array.elements());
   for (std::uint64_t i = 0; i < labels.size(); ++i) {
     const auto value = whole(array, i);
-    if (!value || *value < 0 || *value > 255)
-      throw Error(fmt::format("{}: the label at index {} is negative or above 255", where, i));
-    labels[i] = static_cast<std::uint8_t>(*value);
+    if (!value || *value < 0 || *value > kLargestLabel)
+      throw Error(fmt::format("{}: the label at index {} is negative or above {}", where, i,
+                              kLargestLabel));
+    labels[i] = static_cast<Label>(*value);
   }
   return labels;
 }

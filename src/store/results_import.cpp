@@ -86,7 +86,7 @@ class Line {
 Certificate read_line(const Line& line) {
   Certificate c;
   c.image = line.number<std::uint32_t>(0, "idx");
-  c.label = line.number<std::uint16_t>(1, "label");
+  c.label = line.number<Label>(1, "label");
   c.prediction = line.number<int>(2, "predict");
   c.radius = line.number<double>(3, "radius");
   c.seconds = line.seconds(5);

@@ -9,6 +9,7 @@ smoothcert_sources(SMOOTHCERT_STORE_SOURCES
   results_imported.cpp
   results_rederive.cpp
   results_store.cpp
+  row_check.cpp
   schema.cpp
   sqlite.cpp
   tables.cpp)

@@ -295,4 +295,29 @@ std::vector<NoiseDemonstration> read_demonstrations(const json& list) {
   return demonstrations;
 }
 
+json worst_json(const std::vector<WorstImages>& worst) {
+  json list = json::array();
+  for (const auto& w : worst) {
+    json images = json::array();
+    for (const auto& image : w.images)
+      images.push_back({{"image", image.image}, {"pixels", image.pixels}});
+    list.push_back({{"model", w.model}, {"images", std::move(images)}});
+  }
+  return list;
+}
+
+std::vector<WorstImages> read_worst(const json& list) {
+  std::vector<WorstImages> worst;
+  for (const auto& j : list) {
+    auto& w = worst.emplace_back();
+    w.model = j.at("model");
+    for (const auto& image : j.at("images")) {
+      auto& i = w.images.emplace_back();
+      i.image = image.at("image");
+      i.pixels = image.at("pixels").get<std::vector<std::uint8_t>>();
+    }
+  }
+  return worst;
+}
+
 }  // namespace smoothcert::study

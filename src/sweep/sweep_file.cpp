@@ -159,7 +159,7 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   }
   const Object object(value, where,
                       {"store", "data", "split", "models", "sigma", "n0", "n", "alpha", "seed",
-                       "p_b", "subset", "noise", "clamp", "mode"});
+                       "p_b", "subset", "noise", "clamp", "mode", "stop_within", "stop_at"});
   SweepSpec spec;
   spec.store = folder / object.text("store", "sweep.sqlite");
   spec.data = object.text("data", spec.data);
@@ -230,6 +230,16 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   spec.noise = noise == "lattice" ? NoiseLaw::lattice : NoiseLaw::gaussian;
   spec.mode = mode == "exact" ? Mode::exact : Mode::fast;
   if (object.has("clamp")) spec.clamp = object.flag("clamp", true);
+  if (object.has("stop_within") && object.has("stop_at"))
+    object.fail("stop_at", "and \"stop_within\" are two rules; an image stops by one");
+  for (const auto& [name, rule] :
+       {std::pair{"stop_within", StopRule::within}, {"stop_at", StopRule::at}}) {
+    std::vector<double> target;
+    object.numbers(name, target);
+    if (target.empty()) continue;
+    if (target.size() > 1) object.fail(name, "must be one number");
+    spec.stopping = Stopping{rule, target.front()};
+  }
   return spec;
 }
 

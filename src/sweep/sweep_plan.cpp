@@ -59,14 +59,15 @@ SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
             bool derived = false;
             for (const double alpha : spec.alphas) {
               for (const SecondBound p_b : spec.p_bs) {
-                const CertifySettings settings{
-                    sigma,     n0, n, alpha, seed, spec.noise, spec.clamp.value_or(true),
-                    spec.mode, p_b};
+                CertifySettings settings{sigma,      n0,         n,         alpha, seed,
+                                         spec.noise, spec.clamp.value_or(true), spec.mode, p_b};
+                settings.sequential = spec.stopping.has_value();
+                settings.stopping = spec.stopping.value_or(Stopping{});
                 validate(settings);
                 plan.runs.push_back({m, settings, derived});
                 plan.images += plan.indices.size();
                 if (!derived) plan.samples += plan.indices.size() * (n0 + n);
-                derived = true;
+                derived = !settings.sequential;  // else where to stop depends on both
               }
             }
           }

@@ -1,0 +1,35 @@
+// Splitting noise of an 8-bit pixel (Levine & Feizi 2021, DSSN), in integers.
+//
+// Pixel i has a fixed offset v_i of 0 … W − 1. In split j of 0 … W − 1 its range is cut at
+// s = ((v_i + j) mod W) + ½ grey levels, if that lies within it; the network sees the middle of the
+// part that holds the pixel. For W ≥ 255 there is at most one cut, and moving a pixel by one grey
+// level crosses it in exactly one of the W splits: see l1_certificates.hpp.
+#pragma once
+
+#include <cstdint>
+
+#include "smoothcert/device/hd.hpp"
+#include "smoothcert/device/philox.hpp"
+
+namespace smoothcert::device {
+inline namespace SMOOTHCERT_ISA {
+
+/// The middle of the pixel's part times 1020: an integer of 0 … 1020, exact in fp16.
+SMOOTHCERT_HD int split_code(int pixel, std::uint32_t offset, std::uint32_t split,
+                             std::uint32_t width) {
+  const std::uint32_t sum = offset + split;
+  const int twice_cut = static_cast<int>(2 * (sum < width ? sum : sum - width) + 1);
+  return (twice_cut < 510 ? twice_cut : 510) + (2 * pixel > twice_cut ? 510 : 0);
+}
+
+/// The offset of flat CHW pixel p, from word p mod 4 of group p / 4 of sample 0 of image 0: one g
+/// for all images. Any offsets are sound; these are uniform to within width / 2^32.
+SMOOTHCERT_HD std::uint32_t split_offset(std::uint64_t seed, std::uint32_t pixel,
+                                         std::uint32_t width) {
+  const auto purpose = static_cast<std::uint32_t>(Purpose::split_offsets);
+  const std::uint32_t word = philox_at(seed, purpose, 0, 0, pixel / 4).v[pixel % 4];
+  return static_cast<std::uint32_t>((std::uint64_t{word} * width) >> 32);
+}
+
+}  // namespace SMOOTHCERT_ISA
+}  // namespace smoothcert::device
