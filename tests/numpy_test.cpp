@@ -146,7 +146,7 @@ TEST(NumpySet, Labels) {
     return message_of<Error>([&] { dataset_from_arrays(image, "I", array(text), "L", 10, false); });
   };
   EXPECT_EQ(error(npy_of("|u1", "1, 1", "\7")), "");
-  EXPECT_THAT(error(npy_of("<i2", "1,", "\xff\xff")), HasSubstr("negative or above 255"));
+  EXPECT_THAT(error(npy_of("<i2", "1,", "\xff\xff")), HasSubstr("negative or above 65534"));
   EXPECT_THAT(error(npy_of("|i1", "1,", "\xff")), HasSubstr("negative"));
   EXPECT_THAT(error(npy_of("|u1", "1,", "\12")), HasSubstr("label 10 at index 0"));
   EXPECT_THAT(error(npy_of("<f4", "1,", "1234")), HasSubstr("expected integers"));
@@ -167,7 +167,7 @@ TEST(NumpySet, FoldersAndSingleFiles) {
   EXPECT_THAT(message_of<Error>([&] { load_data(request); }), HasSubstr("--round"));
   request.round_to_lattice = true;
   request.need_test = false;
-  EXPECT_EQ(load_data(request).train.labels, Bytes{3});
+  EXPECT_EQ(load_data(request).train.labels, std::vector<Label>{3});
   request = {};
   request.round_to_lattice = true;
   request.need_train = false;
@@ -193,7 +193,7 @@ TEST(NumpySet, FoldersAndSingleFiles) {
                                                               {"test_images.npy", pixel},
                                                               {"test_labels.npy", label}}));
   request.name = folder.path("path.npz").string();
-  EXPECT_EQ(load_data(request).test.labels, Bytes{3});
+  EXPECT_EQ(load_data(request).test.labels, std::vector<Label>{3});
   test::write_bytes(single, test::zip_bytes({{"x_train.npy", pixels}}));
   EXPECT_THAT(message_of<Error>([&] { load_data(request); }),
               HasSubstr("expected arrays x_train and y_train"));
@@ -239,14 +239,14 @@ TEST(Cifar, ReadsThePythonVersions) {
   request.name = "cifar10";
   request.dir = folder.path();
   const DataPair pair = load_data(request);
-  EXPECT_EQ(pair.train.labels, (Bytes{1, 1, 2, 2, 3, 3, 4, 4, 5, 5}));
+  EXPECT_EQ(pair.train.labels, (std::vector<Label>{1, 1, 2, 2, 3, 3, 4, 4, 5, 5}));
   EXPECT_EQ(pair.test.size(), 3u);
   EXPECT_EQ(pair.test.image(2)[3071], 3);
   request.name = "cifar100";
-  EXPECT_EQ(load_data(request).train.labels, (Bytes{99, 99}));
+  EXPECT_EQ(load_data(request).train.labels, (std::vector<Label>{99, 99}));
   request.name = ten.string();
   request.dir.clear();
-  EXPECT_EQ(load_data(request).test.labels, (Bytes{9, 9, 9}));
+  EXPECT_EQ(load_data(request).test.labels, (std::vector<Label>{9, 9, 9}));
   const std::string whole = cifar_batch(1, "labels", 3);
   const auto error = [&](const std::string& batch) {
     LabelledImages images{3, 32, 32, 0, {}, "I", {}, "I"};
@@ -282,13 +282,13 @@ TEST(Cifar, ReadsBothBinaryVersions) {
   request.dir = folder.path();
   request.name = "cifar10";
   DataPair pair = load_data(request);
-  EXPECT_EQ(pair.train.labels, (Bytes{1, 2, 3, 4, 5}));
-  EXPECT_EQ(pair.test.labels, Bytes{9});
+  EXPECT_EQ(pair.train.labels, (std::vector<Label>{1, 2, 3, 4, 5}));
+  EXPECT_EQ(pair.test.labels, std::vector<Label>{9});
   EXPECT_EQ(pair.test.shape, (ImageShape{3, 32, 32}));
   EXPECT_EQ(pair.train.image(2)[12], 4);
   request.name = "cifar100";
   pair = load_data(request);
-  EXPECT_EQ(pair.test.labels, Bytes{51});  // the fine label
+  EXPECT_EQ(pair.test.labels, std::vector<Label>{51});  // the fine label
   EXPECT_EQ(pair.test.classes, 100);
   request.dir = ten;
   EXPECT_THAT(message_of<Error>([&] { load_data(request); }), HasSubstr("train.bin, test.bin"));

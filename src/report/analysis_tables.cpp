@@ -221,26 +221,36 @@ Table standing_table(const std::vector<RunView>& runs) {
         "Where many images reach it, ACR measures n as much as the model: more samples would "
         "certify "
         "larger radii for the same votes.");
-  for (std::string& text : constancy_sentences(runs)) table.notes.push_back(std::move(text));
+  if (std::string text = constancy_sentence(runs); !text.empty())
+    table.notes.push_back(std::move(text));
   return table;
 }
 
-std::vector<std::string> constancy_sentences(const std::vector<RunView>& runs) {
-  std::vector<std::string> out;
+std::string constancy_sentence(const std::vector<RunView>& runs) {
+  constexpr std::size_t kNamed = 3;
+  std::vector<std::string> named;
+  std::size_t count = 0;
   for (const RunView& run : runs) {
     const Constancy c = constancy(*run.certificates);
-    if (!c.nearly_constant()) continue;
-    const Summary s = summarise(*run.certificates);
-    out.push_back(
-        fmt::format("{} is close to a constant classifier: {}\u00a0% of what it certifies is class "
-                    "{}, the label "
-                    "of {}\u00a0% of the images. Its radii (mean {}) say how constant it is, not "
-                    "how robust: ACR "
-                    "rewards a constant answer (Sun et al. 2024, arXiv 2410.06895).",
-                    run.name, format_percent(c.share, 1), c.favourite,
-                    format_percent(c.label_share, 1), format_down(s.avg_radius_certified, 3)));
+    if (!c.nearly_constant() || ++count > kNamed) continue;
+    named.push_back(fmt::format(
+        "{} (class {} in {}\u00a0% of its certificates, the label of {}\u00a0% "
+        "of the images)",
+        run.name, c.favourite, format_percent(c.share, 1), format_percent(c.label_share, 1)));
   }
-  return out;
+  if (count == 0) return {};
+  std::string list;
+  for (std::size_t i = 0; i < named.size(); ++i)
+    list += (i == 0                                           ? ""
+             : i + 1 == named.size() && count == named.size() ? " and "
+                                                              : "; ") +
+            named[i];
+  if (count > named.size()) list += fmt::format("; and {} more", count - named.size());
+  return fmt::format(
+      "Close to a constant classifier {} {}: {} radii say how constant the answer is, not how "
+      "robust, "
+      "which is what an average certified radius rewards (Sun et al. 2024, arXiv 2410.06895).",
+      count == 1 ? "is" : "are", list, count == 1 ? "its" : "their");
 }
 
 Pairs compared_pairs(const std::vector<RunView>& runs) {

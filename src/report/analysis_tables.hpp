@@ -22,8 +22,8 @@ Table label_table(const std::vector<RunView>& runs);
 /// Abstention, saturation, the median bound, the class certified most often, clean accuracy: what
 /// shows a constant classifier for what it is.
 Table standing_table(const std::vector<RunView>& runs);
-/// A sentence for each run that is nearly constant.
-std::vector<std::string> constancy_sentences(const std::vector<RunView>& runs);
+/// One sentence that names the runs which are nearly constant; empty where none is.
+std::string constancy_sentence(const std::vector<RunView>& runs);
 
 /// Two runs and what they share.
 struct Pair {

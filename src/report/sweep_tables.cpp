@@ -10,6 +10,7 @@
 #include "report/analysis_tables.hpp"
 #include "report/study_tables.hpp"
 #include "smoothcert/analysis.hpp"
+#include "smoothcert/noise.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
@@ -66,7 +67,7 @@ Table acr_table(const SweepResult& sweep) {
                       : std::string(soundness_text(soundness_of(run.settings)))});
   }
   table.notes = caveats(sweep);
-  for (std::string& text : constancy_sentences(run_views(sweep)))
+  if (std::string text = constancy_sentence(run_views(sweep)); !text.empty())
     table.notes.push_back(std::move(text));
   return table;
 }
