@@ -149,8 +149,8 @@ TEST_F(SweepReport, AConstantClassifierIsNotTheWinner) {
       selection.counts[answer] = 100;
       estimation.counts[answer] = constant ? 1000 : 600;
       estimation.counts[(answer + 1) % 3] = constant ? 0 : 400;
-      store->add_certificate(run.id, make_certificate(i, label, selection, estimation, 0.5,
-                                                      sample_settings().certify.alpha, 0));
+      store->add_certificate(run.id, make_certificate(i, label, selection, estimation,
+                                                      {0.5, sample_settings().certify.alpha}));
     }
   }
   store->flush();
