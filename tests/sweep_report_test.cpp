@@ -33,7 +33,10 @@ Certificate certificate(std::uint32_t image, std::uint64_t k, Label label, doubl
 void add_run(ResultsStore& store, RunSettings settings, const std::vector<std::uint64_t>& votes) {
   const RunInfo run = store.find_or_create_run(settings);
   for (std::uint32_t i = 0; i < votes.size(); ++i)
-    store.add_certificate(run.id, certificate(i, votes[i], i == 1 ? 2 : 0, settings.certify.alpha));
+    store.add_certificate(
+        run.id,
+        make_certificate(i, i == 1 ? 2 : 0, {{100, 0, 0}, 0}, {{votes[i], 1000 - votes[i], 0}, 0},
+                         bound_settings(settings.certify, settings.shape)));
 }
 
 Saturation saturation_of(const ReportedRun& run) {
@@ -143,14 +146,15 @@ TEST_F(SweepReport, AConstantClassifierIsNotTheWinner) {
     const RunInfo run = store->find_or_create_run(sample_settings(name));
     for (std::uint32_t i = 0; i < 40; ++i) {
       const bool constant = std::string_view(name) == "constant";
-      const auto label = static_cast<std::uint8_t>(i % 3);
+      const auto label = static_cast<Label>(i % 3);
       StageCounts selection{{0, 0, 0}, 0}, estimation{{0, 0, 0}, 0};
       const std::size_t answer = constant ? 0 : label;
       selection.counts[answer] = 100;
       estimation.counts[answer] = constant ? 1000 : 600;
       estimation.counts[(answer + 1) % 3] = constant ? 0 : 400;
-      store->add_certificate(run.id, make_certificate(i, label, selection, estimation,
-                                                      {0.5, sample_settings().certify.alpha}));
+      store->add_certificate(
+          run.id, make_certificate(i, label, selection, estimation,
+                                   bound_settings(run.settings.certify, run.settings.shape)));
     }
   }
   store->flush();

@@ -14,6 +14,8 @@
 
 #include "campaign_support.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/merge.hpp"
+#include "smoothcert/sweep_plan.hpp"
 #include "store_support.hpp"
 
 namespace smoothcert {
@@ -50,7 +52,7 @@ TEST(SweepFile, ListsAndSingleValues) {
   EXPECT_EQ(spec.subsets[0].skip, 20u);
   EXPECT_EQ(spec.noise, NoiseLaw::gaussian);
   EXPECT_EQ(spec.mode, Mode::fast);
-  EXPECT_FALSE(spec.clamp);
+  EXPECT_EQ(spec.clamp, std::optional(false));
 }
 
 TEST(SweepFile, OneLineSaysWhatIsWrong) {
@@ -75,7 +77,7 @@ TEST(SweepFile, OneLineSaysWhatIsWrong) {
   refuses("{" + ok + ", \"p_b\": [\"counted\", \"counted\"]}", "holds a value twice");
   refuses("{" + ok + ", \"noise\": \"white\"}", "\"noise\" must be");
   refuses("{" + ok + ", \"clamp\": 1}", "\"clamp\" must be true or false");
-  refuses(R"({"models": ["x/a.st", "y/a.st"], "sigma": 1})", "two models named 'a'");
+  refuses(R"({"models": ["x/a.st", "x/a.st"], "sigma": 1})", "two models named");
   refuses(R"({"models": [{"name": "a"}], "sigma": 1})", "\"file\" is missing");
 }
 

@@ -16,9 +16,10 @@
 #include "smoothcert/attack.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/preflight.hpp"
 #include "smoothcert/results.hpp"
-#include "smoothcert/sweep.hpp"
+#include "smoothcert/subsets.hpp"
+#include "smoothcert/summary.hpp"
 #include "util/format_number.hpp"
 #include "util/model_name.hpp"
 

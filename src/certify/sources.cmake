@@ -15,4 +15,5 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   summary.cpp
   throughput.cpp
   vote_bounds.cpp
+  vote_settings.cpp
   vote_window.cpp)

@@ -18,6 +18,7 @@
 #include "report/table_files.hpp"
 #include "smoothcert/analysis.hpp"
 #include "smoothcert/version.hpp"
+#include "smoothcert/votes.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 
@@ -105,6 +106,19 @@ std::vector<Chart> sweep_bound_charts(const std::vector<RunView>& runs) {
   return charts;
 }
 
+/// Whether two runs are the same but for n, which was fixed: the longer one begins with the other's
+/// samples.
+bool nested(const SweepResult& sweep) {
+  std::set<std::string> seen;
+  for (const ReportedRun& run : sweep.runs) {
+    if (run.imported || run.settings.certify.sequential) continue;
+    RunSettings settings = run.settings;
+    settings.certify.n = 0;
+    if (!seen.insert(run_identity(settings)).second) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
   std::vector<std::string> out;
   std::uint64_t most = 0, least = UINT64_MAX;
@@ -136,6 +150,11 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
         common ? "; a table below compares them over the images that all of them cover."
                : "; no image is covered by all of them."));
   }
+  if (nested(sweep))
+    out.push_back(
+        "Nested runs. Runs that differ in n alone share their first samples. Each is a certificate "
+        "at "
+        "its own α; the larger of their radii, chosen after a look at both, is not.");
   if (continuous)
     out.push_back(
         "Continuous noise. Some certificates hold in real arithmetic only: in floating point "
