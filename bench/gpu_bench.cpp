@@ -16,6 +16,7 @@
 
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/train.hpp"
 
 namespace smoothcert {
 namespace {
@@ -32,7 +33,7 @@ Dataset random_images(const NetworkSpec& spec, std::size_t count) {
   data.pixels.resize(count * spec.input.size());
   for (auto& v : data.pixels) v = static_cast<std::uint8_t>(rng() >> 24);
   for (std::size_t i = 0; i < count; ++i) {
-    data.labels.push_back(static_cast<std::uint8_t>(rng() % static_cast<unsigned>(spec.classes)));
+    data.labels.push_back(static_cast<Label>(rng() % static_cast<unsigned>(spec.classes)));
   }
   return data;
 }

@@ -68,7 +68,7 @@ Dataset random_images(const NetworkSpec& spec, std::size_t count) {
   const auto next = [&] { return (state = state * 1664525u + 1013904223u) >> 24; };
   for (auto& p : data.pixels) p = static_cast<std::uint8_t>(next());
   for (std::size_t i = 0; i < count; ++i)
-    data.labels.push_back(static_cast<std::uint8_t>(next() % static_cast<unsigned>(spec.classes)));
+    data.labels.push_back(static_cast<Label>(next() % static_cast<unsigned>(spec.classes)));
   return data;
 }
 

@@ -82,8 +82,8 @@ class CudaModel final : public BackendModel {
     }
   }
 
-  void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
-                      LossKind loss, std::span<float> gradient, std::span<float> logits) override {
+  void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
+                      std::span<float> gradient, std::span<float> logits) override {
     trainer().input_gradient(net_, images, labels, loss, gradient, logits);
   }
 

@@ -61,9 +61,9 @@ struct Attacked {
 };
 
 constexpr std::size_t kImages = 20;
-const std::vector<std::uint8_t> kLabels = [] {
-  std::vector<std::uint8_t> labels(kImages);
-  for (std::size_t i = 0; i < kImages; ++i) labels[i] = static_cast<std::uint8_t>(i % kClasses);
+const std::vector<Label> kLabels = [] {
+  std::vector<Label> labels(kImages);
+  for (std::size_t i = 0; i < kImages; ++i) labels[i] = static_cast<Label>(i % kClasses);
   return labels;
 }();
 
@@ -84,9 +84,9 @@ AttackSpec named(const std::string& name, double epsilon) {
 }
 
 TEST(AttackNames, AreTheStudysDefaults) {
-  for (const auto& name : attack_names()) {
+  for (const auto& name : all_names<AttackKind>()) {
     const auto spec = attack_from_name(name);
-    EXPECT_EQ(attack_name(spec.kind), name);
+    EXPECT_EQ(to_name(spec.kind), name);
     EXPECT_EQ(spec.epsilon, name.ends_with("linf") ? 0.3 : 5.0) << name;
     EXPECT_EQ(spec.steps, name.starts_with("pgd") ? 20 : 1) << name;
     EXPECT_EQ(spec.loss, LossKind::cross_entropy);
@@ -121,7 +121,7 @@ TEST(AttackSpecCheck, RefusesNonsense) {
 TEST(AttackBatch, RefusesSizesThatDiffer) {
   auto model = random_model();
   std::vector<float> x(kPixels), out(kPixels);
-  const std::vector<std::uint8_t> labels{0, 1};
+  const std::vector<Label> labels{0, 1};
   const std::vector<std::uint32_t> ids{0, 1};
   EXPECT_THROW(attack_batch(model, attack_from_name("l2"), x, labels, ids, out), UsageError);
 }
@@ -178,7 +178,7 @@ TEST(OneStep, ATinyGradientIsStillAStepOfFullLength) {
 
 TEST(AnyAttack, StaysInTheUnitBoxAndPgdInTheBall) {
   auto model = random_model();
-  for (const auto& name : attack_names()) {
+  for (const auto& name : all_names<AttackKind>()) {
     auto spec = attack_from_name(name);
     if (name.starts_with("pgd")) spec.random_start = true;
     const auto result = attack(model, spec, 0.0f, 1.0f);
@@ -202,7 +202,7 @@ TEST(AnyAttack, StaysInTheUnitBoxAndPgdInTheBall) {
 
 TEST(AnyAttack, AZeroGradientLeavesTheImage) {
   LinearModel model(kShape, kClasses, std::vector<float>(kClasses * kPixels), {1, 2, 3});
-  for (const auto& name : attack_names()) {
+  for (const auto& name : all_names<AttackKind>()) {
     const auto result = attack(model, attack_from_name(name), 0.0f, 1.0f);
     EXPECT_EQ(result.x, result.clean) << name;
   }

@@ -23,7 +23,7 @@ class CountingModel final : public BackendModel {
   void upload(const OptimizerState&) override { unsupported(); }
   void download(OptimizerState&) const override { unsupported(); }
   EpochReport train_epoch(const EpochRequest&) override { unsupported(); }
-  void input_gradient(std::span<const float>, std::span<const std::uint8_t>, LossKind,
+  void input_gradient(std::span<const float>, std::span<const Label>, LossKind,
                       std::span<float>, std::span<float>) override {
     unsupported();
   }
@@ -88,7 +88,7 @@ Dataset toy_dataset(const Network& network, std::size_t images) {
   CountingBackend().load(network)->forward(input, logits);
   for (std::size_t i = 0; i < images; ++i) {
     const auto first = logits.begin() + static_cast<std::ptrdiff_t>(i * 3);
-    data.labels.push_back(static_cast<std::uint8_t>(std::max_element(first, first + 3) - first));
+    data.labels.push_back(static_cast<Label>(std::max_element(first, first + 3) - first));
   }
   data.sha256 = "toy-data";
   return data;

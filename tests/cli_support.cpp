@@ -19,6 +19,7 @@
 #include "places_support.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert::test {
 
@@ -196,10 +197,10 @@ void CliTest::write_toy_study() const {
     constexpr std::uint32_t kImages = 40;
     Bytes pixels, labels;
     for (std::uint32_t i = 0; i < kImages; ++i) {
-      labels.push_back(static_cast<std::uint8_t>(i * 7 % 10));
+      labels.push_back(static_cast<Label>(i * 7 % 10));
       for (std::uint32_t p = 0; p < 16; ++p)
         pixels.push_back(
-            static_cast<std::uint8_t>(p == labels.back() ? 220 + random() % 36 : random() % 20));
+            static_cast<Label>(p == labels.back() ? 220 + random() % 36 : random() % 20));
     }
     write_bytes(data / (std::string(stem) + "-images-idx3-ubyte"),
                 idx_bytes({kImages, 4, 4}, pixels));

@@ -78,7 +78,7 @@ Dataset golden_data() {
   for (unsigned n = 0; n < 24; ++n) {
     for (unsigned p = 0; p < 144; ++p)
       data.pixels.push_back(static_cast<std::uint8_t>(p * p * 7 + p * 3 + n * (29 + p)));
-    data.labels.push_back(static_cast<std::uint8_t>((n * n + n / 3) % 4));
+    data.labels.push_back(static_cast<Label>((n * n + n / 3) % 4));
   }
   return data;
 }

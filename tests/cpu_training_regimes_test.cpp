@@ -235,7 +235,7 @@ TEST(TrainingRegimes, RefusesWhatCannotBeTrained) {
   optimizer.slots["conv1.weight/m"] = {{2}, {0, 0}};
   EXPECT_THROW(train_epoch(net, optimizer, pool, request(std::span(beyond).first(1))), Error);
   std::vector<float> images(784 * 2), gradient(784 * 2);
-  const std::vector<std::uint8_t> labels{3, 10}, one{3};
+  const std::vector<Label> labels{3, 10}, one{3};
   EXPECT_THROW(input_gradient(net, pool, images, labels, LossKind::cross_entropy, gradient, {}),
                UsageError);
   EXPECT_THROW(input_gradient(net, pool, images, one, LossKind::cross_entropy, gradient, {}),

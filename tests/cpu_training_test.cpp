@@ -129,7 +129,7 @@ TEST_P(TrainingOnIsa, InputGradientsAreTheLosssSlopes) {
       for (const std::size_t n : {0, 18})
         for (std::size_t p = 0; p < size; p += 5) {
           std::vector<std::vector<double>> one{pixels[n]};
-          const std::span<const std::uint8_t> label = std::span(data.labels).subspan(n, 1);
+          const std::span<const Label> label = std::span(data.labels).subspan(n, 1);
           const double h = 1e-6, value = one[0][p];
           one[0][p] = value + h;
           const double above = reference.loss(one, label, ForwardMode::eval, kind, false);

@@ -1,13 +1,13 @@
 #include "data_support.hpp"
 
-#include "places_support.hpp"
-
 #include <stdlib.h>
 #include <zlib.h>
 
 #include <fstream>
 #include <stdexcept>
 #include <utility>
+
+#include "places_support.hpp"
 
 namespace smoothcert::test {
 
@@ -71,7 +71,7 @@ void write_tiny_mnist(const fs::path& dir, int train, int test, bool packed) {
     Bytes pixels, labels;
     for (int i = 0; i < count * 12; ++i)
       pixels.push_back(static_cast<std::uint8_t>(i * 37 + count));
-    for (int i = 0; i < count; ++i) labels.push_back(static_cast<std::uint8_t>((i * 7) % 10));
+    for (int i = 0; i < count; ++i) labels.push_back(static_cast<Label>((i * 7) % 10));
     const auto n = static_cast<std::uint32_t>(count);
     write(stem + "-images-idx3-ubyte", idx_bytes({n, 4, 3}, pixels));
     write(stem + "-labels-idx1-ubyte", idx_bytes({n}, labels));

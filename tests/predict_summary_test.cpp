@@ -4,8 +4,11 @@
 #include <limits>
 
 #include "fake_model_support.hpp"
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
+#include "smoothcert/predict.hpp"
 #include "smoothcert/statistics.hpp"
+#include "smoothcert/subsets.hpp"
+#include "smoothcert/summary.hpp"
 
 namespace smoothcert {
 namespace {
@@ -87,7 +90,7 @@ TEST(Predict, StopsWhenAsked) {
 
 Certificate certificate(int label, int prediction, double radius) {
   Certificate c;
-  c.label = static_cast<std::uint8_t>(label);
+  c.label = static_cast<Label>(label);
   c.prediction = prediction;
   c.radius = radius;
   return c;

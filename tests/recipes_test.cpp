@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "smoothcert/error.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/recipe.hpp"
 
 namespace smoothcert {
 namespace {
@@ -29,7 +29,7 @@ TEST(Recipes, AreKnownByName) {
 TEST(Recipes, TheStudysThree) {
   for (const auto* name : {"normal", "adversarial", "smoothing"}) {
     const auto r = builtin_recipe(name);
-    EXPECT_EQ(regime_name(r.regime), name);
+    EXPECT_EQ(to_name(r.regime), name);
     EXPECT_EQ(r.epochs, r.regime == Regime::adversarial ? 2 : 1);
     EXPECT_EQ(r.batch_size, 128);
     EXPECT_EQ(r.optimizer.kind, OptimizerSpec::Kind::adam);
@@ -159,6 +159,7 @@ TEST(Recipes, BadJsonIsOneClearLine) {
               HasSubstr("my.json: unknown field 'epoch'; did you mean 'epochs'?"));
   EXPECT_THAT(message(R"({"epochs": 1.5})"), HasSubstr("my.json: 'epochs' must be a whole number"));
   EXPECT_THAT(message(R"({"sigma": "1"})"), HasSubstr("my.json: 'sigma' must be a number"));
+  EXPECT_THAT(message(R"({"sigma": "8/x"})"), HasSubstr("my.json: 'sigma' must be a number"));
   EXPECT_THAT(message(R"({"clamp": 1})"), HasSubstr("my.json: 'clamp' has the wrong type"));
   EXPECT_THAT(message(R"({"attack": "l3"})"), HasSubstr("my.json: unknown attack 'l3'"));
   EXPECT_THAT(message(R"({"base": "smooting"})"), HasSubstr("did you mean 'smoothing'?"));

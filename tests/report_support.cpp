@@ -41,7 +41,8 @@ std::vector<std::uint8_t> digit(int d, Random& random) {
   return pixels;
 }
 
-std::vector<std::uint8_t> noisy(const std::vector<std::uint8_t>& pixels, double spread, Random& random) {
+std::vector<std::uint8_t> noisy(const std::vector<std::uint8_t>& pixels, double spread,
+                                Random& random) {
   std::vector<std::uint8_t> out(pixels.size());
   for (std::size_t i = 0; i < pixels.size(); ++i)
     out[i] = static_cast<std::uint8_t>(std::clamp(pixels[i] + spread * normal(random), 0.0, 255.0));
@@ -62,11 +63,12 @@ Certificate certificate(std::uint32_t image, int label, int selected, double p,
                         const CertifySettings& settings, Random& random) {
   Certificate c;
   c.image = image;
-  c.label = static_cast<std::uint8_t>(label);
+  c.label = static_cast<Label>(label);
   c.selected = selected;
   const auto votes = [&](std::uint64_t n) {
     std::vector<std::uint64_t> counts(10);
-    counts[static_cast<std::size_t>(selected)] = static_cast<std::uint64_t>(p * static_cast<double>(n));
+    counts[static_cast<std::size_t>(selected)] =
+        static_cast<std::uint64_t>(p * static_cast<double>(n));
     for (std::uint64_t left = n - counts[static_cast<std::size_t>(selected)]; left > 0;) {
       const std::uint64_t part = std::min<std::uint64_t>(left, 1 + left / 3);
       counts[random() % 10] += part;
@@ -77,7 +79,8 @@ Certificate certificate(std::uint32_t image, int label, int selected, double p,
   c.selection.counts = votes(settings.n0);
   c.estimation.counts = votes(settings.n);
   const auto n = static_cast<double>(settings.n);
-  const double share = static_cast<double>(c.estimation.counts[static_cast<std::size_t>(selected)]) / n;
+  const double share =
+      static_cast<double>(c.estimation.counts[static_cast<std::size_t>(selected)]) / n;
   c.p_lower = std::max(0.0, std::min(std::pow(settings.alpha, 1 / n),
                                      share - 1.645 * std::sqrt(share * (1 - share) / n)));
   if (c.p_lower > 0.5) {
@@ -106,7 +109,9 @@ Summary summary_of(const std::vector<Certificate>& certificates) {
       ++s.wrong;
     }
   }
-  const auto count = [](std::uint64_t n) { return static_cast<double>(std::max<std::uint64_t>(n, 1)); };
+  const auto count = [](std::uint64_t n) {
+    return static_cast<double>(std::max<std::uint64_t>(n, 1));
+  };
   s.avg_radius_certified = all / count(s.wrong + s.correct_certified);
   s.avg_radius_correct = right / count(s.correct_certified);
   s.acr = right / count(s.images);
@@ -119,7 +124,8 @@ TrainHistory history(std::size_t steps, double start, double end, double best, R
   TrainHistory h;
   for (std::size_t i = 0; i < steps; ++i) {
     const double t = static_cast<double>(i) / static_cast<double>(steps);
-    const double loss = end + (start - end) * std::exp(-7 * t) + 0.09 * normal(random) * (0.4 + end);
+    const double loss =
+        end + (start - end) * std::exp(-7 * t) + 0.09 * normal(random) * (0.4 + end);
     h.step_loss.push_back(static_cast<float>(std::max(0.01, loss)));
     h.step_accuracy.push_back(static_cast<float>(
         std::clamp(0.1 + (best - 0.1) * (1 - std::exp(-8 * t)) + 0.03 * normal(random), 0.0, 1.0)));
@@ -150,13 +156,29 @@ StudyModel model(const std::string& name, const StudyResult& study, Random& rand
   StudyModel m;
   m.name = name;
   m.file = "models/" + name + ".safetensors";
-  m.hash = std::string(32, is_normal ? 'a' : is_adversarial ? 'b' : 'c') + "0123456789abcdef0123456789abcdef";
+  m.hash = std::string(32, is_normal        ? 'a'
+                           : is_adversarial ? 'b'
+                                            : 'c') +
+           "0123456789abcdef0123456789abcdef";
   m.network = "convnn";
   m.parameters = 1580;
-  m.record = {.regime = name, .recipe = name, .sigma = 1, .epsilon = 5, .epochs = is_adversarial ? 2 : 1,
-              .seed = 0, .dataset = "mnist", .commit = "0.1.0", .backend = "cpu"};
-  m.history = history(is_adversarial ? 938 : 469, 2.4, is_normal ? 0.15 : is_adversarial ? 0.3 : 0.55,
-                      is_normal ? 0.955 : is_adversarial ? 0.9 : 0.84, random);
+  m.record = {.regime = name,
+              .recipe = name,
+              .sigma = 1,
+              .epsilon = 5,
+              .epochs = is_adversarial ? 2 : 1,
+              .seed = 0,
+              .dataset = "mnist",
+              .commit = "0.1.0",
+              .backend = "cpu"};
+  m.history = history(is_adversarial ? 938 : 469, 2.4,
+                      is_normal        ? 0.15
+                      : is_adversarial ? 0.3
+                                       : 0.55,
+                      is_normal        ? 0.955
+                      : is_adversarial ? 0.9
+                                       : 0.84,
+                      random);
   m.clean_accuracy = is_normal ? 0.9563 : is_adversarial ? 0.8134 : 0.8741;
   const double one = is_normal ? 0.097 : is_adversarial ? 0.8712 : 0.2134;
   m.attacks = {attack(AttackKind::fgm_l1, 5, 1, 10000, 0.93, 0.92, 0),
@@ -183,7 +205,8 @@ StudyModel model(const std::string& name, const StudyResult& study, Random& rand
       selected = static_cast<int>((i + 3) % 10);
       p = 0.4 + 0.25 * uniform(random);
     }
-    m.certificates.push_back(certificate(i, label, selected, std::min(p, 1.0), study.certify, random));
+    m.certificates.push_back(
+        certificate(i, label, selected, std::min(p, 1.0), study.certify, random));
   }
   m.summary = summary_of(m.certificates);
   m.certify_seconds = 42;
@@ -215,12 +238,13 @@ StudyResult sample_study(std::uint64_t images) {
   s.seconds_training = 61;
   s.seconds_attacks = 33;
   s.seconds_certify = 126;
-  for (const char* name : {"normal", "adversarial", "smoothing"}) s.models.push_back(model(name, s, random));
+  for (const char* name : {"normal", "adversarial", "smoothing"})
+    s.models.push_back(model(name, s, random));
 
   for (int i = 0; i < 8; ++i) {
     ShowcaseImage image;
     image.image = static_cast<std::uint32_t>(i * 7);
-    image.label = static_cast<std::uint8_t>((i * 7) % 10);
+    image.label = static_cast<Label>((i * 7) % 10);
     image.pixels = digit(image.label, random);
     for (const StudyModel& m : s.models) {
       ShowcaseView view;
@@ -242,9 +266,10 @@ StudyResult sample_study(std::uint64_t images) {
   demo.pixels = digit(7, random);
   for (int i = 0; i < 8; ++i) demo.copies.push_back(noisy(demo.pixels, 255, random));
   for (const StudyModel& m : s.models)
-    demo.votes.push_back({m.name, {7, 8, 7, 7, 8, 7, 2, 7},
-                          images > 7 ? m.certificates[7]
-                                     : certificate(7, 7, 7, 0.9, s.certify, random)});
+    demo.votes.push_back(
+        {m.name,
+         {7, 8, 7, 7, 8, 7, 2, 7},
+         images > 7 ? m.certificates[7] : certificate(7, 7, 7, 0.9, s.certify, random)});
   s.demonstrations.push_back(std::move(demo));
   return s;
 }

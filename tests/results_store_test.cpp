@@ -47,9 +47,7 @@ void expect_same(const Certificate& a, const Certificate& b) {
 TEST(ResultsStore, KeepsRunsCertificatesAndChunksBitForBit) {
   TemporaryFolder folder;
   const RunSettings settings = sample_settings();
-  Certificate odd = sample_certificate(3);
-  odd.radius = std::nextafter(0.1, 1.0);
-  odd.p_lower = std::numeric_limits<double>::denorm_min();
+  const Certificate odd = sample_certificate(3);
   {
     auto store = ResultsStore::open(folder.path("a.db"), rw);
     const RunInfo run = store->find_or_create_run(settings);
@@ -247,14 +245,22 @@ TEST(ResultsStoreErrors, NewerVersionIsRefusedNamingBoth) {
   }
   const auto message = error_of([&] { ResultsStore::open(folder.path("a.db"), rw); });
   EXPECT_THAT(message, HasSubstr("schema version 42 (made by 'smoothcert 7.1.0')"));
-  EXPECT_THAT(message, HasSubstr("knows version 2"));
+  EXPECT_THAT(message, HasSubstr("knows version 3"));
 }
 
-// Version 1 had no runs.p_b.
+// Version 1 had no runs.p_b, version 2 nothing of what came with version 3.
 void make_version_1(const std::filesystem::path& file) {
   fill(file, 5);
   store::Database db(file, store::Database::Access::read_write);
-  db.execute("ALTER TABLE runs DROP COLUMN p_b");
+  for (const char* column : {"p_b", "rule", "target", "checkpoints", "stopped_at", "norm", "kind",
+                             "soundness", "pixels", "external"})
+    db.execute(std::string("ALTER TABLE runs DROP COLUMN ") + column);
+  for (const char* column : {"samples", "stop", "checksum"})
+    db.execute(std::string("ALTER TABLE certificates DROP COLUMN ") + column);
+  for (const char* column : {"label", "checksum"})
+    db.execute(std::string("ALTER TABLE chunks DROP COLUMN ") + column);
+  db.execute("DROP TABLE disproofs");
+  db.execute("DELETE FROM meta WHERE name = 'bound'");
   db.execute("PRAGMA user_version=1");
 }
 
@@ -277,6 +283,24 @@ TEST(ResultsStore, OlderVersionIsReadAsItIsAndUpgradedWhereItIsWritten) {
   EXPECT_NE(added.id, old->runs()[0].id);
   EXPECT_EQ(old->runs()[0].settings.certify.p_b, SecondBound::complement);
   EXPECT_EQ(old->runs()[1].settings.certify.p_b, SecondBound::counted);
+  EXPECT_EQ(old->certificates(1).size(), 5u) << "with checksums now";
+  store::Database db(folder.path("old.db"), store::Database::Access::read_write);
+  EXPECT_EQ(db.query_integer("SELECT count(*) FROM certificates WHERE checksum = ''"), 0);
+  EXPECT_EQ(db.query_integer("SELECT samples FROM certificates LIMIT 1"), 1000);
+}
+
+TEST(ResultsStore, ALieInAnOlderVersionDoesNotGetAChecksum) {
+  TemporaryFolder folder;
+  make_version_1(folder.path("old.db"));
+  {
+    store::Database db(folder.path("old.db"), store::Database::Access::read_write);
+    db.execute("UPDATE certificates SET estimation_counts = '[100000000,0,0]' WHERE image = 2");
+  }
+  std::vector<std::string> faults;
+  const auto old = ResultsStore::open(folder.path("old.db"), rw,
+                                      [&](const std::string& line) { faults.push_back(line); });
+  EXPECT_EQ(old->certificates(1).size(), 4u);
+  EXPECT_THAT(faults, ElementsAre(HasSubstr("image 2: one of its estimation counts is larger")));
 }
 
 TEST(ResultsStoreErrors, TruncatedOrDamagedFileNeverPassesAsWhole) {

@@ -1,4 +1,5 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
+  analysis_test.cpp
   anytime_bound_test.cpp
   atomic_file_test.cpp
   attack_accuracy_test.cpp
@@ -12,6 +13,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   cli_bad_input_test.cpp
   cli_certify_test.cpp
   cli_checkpoint_test.cpp
+  cli_field_test.cpp
   cli_help_test.cpp
   cli_mpi_test.cpp
   cli_report_test.cpp
@@ -44,12 +46,14 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   hostile_json_test.cpp
   http_support.cpp
   idx_test.cpp
+  journal_test.cpp
   l1_certificates_test.cpp
   lattice_table_test.cpp
   linear_model_support.cpp
   markup_support.cpp
   merge_stores_test.cpp
   mixed_batch_test.cpp
+  model_name_test.cpp
   network_test.cpp
   noise_slack_test.cpp
   norm_radius_test.cpp
@@ -61,13 +65,16 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   recipes_test.cpp
   referee_certificate_test.cpp
   referee_leak_test.cpp
+  report_page_test.cpp
   report_support.cpp
   report_test.cpp
   result_files_test.cpp
   results_store_kill_test.cpp
   results_store_test.cpp
   safetensors_test.cpp
+  sequential_test.cpp
   statistics_test.cpp
+  store_rows_test.cpp
   stopping_test.cpp
   store_support.cpp
   svg_chart_test.cpp

@@ -44,19 +44,16 @@ RunSettings sample_settings(const std::string& model) {
 }
 
 Certificate sample_certificate(std::uint32_t image, double seconds) {
-  Certificate c;
-  c.image = image;
-  c.label = static_cast<std::uint8_t>(image % 3);
-  c.selected = static_cast<int>(image * 7 % 3);
-  const std::uint64_t top = 600 + image * 37 % 400;
-  c.selection.counts = {100 - image % 10, image % 10, 0};
-  c.estimation.counts = {0, 0, 0};
-  c.estimation.counts[static_cast<std::size_t>(c.selected)] = top;
-  c.estimation.counts[static_cast<std::size_t>((c.selected + 1) % 3)] = 1000 - top - image % 2;
-  c.estimation.invalid = image % 2;
-  c.prediction = image % 5 == 4 ? -1 : c.selected;
-  c.p_lower = static_cast<double>(top) / 1003.0;
-  c.radius = c.prediction < 0 ? 0.0 : c.p_lower / 3.0;
+  const std::size_t selected = image * 7 % 3;
+  const std::uint64_t top = image % 5 == 4 ? 480 : 600 + image * 37 % 400;
+  StageCounts selection{{0, 0, 0}, 0}, estimation{{0, 0, 0}, image % 2};
+  selection.counts[selected] = 100 - image % 10;
+  selection.counts[(selected + 1) % 3] = image % 10;
+  estimation.counts[selected] = top;
+  estimation.counts[(selected + 1) % 3] = 1000 - top - image % 2;
+  const CertifySettings settings = sample_settings().certify;
+  Certificate c = make_certificate(image, static_cast<Label>(image % 3), selection, estimation,
+                                   bound_settings(settings, sample_settings().shape));
   c.seconds = seconds;
   return c;
 }

@@ -27,7 +27,8 @@ class TemporaryFolder {
 /// σ 0.5, n0 100, n 1000, α 0.001, three classes.
 RunSettings sample_settings(const std::string& model = "model");
 
-/// Counts that are a function of the image, and a made-up radius with all its digits.
+/// Counts that are a function of the image, and the certificate they give with sample_settings();
+/// every fifth image abstains.
 Certificate sample_certificate(std::uint32_t image, double seconds = 0.25);
 ChunkCounts sample_chunk(std::uint32_t image, std::uint64_t first, std::uint64_t last);
 

@@ -132,7 +132,7 @@ std::vector<double> ReferenceTrainer::logits(const std::vector<std::vector<doubl
 }
 
 double ReferenceTrainer::loss(const std::vector<std::vector<double>>& images,
-                              std::span<const std::uint8_t> labels, ForwardMode mode, LossKind kind,
+                              std::span<const Label> labels, ForwardMode mode, LossKind kind,
                               bool mean) {
   const auto scores = logits(images, mode);
   const auto classes = static_cast<std::size_t>(spec.classes);

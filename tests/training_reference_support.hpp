@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/network.hpp"
 
@@ -22,7 +22,7 @@ struct ReferenceTrainer {
   std::vector<double> logits(const std::vector<std::vector<double>>& images, ForwardMode mode,
                              bool update = false);
   /// Mean (cross_entropy) or sum over the batch.
-  double loss(const std::vector<std::vector<double>>& images, std::span<const std::uint8_t> labels,
+  double loss(const std::vector<std::vector<double>>& images, std::span<const Label> labels,
               ForwardMode mode, LossKind kind, bool mean);
 
   const NetworkSpec spec;

@@ -1,6 +1,7 @@
 // One subcommand: its options and its work. Each lives in tools/<name>_command.cpp.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -19,6 +20,9 @@ struct Context {
   Console& console;
   std::stop_token stop;
   std::string command_line;  ///< as typed, quoted for a shell: how to go on after a Ctrl-C
+  std::string program = {};  ///< its first word
+  /// Things left out of a result and named on the way: the program then ends with 1.
+  std::uint64_t left_out = 0;
 };
 
 class Command {

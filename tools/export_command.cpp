@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,7 +15,10 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
+#include "store/codec.hpp"
+#include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
+#include "util/model_name.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert::cli {
@@ -31,6 +35,9 @@ class ExportCommand : public Command {
     app.add_option("--tsv", tsv_, "Write here instead of on stdout")->type_name("FILE");
     app.add_option("-o,--out", folder_, "Write every run into this folder, one file each")
         ->type_name("DIR");
+    app.add_option("--format", format_, "Of the files: tsv or csv")
+        ->type_name("NAME")
+        ->capture_default_str();
     app.add_flag("--compat", compat_, "Radii with three significant digits, rounded down");
     app.add_option_function<std::string>(
            "--alpha", [this](const std::string& text) { alpha_ = parse_number(text, "--alpha"); },
@@ -52,10 +59,12 @@ class ExportCommand : public Command {
         throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", *alpha_));
       with_.alpha = *alpha_;
     }
-    if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
+    if (!p_b_.empty()) with_.p_b = from_name<SecondBound>(p_b_, "--p-b");
     as_ = norm_from_name(norm_);
+    if (format_ != "tsv" && format_ != "csv")
+      throw UsageError("--format: " + unknown_name_message("format", format_, {"tsv", "csv"}));
     const auto file = store_file(store_);
-    const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
+    const auto store = open_store(context, file);
     const auto runs = store->runs();
     if (dump_) {
       const std::string text = store->canonical_dump();
@@ -77,14 +86,16 @@ class ExportCommand : public Command {
     const RunInfo& chosen = run_ ? find(runs, file) : runs.front();
     auto certificates = certificates_of(*store, chosen);
     if (!tsv_.empty()) {
-      export_tsv(certificates, tsv_, compat_);
-      context.console.say(fmt::format("{}: {} certificates", tsv_, certificates.size()));
+      write_file_atomically(tsv_, text_of(certificates));
+      tell(context.console, tsv_, chosen, certificates.size());
       if (output_.json)
         context.console.result(
             files_text(nlohmann::json::array({written(tsv_, chosen, certificates)})));
     } else {
+      if (!output_.json)
+        tell(context.console, fmt::format("run {}", chosen.id), chosen, certificates.size());
       context.console.result(output_.json ? json_text(chosen, certificates)
-                                          : certificates_tsv(std::move(certificates), compat_));
+                                          : text_of(certificates));
     }
   }
 
@@ -98,15 +109,38 @@ class ExportCommand : public Command {
 
   std::vector<Certificate> certificates_of(const ResultsStore& store, const RunInfo& run) const {
     auto certificates = store.certificates(run.id);
+    const auto unfinished = interrupted_certificates(run, store.chunks(run.id));
+    certificates.insert(certificates.end(), unfinished.begin(), unfinished.end());
+    std::ranges::sort(certificates, {}, &Certificate::image);
     if (with_.alpha || with_.p_b) certificates = rederive(run, certificates, with_);
     for (Certificate& c : certificates)
       c.radius = radius_in_norm(c.radius, as_, run.settings.shape.size());
     return certificates;
   }
 
+  /// The field's TSV has no room for it, so the line beside it says how far its radii hold.
+  static void tell(Console& console, const std::string& where, const RunInfo& run,
+                   std::size_t count) {
+    const Soundness soundness = soundness_of(run.settings);
+    const std::string line =
+        fmt::format("{}: {} certificates, {}", where, count, soundness_text(soundness));
+    if (soundness == Soundness::real_arithmetic)
+      console.warn(line);
+    else
+      console.say(line);
+  }
+
+  [[nodiscard]] std::string text_of(const std::vector<Certificate>& certificates) const {
+    return format_ == "csv" ? certificates_csv(certificates, compat_)
+                            : certificates_tsv(certificates, compat_);
+  }
+
   static nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
                                 const std::vector<Certificate>& certificates) {
-    return {{"file", file.string()}, {"run", run.id}, {"certificates", certificates.size()}};
+    return {{"file", file.string()},
+            {"run", run.id},
+            {"certificates", certificates.size()},
+            {"guarantee", soundness_text(soundness_of(run.settings))}};
   }
   static std::string files_text(const nlohmann::json& files) {
     return nlohmann::json{{"files", files}}.dump(2) + "\n";
@@ -126,15 +160,19 @@ class ExportCommand : public Command {
     for (const auto& run : runs) {
       const auto c = with_.of(run.settings.certify);
       std::string name =
-          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", run.settings.model_name,
+          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", safe_file_name(run.settings.model_name),
                       format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
+      if (c.noise != NoiseLaw::lattice) name += "_" + to_name(c.noise) + "-real-arithmetic";
+      if (!c.clamp) name += "_unclamped";
+      if (c.mode != Mode::exact) name += "_" + to_name(c.mode);
+      if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
       if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
-      const auto file = std::filesystem::path(folder_) / (name + ".tsv");
+      const auto file = std::filesystem::path(folder_) / (name + "." + format_);
       const auto certificates = certificates_of(store, run);
-      export_tsv(certificates, file, compat_);
-      console.say(fmt::format("{}: {} certificates", file.string(), certificates.size()));
+      write_file_atomically(file, text_of(certificates));
+      tell(console, file.string(), run, certificates.size());
       files.push_back(written(file, run, certificates));
     }
     if (output_.json) console.result(files_text(files));
@@ -157,12 +195,16 @@ class ExportCommand : public Command {
                       {"radius", c.radius},
                       {"correct", c.correct()},
                       {"p_lower", c.p_lower},
+                      {"stop", to_name(c.stop)},
                       {"selection_counts", c.selection.counts},
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},
                       {"seconds", c.seconds}});
-    return nlohmann::json{
-               {"run", run.id}, {"key", run.key}, {"norm", norm_}, {"certificates", rows}}
+    return nlohmann::json{{"run", run.id},
+                          {"key", run.key},
+                          {"norm", norm_},
+                          {"guarantee", soundness_text(soundness_of(run.settings))},
+                          {"certificates", rows}}
                .dump(2) +
            "\n";
   }
@@ -171,7 +213,7 @@ class ExportCommand : public Command {
   std::optional<std::uint64_t> run_;
   bool compat_ = false, dump_ = false;
   std::optional<double> alpha_;
-  std::string p_b_, norm_ = "l2";
+  std::string p_b_, norm_ = "l2", format_ = "tsv";
   Rederivation with_;
   Norm as_ = Norm::l2;
   OutputOptions output_;

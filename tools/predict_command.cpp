@@ -9,10 +9,12 @@
 #include "data_options.hpp"
 #include "model_options.hpp"
 #include "options.hpp"
+#include "smoothcert/backend.hpp"
 #include "smoothcert/certify.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/predict.hpp"
 #include "smoothcert/result_files.hpp"
+#include "smoothcert/soundness.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -21,11 +23,12 @@ class PredictCommand : public Command {
  public:
   void define(CLI::App& app) override {
     options_.settings.n = 1000;
+    options_.settings.alpha = 0.001;
     add_model_options(app, model_);
     app.add_option("--tsv", tsv_, "Write the predictions here instead of on stdout")
         ->type_name("FILE");
     add_seed_option(app, options_.settings.seed, "Seed of the noise");
-    add_certify_options(app, options_, false);
+    add_certify_options(app, options_, false, true);
     add_subset_options(app, subset_);
     add_data_options(app, data_);
     add_device_options(app, device_);
@@ -35,8 +38,9 @@ class PredictCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    const auto settings = certify_settings(options_);
+    certify_settings(options_);  // what makes no sense is refused before anything is read
     const auto network = load_model(context, model_, "predict");
+    const auto settings = certify_settings(options_, network, model_.file, console);
     if (!tsv_.empty()) require_writable(tsv_);
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
@@ -57,11 +61,12 @@ class PredictCommand : public Command {
         },
         context.stop);
     console.end_progress();
-    report(console, predictions);
+    report(console, predictions, soundness_of(settings.noise, settings.mode));
   }
 
  private:
-  void report(Console& console, const std::vector<Prediction>& predictions) const {
+  void report(Console& console, const std::vector<Prediction>& predictions,
+              Soundness soundness) const {
     std::uint64_t correct = 0, abstained = 0;
     for (const auto& p : predictions) {
       abstained += p.prediction < 0 ? 1 : 0;
@@ -73,13 +78,19 @@ class PredictCommand : public Command {
       console.result(nlohmann::json{{"images", predictions.size()},
                                     {"correct", correct},
                                     {"wrong", wrong},
-                                    {"abstained", abstained}}
+                                    {"abstained", abstained},
+                                    {"guarantee", soundness_text(soundness)}}
                          .dump(2) +
                      "\n");
     else if (tsv_.empty())
       console.result(predictions_tsv(predictions));
-    console.say(fmt::format("{} images: {} correct, {} wrong, {} abstained", predictions.size(),
-                            correct, wrong, abstained));
+    const std::string line =
+        fmt::format("{} images: {} correct, {} wrong, {} abstained; {}", predictions.size(),
+                    correct, wrong, abstained, soundness_text(soundness));
+    if (soundness == Soundness::real_arithmetic)
+      console.warn(line);
+    else
+      console.say(line);
   }
 
   ModelOptions model_;

@@ -73,7 +73,7 @@ class ReportCommand : public Command {
   }
 
   void sweep(Context& context, const fs::path& file) const {
-    SweepResult sweep = sweep_of_store(file);
+    SweepResult sweep = sweep_of_store(file, fault_handler(context, file));
     sweep.command = context.command_line;
     for (const auto& peer : peers_) {
       const auto equals = peer.find('=');
@@ -89,9 +89,12 @@ class ReportCommand : public Command {
     const auto files = write_sweep_report(sweep, folder);
     if (!files.note.empty()) context.console.say(files.note);
     if (output_.json) {
-      const auto store = ResultsStore::open(file, ResultsStore::Access::read_only);
+      const auto store = open_store(context, file);
       context.console.result(
-          nlohmann::json{{"report", files.html.string()}, {"runs", run_array(*store)}}.dump(2) +
+          nlohmann::json{{"report", files.html.string()},
+                         {"runs", run_array(*store)},
+                         {"analysis", nlohmann::json::parse(sweep_json(sweep))}}
+              .dump(2) +
           "\n");
       return;
     }

@@ -13,21 +13,36 @@
 
 namespace smoothcert::cli {
 
+ResultsStore::FaultHandler fault_handler(Context& context, const std::filesystem::path& file) {
+  return [&context, file](const std::string& line) {
+    ++context.left_out;
+    context.console.warn(fmt::format("{}: {}; left out", file.string(), line));
+  };
+}
+
+std::unique_ptr<ResultsStore> open_store(Context& context, const std::filesystem::path& file,
+                                         ResultsStore::Access access) {
+  return ResultsStore::open(file, access, fault_handler(context, file));
+}
+
 std::string run_table(const ResultsStore& store) {
-  std::string text = fmt::format(
-      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n", "run",
-      "model", "data", "σ", "n0", "n", "α", "p_B", "seed", "images", "certified", "wrong",
-      "abstained", "acr");
+  constexpr const char* kRow =
+      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
+      "{:>9}  {}\n";
+  std::string text =
+      fmt::format(kRow, "run", "model", "data", "σ", "n0", "n", "α", "p_B", "noise", "clamp",
+                  "mode", "seed", "images", "certified", "wrong", "abstained", "acr", "guarantee");
   for (const RunInfo& run : store.runs()) {
     const RunSettings& s = run.settings;
     const Summary summary = summarise(store.certificates(run.id));
     text += fmt::format(
-        "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:>6}{:>8}{:>10}{:>7}{:>10}{:>9}\n",
-        run.id, s.model_name, s.dataset_name + "/" + s.dataset_split,
+        kRow, run.id, s.model_name,
+        s.dataset_name + "/" + s.dataset_split + (s.pixels.empty() ? "" : " " + s.pixels),
         format_shortest(s.certify.sigma), s.certify.n0, s.certify.n,
-        format_shortest(s.certify.alpha), store::p_b_name(s.certify.p_b), s.certify.seed,
-        summary.images, summary.correct_certified, summary.wrong, summary.abstained,
-        format_down(summary.acr, 4));
+        format_shortest(s.certify.alpha), to_name(s.certify.p_b), to_name(s.certify.noise),
+        s.certify.clamp ? "yes" : "no", to_name(s.certify.mode), s.certify.seed, summary.images,
+        summary.correct_certified, summary.wrong, summary.abstained, format_down(summary.acr, 4),
+        soundness_text(soundness_of(s)));
   }
   return text;
 }
@@ -47,10 +62,13 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"n0", s.certify.n0},
                      {"n", s.certify.n},
                      {"alpha", s.certify.alpha},
-                     {"p_b", store::p_b_name(s.certify.p_b)},
+                     {"p_b", to_name(s.certify.p_b)},
                      {"seed", s.certify.seed},
-                     {"noise", s.certify.noise == NoiseLaw::lattice ? "lattice" : "gaussian"},
+                     {"noise", to_name(s.certify.noise)},
                      {"clamp", s.certify.clamp},
+                     {"mode", to_name(s.certify.mode)},
+                     {"pixels", s.pixels},
+                     {"guarantee", soundness_text(soundness_of(s))},
                      {"precision", s.precision},
                      {"images", summary.images},
                      {"correct_certified", summary.correct_certified},

@@ -5,11 +5,20 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "command.hpp"
 #include "smoothcert/results.hpp"
 
 namespace smoothcert::cli {
 
-/// One line a run: settings, images, ACR.
+/// Opens a store to show what it holds. Rows that contradict themselves are named on stderr, left
+/// out, and counted in context.left_out.
+std::unique_ptr<ResultsStore> open_store(
+    Context& context, const std::filesystem::path& file,
+    ResultsStore::Access access = ResultsStore::Access::read_only);
+/// What goes with it: names such a row and counts it.
+ResultsStore::FaultHandler fault_handler(Context& context, const std::filesystem::path& file);
+
+/// One line a run: settings, guarantee, images, ACR.
 std::string run_table(const ResultsStore& store);
 /// An array with one object a run.
 nlohmann::json run_array(const ResultsStore& store);

@@ -43,8 +43,8 @@ class DeviceTrainer {
   }
 
   void input_gradient(const Network& net, std::span<const float> images,
-                      std::span<const std::uint8_t> labels, LossKind loss,
-                      std::span<float> gradient, std::span<float> logits) {
+                      std::span<const Label> labels, LossKind loss, std::span<float> gradient,
+                      std::span<float> logits) {
     const DeviceScope scope(device_);
     load(net);
     trainer_->input_gradient(images, labels, loss, gradient, logits);

@@ -9,16 +9,15 @@ namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 
 void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp, std::uint32_t n,
-                  float* images, std::uint8_t* labels, std::uint32_t* ids) {
+                  float* images, Label* labels, std::uint32_t* ids) {
   const unsigned threads = block_threads();
   const std::uint64_t work = std::uint64_t{n} * ((data.image_size + 3) / 4);
   SMOOTHCERT_LAUNCH(gather_batch_kernel, dim3(blocks_for(work, threads)), dim3(threads), 0, stream,
                     data, (TrainNoise{sigma, clamp}), n, images, labels, ids);
 }
 
-void loss_and_gradient(Stream stream, LossKind loss, const float* logits,
-                       const std::uint8_t* labels, std::uint32_t n, int classes, float scale,
-                       float* gradient) {
+void loss_and_gradient(Stream stream, LossKind loss, const float* logits, const Label* labels,
+                       std::uint32_t n, int classes, float scale, float* gradient) {
   const unsigned threads = 64;  // few images: more blocks find more SMs
   const LossFunction function =
       loss == LossKind::cross_entropy ? LossFunction::cross_entropy : LossFunction::margin;
@@ -26,7 +25,7 @@ void loss_and_gradient(Stream stream, LossKind loss, const float* logits,
                     logits, labels, n, classes, scale, gradient);
 }
 
-void training_loss(Stream stream, const float* logits, const std::uint8_t* labels, std::uint32_t n,
+void training_loss(Stream stream, const float* logits, const Label* labels, std::uint32_t n,
                    int classes, float scale, float* gradient, float weight, bool add, bool last,
                    EpochState* state, float* step_loss, float* step_accuracy) {
   const StepReportTo to{weight, add, last, state, step_loss, step_accuracy};

@@ -8,7 +8,8 @@
 #include "cuda/runtime/abi.hpp"
 #include "gpu/epoch_state.hpp"
 #include "gpu/train_plan.hpp"
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -16,15 +17,14 @@ inline namespace SMOOTHCERT_GPU_ABI {
 /// Images of the state's step in [0,1] units, with Gaussian noise for sigma > 0; their labels and
 /// data-set indices.
 void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp, std::uint32_t n,
-                  float* images, std::uint8_t* labels, std::uint32_t* ids);
+                  float* images, Label* labels, std::uint32_t* ids);
 
 /// gradient = scale · ∂loss/∂logits.
-void loss_and_gradient(Stream stream, LossKind loss, const float* logits,
-                       const std::uint8_t* labels, std::uint32_t n, int classes, float scale,
-                       float* gradient);
+void loss_and_gradient(Stream stream, LossKind loss, const float* logits, const Label* labels,
+                       std::uint32_t n, int classes, float scale, float* gradient);
 /// Cross-entropy's gradient, and weight · mean loss and the accuracy into the state's step; `add`
 /// adds the loss to what is there. The step's `last` pass moves the state on to the next step.
-void training_loss(Stream stream, const float* logits, const std::uint8_t* labels, std::uint32_t n,
+void training_loss(Stream stream, const float* logits, const Label* labels, std::uint32_t n,
                    int classes, float scale, float* gradient, float weight, bool add, bool last,
                    EpochState* state, float* step_loss, float* step_accuracy);
 

@@ -7,6 +7,7 @@
 #include "gpu/epoch_state.hpp"
 #include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/losses.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -16,7 +17,7 @@ enum class LossFunction { cross_entropy, margin };
 /// logits and gradient: n × classes; gradient = scale · ∂loss/∂logit.
 static __global__ void __launch_bounds__(256)
     loss_kernel(LossFunction loss, const float* __restrict__ logits,
-                const std::uint8_t* __restrict__ labels, std::uint32_t n, int classes, float scale,
+                const Label* __restrict__ labels, std::uint32_t n, int classes, float scale,
                 float* __restrict__ gradient) {
   const std::uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
@@ -43,7 +44,7 @@ struct StepReportTo {
 /// Cross-entropy of n images, its gradient, and the step's weighted mean loss and accuracy (a NaN
 /// logit is wrong). One block.
 static __global__ void __launch_bounds__(256)
-    training_loss_kernel(const float* __restrict__ logits, const std::uint8_t* __restrict__ labels,
+    training_loss_kernel(const float* __restrict__ logits, const Label* __restrict__ labels,
                          std::uint32_t n, int classes, float scale, float* __restrict__ gradient,
                          StepReportTo to) {
   float loss = 0.0f, right = 0.0f;

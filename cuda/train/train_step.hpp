@@ -3,7 +3,8 @@
 #pragma once
 
 #include "cuda/train/train_pass.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/label.hpp"
+#include "smoothcert/recipe.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -17,7 +18,7 @@ struct StepMemory {
   float* moment1 = nullptr;  ///< Adam's m, SGD's momentum buffer
   float* moment2 = nullptr;  ///< Adam's v
   float* clean = nullptr;    ///< the images before the attack
-  std::uint8_t* labels = nullptr;
+  Label* labels = nullptr;
   std::uint32_t* ids = nullptr;
   float* step_loss = nullptr;
   float* step_accuracy = nullptr;

@@ -32,7 +32,7 @@ struct Trainer::Batch {
   std::uint32_t capacity;
   TrainArray<float> values, gradients, clean, scratch;
   TrainArray<int> pools;
-  TrainArray<std::uint8_t> labels;
+  TrainArray<Label> labels;
   TrainArray<std::uint32_t> ids;
 };
 
@@ -110,7 +110,7 @@ void Trainer::upload_data(const Dataset& data) {
   pixels_ = {};
   labels_ = {};
   pixels_ = TrainArray<std::uint8_t>(*device_, data.pixels.size());
-  labels_ = TrainArray<std::uint8_t>(*device_, data.labels.size());
+  labels_ = TrainArray<Label>(*device_, data.labels.size());
   pixels_.upload(data.pixels);
   labels_.upload(data.labels);
   data_identity_ = identity;
@@ -235,7 +235,7 @@ void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
   collect(previous, previous_end);
 }
 
-void Trainer::input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
+void Trainer::input_gradient(std::span<const float> images, std::span<const Label> labels,
                              LossKind loss, std::span<float> gradient, std::span<float> logits) {
   const NvtxRange range("input gradient");
   const std::size_t size = plan_.input.size(), count = labels.size();

@@ -7,7 +7,7 @@
 
 #include "cuda/train/train_device.hpp"
 #include "cuda/train/train_step.hpp"
-#include "smoothcert/backend.hpp"
+#include "smoothcert/epoch.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -29,8 +29,8 @@ class Trainer {
   /// between pieces.
   EpochReport train_epoch(const EpochRequest& request, OptimizerState& optimizer);
 
-  void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
-                      LossKind loss, std::span<float> gradient, std::span<float> logits);
+  void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
+                      std::span<float> gradient, std::span<float> logits);
 
   static constexpr std::uint64_t kPiece = 64;
 
@@ -54,7 +54,8 @@ class Trainer {
   std::unique_ptr<Batch> batch_;
   std::unique_ptr<Epoch> epoch_;
   std::string data_identity_;
-  TrainArray<std::uint8_t> pixels_, labels_;
+  TrainArray<std::uint8_t> pixels_;
+  TrainArray<Label> labels_;
 };
 
 }  // namespace SMOOTHCERT_GPU_ABI

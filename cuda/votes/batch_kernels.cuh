@@ -6,6 +6,7 @@
 #include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/normal.hpp"
 #include "smoothcert/device/philox.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -21,7 +22,7 @@ struct TrainNoise {
 /// images: n × image_size; labels and ids (data-set indices): n.
 static __global__ void __launch_bounds__(256)
     gather_batch_kernel(EpochData data, TrainNoise noise, std::uint32_t n,
-                        float* __restrict__ images, std::uint8_t* __restrict__ labels,
+                        float* __restrict__ images, Label* __restrict__ labels,
                         std::uint32_t* __restrict__ ids) {
   const std::uint32_t groups = (data.image_size + 3) / 4;
   const std::uint32_t thread = blockIdx.x * blockDim.x + threadIdx.x;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "smoothcert/label.hpp"
+
 namespace smoothcert {
 
 /// Channels × height × width, the order in which pixels are stored ("CHW").
@@ -28,7 +30,7 @@ struct Dataset {
   ImageShape shape;
   int classes = 0;
   std::vector<std::uint8_t> pixels;  ///< N × CHW
-  std::vector<std::uint8_t> labels;  ///< N, each < classes
+  std::vector<Label> labels;         ///< N, each < classes
   std::string sha256;                ///< of shape, labels and pixels; recorded with every result
   bool rounded_to_lattice = false;   ///< true where float images had to be rounded to n/255
 

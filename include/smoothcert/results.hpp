@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
+#include "smoothcert/dataset.hpp"
+#include "smoothcert/soundness.hpp"
 
 namespace smoothcert {
 
@@ -28,7 +31,18 @@ struct RunSettings {
   std::string program_version;
   std::string backend;  ///< recorded, not part of the identity in exact mode
   double training_sigma = 0;
+  /// What was done to the pixels before they were certified ("rounded": put on the lattice of
+  /// n/255); empty: nothing. Part of the identity.
+  std::string pixels;
+  /// JSON object with what an external model ran on (framework, version, device, dtype, tile,
+  /// determinism); empty for our own forward passes.
+  std::string external;
 };
+
+/// How far the radii of a run with these settings hold.
+inline Soundness soundness_of(const RunSettings& settings) {
+  return soundness_of(settings.certify.noise, settings.certify.mode);
+}
 
 /// The identity as text ("model=… dataset=… sigma=…"), and its SHA-256: RunInfo::key.
 std::string run_identity(const RunSettings& settings);
@@ -41,14 +55,24 @@ struct RunInfo {
   std::string started;  ///< ISO 8601, UTC
 };
 
-/// Safe to call from several threads, and several processes may write to one file: each keeps the
-/// write lock for one short transaction at a time, and equal results are stored once.
+/// Safe to call from several threads, and several processes of one machine may write to one file:
+/// each keeps the write lock for one short transaction at a time, and equal results are stored
+/// once. On a file system that machines share (NFS, Lustre, GPFS, …) one process writes at a time,
+/// and a second one is refused.
 class ResultsStore {
  public:
   enum class Access { read_only, read_write };
+  /// Gets one line for each row that contradicts itself: which row, and what is wrong with it.
+  using FaultHandler = std::function<void(const std::string&)>;
   /// Creates the file where read_write and missing. Throws Error: unwritable, locked by another
   /// process, not a store, damaged, from a newer version.
-  static std::unique_ptr<ResultsStore> open(const std::filesystem::path& file, Access access);
+  ///
+  /// A row is a claim, and is checked whenever it is read: a run's key against its columns, counts
+  /// against n0, n and their checksum, class, prediction and radius against the counts. Rows that
+  /// fail are told to `on_fault` (each once) and left out; without a handler the first one is
+  /// thrown as an Error.
+  static std::unique_ptr<ResultsStore> open(const std::filesystem::path& file, Access access,
+                                            FaultHandler on_fault = {});
   virtual ~ResultsStore() = default;
 
   /// The run with this identity, created when new.
@@ -74,10 +98,20 @@ class ResultsStore {
   virtual std::optional<std::string> document(const std::string& key) const = 0;
   virtual std::vector<std::string> document_keys() const = 0;
 
+  /// Deletes every row that fails its checks, so that it is drawn again. Returns how many.
+  virtual std::uint64_t remove_faulty_rows() = 0;
+
+  /// What the user should know of where the store is ("on NFS; one process may write at a time"),
+  /// "" where there is nothing.
+  [[nodiscard]] virtual std::string note() const { return ""; }
+
   /// Sorted text of everything but times, devices and program versions: two stores are identical
   /// when these are (docs/results-store.md).
   virtual std::string canonical_dump() const = 0;
 };
+
+/// The images that the runs of this store are meant to hold, by run key; empty when not recorded.
+std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key);
 
 /// What counts can be read with: what is not set stays as it was.
 struct Rederivation {
@@ -92,6 +126,12 @@ struct Rederivation {
 /// α.
 std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certificate>& stored,
                                   const Rederivation& with);
+
+/// What the partial counts of a sequential run's unfinished images certify so far, by image: its
+/// bounds hold at any number of samples. Images whose class is not yet selected, or whose label is
+/// not known, are left out. Empty for runs whose n was fixed: their bounds hold at n alone.
+std::vector<Certificate> interrupted_certificates(const RunInfo& run,
+                                                  const std::vector<ChunkCounts>& chunks);
 
 /// Norms in which an L2 radius r is a certificate too: the ball of that norm with the returned
 /// radius lies in the L2 ball. L1: r. L∞: r/√d of d pixels (rounded down).

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "smoothcert/attack.hpp"
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/dataset.hpp"
+#include "smoothcert/label.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/results.hpp"
+#include "smoothcert/summary.hpp"
 #include "smoothcert/train.hpp"
 
 namespace smoothcert {
@@ -60,7 +62,7 @@ struct ShowcaseView {
 
 struct ShowcaseImage {
   std::uint32_t image = 0;  ///< data-set index
-  std::uint8_t label = 0;
+  Label label = 0;
   std::vector<std::uint8_t> pixels;  ///< CHW
   std::vector<ShowcaseView> views;   ///< one a model, in the study's order
 };
@@ -69,7 +71,7 @@ struct ShowcaseImage {
 /// they were counted, and the certificate each model got for it.
 struct NoiseDemonstration {
   std::uint32_t image = 0;
-  std::uint8_t label = 0;
+  Label label = 0;
   std::vector<std::uint8_t> pixels;               ///< CHW, the original
   std::vector<std::vector<std::uint8_t>> copies;  ///< noisy, clamped to [0, 255] for display
   struct Vote {
@@ -78,6 +80,18 @@ struct NoiseDemonstration {
     Certificate certificate;       ///< counts of both stages, p̲, radius
   };
   std::vector<Vote> votes;  ///< one a model
+};
+
+/// The images a model certifies with another class than their label, the largest radius first.
+struct WorstImages {
+  struct Image {
+    std::uint32_t image = 0;
+    int label = 0, prediction = 0;
+    double radius = 0;                 ///< in [0,1] pixel units
+    std::vector<std::uint8_t> pixels;  ///< CHW
+  };
+  std::string model;  ///< StudyModel::name
+  std::vector<Image> images;
 };
 
 struct StudyResult {
@@ -104,6 +118,7 @@ struct StudyResult {
   std::vector<StudyModel> models;  ///< normal, adversarial, smoothing
   std::vector<ShowcaseImage> showcase;
   std::vector<NoiseDemonstration> demonstrations;
+  std::vector<WorstImages> worst;  ///< one a model; none in studies stored by older versions
 
   std::vector<std::string>
       notes;  ///< caveats every reader must see (α, stand-in data, a part of the test set)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <set>
@@ -15,6 +16,10 @@ namespace smoothcert {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+// What is counted is on the disk that soon, however early the program is killed.
+constexpr auto kFlushInterval = std::chrono::milliseconds(150);
+
 std::set<std::uint32_t> images_of(const std::vector<Certificate>& certificates) {
   std::set<std::uint32_t> images;
   for (const Certificate& c : certificates) images.insert(c.image);
@@ -25,6 +30,7 @@ std::set<std::uint32_t> images_of(const std::vector<Certificate>& certificates) 
 std::uint64_t derive_from_siblings(ResultsStore& store, const RunInfo& run,
                                    const std::set<std::uint32_t>& wanted,
                                    std::set<std::uint32_t>& done) {
+  if (run.settings.certify.sequential) return 0;  // its images stop where its own bounds say so
   const Rederivation ours{run.settings.certify.alpha, run.settings.certify.p_b};
   std::uint64_t derived = 0;
   for (const RunInfo& sibling : store.runs()) {
@@ -86,12 +92,6 @@ class GuardedCallbacks {
 RunSettings make_run_settings(const Network& network, const std::string& model_name,
                               const BackendModel& model, const Dataset& data,
                               const CertifySettings& settings) {
-  VoteSettings votes;
-  votes.mode = settings.mode;
-  votes.noise.law = settings.noise;
-  votes.noise.sigma = settings.sigma;
-  votes.noise.clamp = settings.clamp;
-  votes.noise.seed = settings.seed;
   RunSettings s;
   s.model_hash = model_hash(network);
   s.model_name = model_name;
@@ -103,10 +103,11 @@ RunSettings make_run_settings(const Network& network, const std::string& model_n
   s.shape = data.shape;
   s.classes = network.spec.classes;
   s.certify = settings;
-  s.backend = model.describe_votes(votes);
+  s.backend = model.describe_votes(vote_settings(settings, data.shape));
   s.precision = settings.mode == Mode::exact ? "exact-f32" : s.backend;
   s.arithmetic = kArithmetic;
   s.program_version = kVersion;
+  if (data.rounded_to_lattice) s.pixels = "rounded";
   return s;
 }
 
@@ -143,17 +144,26 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
 
   std::stop_source inner;
   GuardedCallbacks guard(std::move(stop), inner);
+  Clock::time_point flushed{};  // never: the first result is written at once
+  const auto flush_now_and_then = [&] {
+    if (Clock::now() - flushed < kFlushInterval) return;
+    store.flush();
+    flushed = Clock::now();
+  };
   CertifyCallbacks ours;
   ours.on_chunk = [&](const ChunkCounts& chunk) {
     guard.run([&] {
       store.add_chunk(run.id, chunk);
-      store.flush();  // seconds of work each, and few
+      flush_now_and_then();
       if (callbacks.on_chunk) callbacks.on_chunk(chunk);
     });
   };
   ours.on_certificate = [&](const Certificate& certificate) {
     guard.run([&] {
       store.add_certificate(run.id, certificate);
+      // The store commits within a second by itself; who is killed sooner, again and again, would
+      // never get anywhere.
+      flush_now_and_then();
       ++result.certified_images;
       if (callbacks.on_certificate) callbacks.on_certificate(certificate);
     });

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <deque>
 #include <map>
-#include <sstream>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "certify/vote_window.hpp"
@@ -16,8 +16,6 @@
 namespace smoothcert {
 namespace {
 
-// A job is what is lost when a run is cancelled; 2^16 samples are some 0.2 s of one core.
-constexpr std::uint64_t kJobSamples = std::uint64_t{1} << 16;
 // Bounds the memory of a window whatever n0 and n are.
 constexpr std::size_t kWindowJobs = 1 << 16;
 
@@ -54,11 +52,19 @@ struct Pending {
   std::uint32_t image = 0;
   StageCounts stages[2];  // selection, estimation
   std::uint64_t remaining[2] = {0, 0};
-  std::deque<VoteJob> jobs;        // not yet in a window
-  std::vector<ChunkCounts> fresh;  // counted in this window, for the store if it stays open
+  std::deque<Range> ranges[2];     // not yet in a window
+  std::vector<ChunkCounts> fresh;  // counted lately, for the store if it stays open
   double seconds = 0;
-  std::uint64_t window_samples = 0;
-  [[nodiscard]] bool complete() const { return remaining[0] == 0 && remaining[1] == 0; }
+  std::uint64_t counted = 0;  // lately
+  bool finished = false;      // its certificate is out
+  // Of a sequential run: counts that wait for their turn by first sample, how far they were looked
+  // at, up to where samples are wanted, and why no more are.
+  std::map<std::uint64_t, ChunkCounts> ahead;
+  std::uint64_t looked_at = 0, horizon = 0;
+  std::optional<StopReason> stopped;
+  [[nodiscard]] bool complete() const {
+    return remaining[0] == 0 && (remaining[1] == 0 || stopped.has_value());
+  }
 };
 
 std::size_t stage_index(Purpose purpose) { return purpose == Purpose::select ? 0 : 1; }
@@ -85,8 +91,10 @@ class Certification {
         settings_(settings),
         callbacks_(callbacks),
         stop_(std::move(stop)),
-        votes_(vote_settings(settings, data)),
-        bounds_(bound_settings(settings, data.shape)) {
+        votes_(vote_settings(settings, data.shape)),
+        bounds_(bound_settings(settings, data.shape)),
+        checkpoints_(settings.sequential ? checkpoints(settings.n)
+                                         : std::vector<std::uint64_t>{settings.n}) {
     for (const ChunkCounts& chunk : done) {
       check_chunk(chunk, static_cast<std::size_t>(model.spec().classes));
       done_[chunk.image].push_back(&chunk);
@@ -103,10 +111,20 @@ class Certification {
     while (next_ < indices_.size() || !open_.empty()) {
       if (stop_.stop_requested()) throw Interrupted("interrupted");
       fill_window();
-      const WindowOutcome outcome = count_window(
-          model_, votes_, jobs_,
-          [this](std::uint64_t samples) { report_progress(samples_before_ + samples); }, stop_);
-      settle(outcome);
+      for (Pending& pending : open_)  // those whose stored counts were enough
+        if (pending.complete()) finish(pending);
+      const std::uint64_t before = samples_before_;
+      WindowWatch watch;
+      watch.progress = [&](std::uint64_t samples) { report_progress(before + samples); };
+      double seconds = 0;
+      watch.take = [&](const std::vector<VoteResult>& finished, double took) {
+        seconds += took;
+        settle(finished, took);
+      };
+      const WindowOutcome outcome = count_window(model_, votes_, jobs_, watch, stop_);
+      settle(outcome.finished, outcome.seconds);
+      if (!outcome.interrupted) size_.learn(samples_before_ - before, seconds + outcome.seconds);
+      close_finished();
       report_progress(samples_before_);
       if (outcome.interrupted) throw Interrupted("interrupted");
     }
@@ -116,28 +134,64 @@ class Certification {
   Pending open_image(std::uint32_t image) const {
     Pending pending;
     pending.image = image;
+    pending.horizon = checkpoints_.front();
     std::vector<Range> covered[2];
     if (const auto found = done_.find(image); found != done_.end())
       for (const ChunkCounts* chunk : found->second) {
         const std::size_t stage = stage_index(chunk->stage);
         covered[stage].push_back({chunk->first, chunk->last});
-        add_counts(pending.stages[stage], chunk->counts.counts, chunk->counts.invalid);
+        if (stage == 1 && settings_.sequential)
+          keep_ahead(pending, *chunk);
+        else
+          add_counts(pending.stages[stage], chunk->counts.counts, chunk->counts.invalid);
       }
     const std::uint64_t totals[2] = {settings_.n0, settings_.n};
-    const Purpose purposes[2] = {Purpose::select, Purpose::estimate};
     for (std::size_t stage = 0; stage < 2; ++stage) {
       pending.stages[stage].counts.resize(static_cast<std::size_t>(model_.spec().classes));
       for (const Range& range : missing_ranges(totals[stage], std::move(covered[stage]))) {
         pending.remaining[stage] += range.last - range.first;
-        for (std::uint64_t at = range.first; at < range.last; at += kJobSamples)
-          pending.jobs.push_back({image, data_.image(image).data(), purposes[stage], at,
-                                  std::min(range.last, at + kJobSamples)});
+        pending.ranges[stage].push_back(range);
       }
     }
+    if (settings_.sequential) look(pending);
     return pending;
   }
 
-  /// Jobs for about a second and a half, from open images first.
+  /// The first checkpoint after `position` samples.
+  std::uint64_t next_checkpoint(std::uint64_t position) const {
+    return *std::ranges::upper_bound(checkpoints_, position);
+  }
+
+  /// Counts of a sequential image must end at or before the next checkpoint: what an image stops
+  /// with is the sum up to one of them.
+  void keep_ahead(Pending& pending, const ChunkCounts& chunk) const {
+    if (chunk.last > next_checkpoint(chunk.first))
+      throw Error("stored partial counts of image " + std::to_string(chunk.image) +
+                  " run across a checkpoint; they cannot be continued");
+    pending.ahead.emplace(chunk.first, chunk);
+  }
+
+  /// Adds what has come up to the next gap, checkpoint by checkpoint, until one of them stops the
+  /// image. What lies beyond is dropped: how much was drawn ahead must not change a certificate.
+  void look(Pending& pending) const {
+    if (pending.remaining[0] > 0 || pending.stopped) return;
+    for (auto next = pending.ahead.find(pending.looked_at); next != pending.ahead.end();
+         next = pending.ahead.find(pending.looked_at)) {
+      const ChunkCounts& chunk = next->second;
+      add_counts(pending.stages[1], chunk.counts.counts, chunk.counts.invalid);
+      pending.looked_at = chunk.last;
+      pending.ahead.erase(next);
+      if (!std::ranges::binary_search(checkpoints_, pending.looked_at)) continue;
+      pending.stopped = stop_here(vote_split(pending.stages[0], pending.stages[1]), bounds_,
+                                  settings_.stopping, checkpoints_.size());
+      if (pending.stopped) return;
+      pending.horizon = std::max(pending.horizon, next_checkpoint(pending.looked_at));
+    }
+  }
+
+  /// Jobs for about a second and a half, from open images first. Images of a sequential run get the
+  /// samples up to their next checkpoint; where that leaves the window nearly empty, those up to
+  /// later ones too, which may turn out not to be needed.
   void fill_window() {
     jobs_.clear();
     owners_.clear();
@@ -145,65 +199,99 @@ class Certification {
     const auto room = [&] { return samples < size_.samples() && jobs_.size() < kWindowJobs; };
     const auto take = [&](std::size_t slot) {
       Pending& pending = open_[slot];
-      pending.window_samples = 0;
-      while (!pending.jobs.empty() && room()) {
-        const VoteJob job = pending.jobs.front();
-        pending.jobs.pop_front();
-        samples += job.last - job.first;
-        pending.window_samples += job.last - job.first;
-        jobs_.push_back(job);
-        owners_.push_back(slot);
+      constexpr Purpose kPurposes[2] = {Purpose::select, Purpose::estimate};
+      for (const std::size_t stage : {0u, 1u}) {
+        auto& ranges = pending.ranges[stage];
+        while (!ranges.empty() && room()) {
+          Range& range = ranges.front();
+          std::uint64_t last = std::min(range.last, range.first + size_.job());
+          if (stage == 1) {
+            if (range.first >= pending.horizon) break;
+            last = std::min(last, next_checkpoint(range.first));
+          }
+          jobs_.push_back({pending.image, data_.image(pending.image).data(), kPurposes[stage],
+                           range.first, last});
+          owners_.push_back(slot);
+          samples += last - range.first;
+          range.first = last;
+          if (range.first == range.last) ranges.pop_front();
+        }
       }
     };
     for (std::size_t slot = 0; slot < open_.size(); ++slot) take(slot);
     while (next_ < indices_.size() && room()) {
       open_.push_back(open_image(indices_[next_++]));
-      take(open_.size() - 1);
+      if (!open_.back().complete()) take(open_.size() - 1);
     }
-    window_samples_ = samples;
+    const auto nearly_empty = [&] { return samples < size_.samples() / 4 && room(); };
+    for (bool more = settings_.sequential; more && nearly_empty();) {
+      more = false;
+      for (std::size_t slot = 0; slot < open_.size() && nearly_empty(); ++slot) {
+        Pending& pending = open_[slot];
+        if (pending.ranges[1].empty() || pending.complete()) continue;
+        pending.horizon = next_checkpoint(pending.ranges[1].front().first);
+        take(slot);
+        more = true;
+      }
+    }
   }
 
-  void settle(const WindowOutcome& outcome) {
+  /// Takes in what was counted in `seconds`: certificates of images that are complete, chunks of
+  /// the others, told at once.
+  void settle(const std::vector<VoteResult>& results, double seconds) {
     std::uint64_t counted = 0;
-    for (const VoteResult& result : outcome.finished) {
+    std::set<std::size_t> touched;
+    for (const VoteResult& result : results) {
       const VoteJob& job = jobs_[result.job];
       Pending& pending = open_[owners_[result.job]];
-      const std::size_t stage = stage_index(job.purpose);
-      add_counts(pending.stages[stage], result.counts, result.invalid);
-      pending.remaining[stage] -= job.last - job.first;
       counted += job.last - job.first;
-      pending.fresh.push_back(
-          {job.image, job.purpose, job.first, job.last, {result.counts, result.invalid}});
+      if (pending.finished) continue;  // drawn ahead of a stop
+      const std::size_t stage = stage_index(job.purpose);
+      pending.remaining[stage] -= job.last - job.first;
+      pending.counted += job.last - job.first;
+      pending.fresh.push_back({job.image,
+                               job.purpose,
+                               job.first,
+                               job.last,
+                               {result.counts, result.invalid},
+                               data_.labels[job.image]});
+      if (stage == 1 && settings_.sequential)
+        keep_ahead(pending, pending.fresh.back());
+      else
+        add_counts(pending.stages[stage], result.counts, result.invalid);
+      touched.insert(owners_[result.job]);
     }
     samples_before_ += counted;
-    if (!outcome.interrupted) size_.learn(counted, outcome.seconds);
-
-    std::vector<Pending> still_open;
-    for (Pending& pending : open_) {
-      if (window_samples_ > 0)
-        pending.seconds += outcome.seconds * static_cast<double>(pending.window_samples) /
-                           static_cast<double>(window_samples_);
+    for (const std::size_t slot : touched) {
+      Pending& pending = open_[slot];
+      pending.seconds += seconds * static_cast<double>(std::exchange(pending.counted, 0)) /
+                         static_cast<double>(counted);
+      auto fresh = std::exchange(pending.fresh, {});
+      if (settings_.sequential) look(pending);
       if (pending.complete()) {
         finish(pending);
-        continue;
+      } else if (callbacks_.on_chunk) {
+        for (const ChunkCounts& chunk : merged(std::move(fresh))) callbacks_.on_chunk(chunk);
       }
-      if (callbacks_.on_chunk)
-        for (const ChunkCounts& chunk : merged(std::move(pending.fresh)))
-          callbacks_.on_chunk(chunk);
-      pending.fresh.clear();
-      still_open.push_back(std::move(pending));
     }
-    open_ = std::move(still_open);
   }
 
-  /// Neighbouring chunks of a stage as one, so that the store stays small.
-  static std::vector<ChunkCounts> merged(std::vector<ChunkCounts> chunks) {
+  void close_finished() {
+    std::erase_if(open_, [](const Pending& pending) { return pending.finished; });
+  }
+
+  /// Neighbouring chunks of a stage as one, so that the store stays small; not across a checkpoint,
+  /// at which a run that goes on looks again.
+  std::vector<ChunkCounts> merged(std::vector<ChunkCounts> chunks) const {
     std::sort(chunks.begin(), chunks.end(), [](const ChunkCounts& a, const ChunkCounts& b) {
       return std::pair(a.stage, a.first) < std::pair(b.stage, b.first);
     });
     std::vector<ChunkCounts> out;
     for (ChunkCounts& chunk : chunks) {
-      if (!out.empty() && out.back().stage == chunk.stage && out.back().last == chunk.first) {
+      const bool looked_between = settings_.sequential && chunk.stage == Purpose::estimate &&
+                                  std::ranges::binary_search(checkpoints_, chunk.first);
+      if (!out.empty() && out.back().stage == chunk.stage && out.back().last == chunk.first &&
+          !looked_between) {
         out.back().last = chunk.last;
         add_counts(out.back().counts, chunk.counts.counts, chunk.counts.invalid);
       } else {
@@ -214,9 +302,13 @@ class Certification {
   }
 
   void finish(Pending& pending) {
+    pending.finished = true;
     Certificate certificate =
         make_certificate(pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
                          std::move(pending.stages[1]), bounds_);
+    certificate.stop = pending.stopped.value_or(StopReason::n_max);
+    progress_.samples_total -= std::min(progress_.samples_total, pending.remaining[1]);
+    progress_.samples_saved += pending.remaining[1];
     certificate.seconds = pending.seconds;
     ++progress_.images_done;
     if (callbacks_.on_certificate) callbacks_.on_certificate(certificate);
@@ -238,93 +330,20 @@ class Certification {
   std::stop_token stop_;
   VoteSettings votes_;
   BoundSettings bounds_;
+  std::vector<std::uint64_t> checkpoints_;  // n alone where n is fixed
   std::map<std::uint32_t, std::vector<const ChunkCounts*>> done_;
 
   std::size_t next_ = 0;  // first index not yet opened
   std::vector<Pending> open_;
   std::vector<VoteJob> jobs_;  // of the current window, with the slot in open_ each belongs to
   std::vector<std::size_t> owners_;
-  std::uint64_t window_samples_ = 0, samples_before_ = 0;
+  std::uint64_t samples_before_ = 0;  // counted by this call
   WindowSize size_;
   CertifyProgress progress_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace
-
-void validate(const CertifySettings& settings) {
-  const auto number = [](double value) {
-    std::ostringstream text;
-    text << value;
-    return text.str();
-  };
-  if (!(settings.sigma > 0) || !std::isfinite(settings.sigma))
-    throw UsageError("sigma is " + number(settings.sigma) +
-                     "; it must be a positive number, in units of [0,1] pixels");
-  const double drawn = drawn_sigma(settings.noise, settings.sigma);
-  if (!(drawn > 0) || !std::isfinite(drawn))
-    throw UsageError("sigma is " + number(settings.sigma) +
-                     "; continuous noise is drawn with 32-bit numbers, which cannot hold it");
-  if (!(settings.alpha > 0 && settings.alpha < 1))
-    throw UsageError("alpha is " + number(settings.alpha) + "; it must lie between 0 and 1");
-  const auto check_samples = [](const char* name, std::uint64_t samples) {
-    if (samples == 0) throw UsageError(std::string(name) + " is 0; at least one sample is needed");
-    if (samples >= (std::uint64_t{1} << 32))
-      throw UsageError(std::string(name) + " is " + std::to_string(samples) +
-                       "; at most 4294967295 samples are possible");
-  };
-  check_samples("n0", settings.n0);
-  check_samples("n", settings.n);
-  const std::uint64_t needed = min_samples_to_certify(
-      settings.p_b == SecondBound::counted ? settings.alpha / 2 : settings.alpha);
-  if (settings.n < needed)
-    throw UsageError("n = " + std::to_string(settings.n) + " can certify nothing at alpha = " +
-                     number(settings.alpha) + ": it takes at least n = " + std::to_string(needed));
-}
-
-Certificate make_certificate(std::uint32_t image, std::uint8_t label, StageCounts selection,
-                             StageCounts estimation, const BoundSettings& settings) {
-  Certificate certificate;
-  certificate.image = image;
-  certificate.label = label;
-  if (selection.counts.empty() || selection.counts.size() != estimation.counts.size())
-    throw Error("image " + std::to_string(image) +
-                ": the two stages' counts are not over the same classes");
-  certificate.selected = top_class(selection.counts);
-  const auto a = static_cast<std::size_t>(certificate.selected);
-  // A sample without a valid answer counts as "not A": it stays in n. As a rival it is a class of
-  // its own: the answer may be any.
-  VoteSplit votes{estimation.counts[a], estimation.invalid,
-                  votes_in(estimation.counts, estimation.invalid)};
-  for (std::size_t c = 0; c < estimation.counts.size(); ++c)
-    if (c != a) votes.second = std::max(votes.second, estimation.counts[c]);
-  const VoteBounds bounds = bound_votes(votes, settings);
-  certificate.p_lower = bounds.p_lower;
-  certificate.radius = bounds.radius;
-  if (bounds.radius > 0) certificate.prediction = certificate.selected;
-  certificate.selection = std::move(selection);
-  certificate.estimation = std::move(estimation);
-  return certificate;
-}
-
-BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& shape) {
-  BoundSettings bounds;
-  bounds.sigma = drawn_sigma(settings.noise, settings.sigma);
-  bounds.alpha = settings.alpha;
-  bounds.slack = noise_slack(settings, shape);
-  bounds.p_b = settings.p_b;
-  return bounds;
-}
-
-double noise_slack(const CertifySettings& settings, const ImageShape& shape) {
-  if (settings.noise != NoiseLaw::lattice) return 0;
-  return make_lattice_table(settings.sigma, shape.size())->slack_per_pixel *
-         static_cast<double>(shape.size());
-}
-
-double ceiling_radius(const CertifySettings& settings, const ImageShape& shape) {
-  return bound_votes({settings.n, 0, settings.n}, bound_settings(settings, shape)).radius;
-}
 
 void certify(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,
              const CertifySettings& settings, std::span<const ChunkCounts> done,

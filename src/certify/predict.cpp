@@ -1,6 +1,10 @@
 // PREDICT of Cohen et al. 2019: the smoothed classifier's answer, or an abstention.
+#include "smoothcert/predict.hpp"
+
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <string>
 #include <utility>
 
 #include "certify/vote_window.hpp"
@@ -11,7 +15,7 @@
 namespace smoothcert {
 namespace {
 
-Prediction make_prediction(std::uint32_t image, std::uint8_t label, const VoteResult& votes,
+Prediction make_prediction(std::uint32_t image, Label label, const VoteResult& votes,
                            const CertifySettings& settings, double slack) {
   Prediction prediction{.image = image, .label = label, .counts = {votes.counts, votes.invalid}};
   const int top = top_class(votes.counts);
@@ -27,6 +31,13 @@ Prediction make_prediction(std::uint32_t image, std::uint8_t label, const VoteRe
   return prediction;
 }
 
+/// The smallest n for which n votes of n are an answer at α: 2·2^−n ≤ α.
+std::uint64_t least_samples(double alpha) {
+  int n = 1;
+  while (std::ldexp(1.0, 1 - n) > alpha) ++n;
+  return static_cast<std::uint64_t>(n);
+}
+
 }  // namespace
 
 void predict(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,
@@ -34,8 +45,13 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
              const std::function<void(const Prediction&)>& on_prediction,
              const std::function<void(const CertifyProgress&)>& on_progress, std::stop_token stop) {
   validate(settings);
+  if (const auto least = least_samples(settings.alpha); settings.n < least)
+    throw UsageError("n = " + std::to_string(settings.n) +
+                     " votes make every image an abstention at this alpha: the two-sided test "
+                     "takes at least n = " +
+                     std::to_string(least));
   check_inputs(model, data, indices);
-  const VoteSettings votes = vote_settings(settings, data);
+  const VoteSettings votes = vote_settings(settings, data.shape);
   const double slack = noise_slack(settings, data.shape);
   const auto start = std::chrono::steady_clock::now();
   CertifyProgress progress{.images_total = indices.size(),
@@ -58,7 +74,7 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
       jobs.push_back({image, data.image(image).data(), Purpose::predict, 0, settings.n});
     const std::uint64_t before = progress.images_done * settings.n;
     WindowOutcome outcome = count_window(
-        model, votes, jobs, [&](std::uint64_t samples) { report(before + samples); }, stop);
+        model, votes, jobs, {[&](std::uint64_t samples) { report(before + samples); }, {}}, stop);
     std::sort(outcome.finished.begin(), outcome.finished.end(),
               [](const VoteResult& a, const VoteResult& b) { return a.job < b.job; });
     for (const VoteResult& result : outcome.finished) {

@@ -1,6 +1,7 @@
 smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   anytime_bound.cpp
   campaign.cpp
+  certificate.cpp
   certify.cpp
   class_bounds.cpp
   disproof.cpp
@@ -8,9 +9,12 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   norm_radius.cpp
   predict.cpp
   preflight.cpp
+  redraw.cpp
+  soundness.cpp
   statistics.cpp
   stopping.cpp
   summary.cpp
   throughput.cpp
   vote_bounds.cpp
+  vote_settings.cpp
   vote_window.cpp)

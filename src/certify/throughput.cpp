@@ -98,8 +98,8 @@ Throughput measure_attack(BackendModel& model, const AttackSpec& attack,
   std::vector<float> x(pixels.size()), attacked(pixels.size());
   std::transform(pixels.begin(), pixels.end(), x.begin(),
                  [](std::uint8_t v) { return static_cast<float>(v) * (1.0f / 255.0f); });
-  std::vector<std::uint8_t> labels(kBatch);
-  for (std::size_t i = 0; i < kBatch; ++i) labels[i] = static_cast<std::uint8_t>(i % classes);
+  std::vector<Label> labels(kBatch);
+  for (std::size_t i = 0; i < kBatch; ++i) labels[i] = static_cast<Label>(i % classes);
   std::vector<std::uint32_t> ids(kBatch);
   std::iota(ids.begin(), ids.end(), 0u);
   const auto attack_images = [&](std::uint64_t images) {
@@ -108,7 +108,7 @@ Throughput measure_attack(BackendModel& model, const AttackSpec& attack,
       attack_batch(model, attack, x, labels, ids, attacked);
     return done;
   };
-  return {attack_name(attack.kind), rates_of(settings, progress, stop, kBatch, attack_images)};
+  return {to_name(attack.kind), rates_of(settings, progress, stop, kBatch, attack_images)};
 }
 
 }  // namespace smoothcert

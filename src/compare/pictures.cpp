@@ -6,6 +6,7 @@
 #include <set>
 
 #include "compare/noisy_copies.hpp"
+#include "smoothcert/analysis.hpp"
 #include "smoothcert/attack.hpp"
 #include "smoothcert/statistics.hpp"
 
@@ -51,7 +52,7 @@ struct Attacked {
 };
 
 Attacked attack(BackendModel& model, const char* name, std::span<const float> x,
-                std::span<const std::uint8_t> labels, std::span<const std::uint32_t> ids) {
+                std::span<const Label> labels, std::span<const std::uint32_t> ids) {
   Attacked result;
   result.x.resize(x.size());
   attack_batch(model, attack_from_name(name), x, labels, ids, result.x);
@@ -131,7 +132,7 @@ std::vector<ShowcaseImage> make_showcase(const Dataset& test, std::span<const Lo
   if (ids.empty()) return {};
   const auto x = as_floats(test, ids);
   const std::size_t size = test.shape.size();
-  std::vector<std::uint8_t> labels;
+  std::vector<Label> labels;
   std::vector<ShowcaseImage> images;
   for (const auto id : ids) {
     labels.push_back(test.labels[id]);
@@ -179,6 +180,22 @@ std::vector<NoiseDemonstration> make_demonstrations(const Dataset& test,
                          model.model->certificates[at]});
   }
   return demonstrations;
+}
+
+std::vector<WorstImages> worst_images(const Dataset& test, std::span<const StudyModel> models,
+                                      std::size_t count) {
+  std::vector<WorstImages> all;
+  for (const StudyModel& model : models) {
+    auto& worst = all.emplace_back();
+    worst.model = model.name;
+    for (const auto at : worst_certificates(model.certificates, count)) {
+      const Certificate& c = model.certificates[at];
+      const auto pixels = test.image(c.image);
+      worst.images.push_back(
+          {c.image, c.label, c.prediction, c.radius, {pixels.begin(), pixels.end()}});
+    }
+  }
+  return all;
 }
 
 }  // namespace smoothcert::compare_detail

@@ -40,8 +40,8 @@ class CpuModel final : public BackendModel {
     cpu::forward(plan_, *pool_, images, logits);
   }
 
-  void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
-                      LossKind loss, std::span<float> gradient, std::span<float> logits) override {
+  void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
+                      std::span<float> gradient, std::span<float> logits) override {
     cpu::input_gradient(net_, *pool_, images, labels, loss, gradient, logits);
   }
 

@@ -9,9 +9,8 @@
 namespace smoothcert::cpu {
 namespace {
 
-void check(const NetworkSpec& spec, std::span<const float> images,
-           std::span<const std::uint8_t> labels, std::span<const float> gradient,
-           std::span<const float> logits) {
+void check(const NetworkSpec& spec, std::span<const float> images, std::span<const Label> labels,
+           std::span<const float> gradient, std::span<const float> logits) {
   const std::size_t count = labels.size(), size = spec.input.size();
   const auto classes = static_cast<std::size_t>(spec.classes);
   if (images.size() != count * size || gradient.size() != count * size ||
@@ -21,7 +20,7 @@ void check(const NetworkSpec& spec, std::span<const float> images,
                      std::to_string(logits.size()) + " logits do not fit " + std::to_string(count) +
                      " labels, " + std::to_string(size) + " pixels an image and " +
                      std::to_string(classes) + " classes");
-  for (const std::uint8_t label : labels)
+  for (const Label label : labels)
     if (label >= classes)
       throw UsageError("input gradient: label " + std::to_string(label) +
                        " is not below the number of classes, " + std::to_string(classes));
@@ -35,7 +34,7 @@ struct Worker {
 }  // namespace
 
 void input_gradient(const Network& net, ThreadPool& pool, std::span<const float> images,
-                    std::span<const std::uint8_t> labels, LossKind loss, std::span<float> gradient,
+                    std::span<const Label> labels, LossKind loss, std::span<float> gradient,
                     std::span<float> logits) {
   check(net.spec, images, labels, gradient, logits);
   if (labels.empty()) return;

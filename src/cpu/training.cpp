@@ -238,7 +238,7 @@ class Epoch {
   std::size_t laid_out_for_ = 0;
   std::vector<const std::uint8_t*> pixels_;
   std::vector<std::uint32_t> ids_;
-  std::vector<std::uint8_t> labels_;
+  std::vector<Label> labels_;
   Batch batch_;
   int batch_groups_ = 0;
   AdamParameters adam_{};

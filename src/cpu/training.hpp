@@ -15,7 +15,8 @@
 #include <span>
 
 #include "cpu/thread_pool.hpp"
-#include "smoothcert/backend.hpp"
+#include "smoothcert/epoch.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert::cpu {
 
@@ -29,7 +30,7 @@ EpochReport train_epoch(Network& net, OptimizerState& optimizer, ThreadPool& poo
 /// See BackendModel::input_gradient. The logits are forward()'s, bit for bit, for images whose
 /// values stay finite.
 void input_gradient(const Network& net, ThreadPool& pool, std::span<const float> images,
-                    std::span<const std::uint8_t> labels, LossKind loss, std::span<float> gradient,
+                    std::span<const Label> labels, LossKind loss, std::span<float> gradient,
                     std::span<float> logits);
 
 }  // namespace smoothcert::cpu

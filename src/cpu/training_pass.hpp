@@ -13,7 +13,7 @@
 #include "cpu/train_kernels.hpp"
 #include "cpu/train_parameters.hpp"
 #include "cpu/training_graph.hpp"
-#include "smoothcert/attack.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert::cpu {
 
@@ -54,7 +54,7 @@ struct Phase {
 struct Batch {
   const std::uint8_t* const* pixels = nullptr;  ///< one 8-bit image per lane of all groups
   const std::uint32_t* ids = nullptr;           ///< their data-set indices
-  const std::uint8_t* labels = nullptr;
+  const Label* labels = nullptr;
   std::size_t size = 0;  ///< images; lanes beyond repeat the last one
   std::uint64_t seed = 0, step = 0;
   float sigma = 0;

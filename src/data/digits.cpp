@@ -237,7 +237,7 @@ Dataset draw_split(std::uint64_t seed, std::uint32_t split, int count) {
     const int digit = random.below(kClasses);
     auto segments = write_digit(digit, random);
     frame(segments, random);
-    images.labels[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(digit);
+    images.labels[static_cast<std::size_t>(i)] = static_cast<Label>(digit);
     ink(segments, random.between(0.95f, 1.25f),
         images.pixels.data() + static_cast<std::size_t>(i) * kSide * kSide);
   }

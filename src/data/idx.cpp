@@ -115,7 +115,7 @@ Dataset dataset_from_idx(IdxArray images, const std::string& images_where, IdxAr
   const std::uint32_t channels = grey ? 1 : images.dims[1];
   const std::uint32_t height = images.dims[grey ? 1 : 2], width = images.dims[grey ? 2 : 3];
   return labelled(LabelledImages{channels, height, width, images.dims[0], std::move(images.data),
-                                 images_where, std::move(labels.data), labels_where},
+                                 images_where, std::vector<Label>(labels.data.begin(), labels.data.end()), labels_where},
                   classes);
 }
 

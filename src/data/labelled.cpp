@@ -20,8 +20,8 @@ Dataset labelled(LabelledImages images, int classes) {
     const auto top = std::max_element(images.labels.begin(), images.labels.end());
     classes = std::max(10, top == images.labels.end() ? 0 : *top + 1);
   }
-  if (classes < 2 || classes > 256)
-    throw UsageError(fmt::format("{} classes; expected 2 to 256", classes));
+  if (classes < 2 || classes > kLargestLabel + 1)
+    throw UsageError(fmt::format("{} classes; expected 2 to {}", classes, kLargestLabel + 1));
   if (images.channels > kMostPixels || images.height > kMostPixels || images.width > kMostPixels ||
       images.channels * images.height > kMostPixels ||
       images.channels * images.height * images.width > kMostPixels) {
@@ -40,7 +40,7 @@ Dataset labelled(LabelledImages images, int classes) {
                     images.labels_where, images.labels.size(), images.images_where, images.count));
   }
   const auto bad = std::find_if(images.labels.begin(), images.labels.end(),
-                                [&](std::uint8_t label) { return label >= classes; });
+                                [&](Label label) { return label >= classes; });
   if (bad != images.labels.end()) {
     throw Error(
         fmt::format("{}: label {} at index {}, expected 0 to {}; check the file and the "
@@ -66,7 +66,14 @@ std::string dataset_hash(const Dataset& data) {
   hash.update(fmt::format("smoothcert data set: {}x{}x{}, {} classes, {} images\n",
                           data.shape.channels, data.shape.height, data.shape.width, data.classes,
                           data.size()));
-  hash.update(std::span<const std::uint8_t>(data.labels));
+  // A label is one byte where that is enough, as it was when more were not possible; else two,
+  // little-endian.
+  std::vector<std::uint8_t> labels;
+  for (const Label label : data.labels) {
+    labels.push_back(static_cast<std::uint8_t>(label & 0xff));
+    if (data.classes > 256) labels.push_back(static_cast<std::uint8_t>(label >> 8));
+  }
+  hash.update(std::span<const std::uint8_t>(labels));
   hash.update(std::span<const std::uint8_t>(data.pixels));
   return hash.hex();
 }

@@ -13,7 +13,7 @@ struct LabelledImages {
   std::uint64_t channels, height, width, count;
   std::vector<std::uint8_t> pixels;  ///< count × channels × height × width
   std::string images_where;
-  std::vector<std::uint8_t> labels;
+  std::vector<Label> labels;
   std::string labels_where;
 };
 

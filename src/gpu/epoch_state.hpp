@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "smoothcert/device/updates.hpp"
+#include "smoothcert/label.hpp"
 
 namespace smoothcert::gpu {
 
@@ -25,7 +26,7 @@ struct OptimizerStep {
 /// The data set and the epoch's order, all in device memory.
 struct EpochData {
   const std::uint8_t* pixels = nullptr;  ///< images × image_size
-  const std::uint8_t* labels = nullptr;
+  const Label* labels = nullptr;
   const std::uint32_t* order = nullptr;  ///< image of each visit
   const EpochState* state = nullptr;
   std::uint32_t batch = 0;  ///< step s visits order[s·batch] and on

@@ -221,8 +221,8 @@ class SpreadModel final : public BackendModel {
   void forward(std::span<const float> images, std::span<float> logits) override {
     own_->forward(images, logits);
   }
-  void input_gradient(std::span<const float> images, std::span<const std::uint8_t> labels,
-                      LossKind loss, std::span<float> gradient, std::span<float> logits) override {
+  void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
+                      std::span<float> gradient, std::span<float> logits) override {
     own_->input_gradient(images, labels, loss, gradient, logits);
   }
   std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,

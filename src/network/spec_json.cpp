@@ -1,11 +1,13 @@
 // The JSON form of a network description (docs/network-format.md).
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/network_spec.hpp"
 #include "util/json_depth.hpp"
 #include "util/json_number.hpp"
 #include "util/nearest_name.hpp"
@@ -15,26 +17,59 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct KindName {
-  LayerKind kind;
-  const char* name;
-};
-constexpr KindName kKinds[] = {
-    {LayerKind::conv2d, "conv2d"},
-    {LayerKind::relu, "relu"},
-    {LayerKind::batchnorm, "batchnorm"},
-    {LayerKind::maxpool, "maxpool"},
-    {LayerKind::flatten, "flatten"},
-    {LayerKind::linear, "linear"},
-    {LayerKind::normalize, "normalize"},
-    {LayerKind::add, "add"},
-    {LayerKind::global_avg_pool, "global_avg_pool"},
-};
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
 
-std::vector<std::string> kind_names() {
-  std::vector<std::string> names;
-  for (const auto& k : kKinds) names.emplace_back(k.name);
-  return names;
+/// Layers of PyTorch that are near in spelling to another one here: gelu is no slip of relu.
+bool exists_elsewhere(std::string_view op) {
+  static constexpr std::string_view kElsewhere[] = {"gelu",
+                                                    "silu",
+                                                    "swish",
+                                                    "mish",
+                                                    "elu",
+                                                    "selu",
+                                                    "celu",
+                                                    "prelu",
+                                                    "rrelu",
+                                                    "relu6",
+                                                    "leaky_relu",
+                                                    "leakyrelu",
+                                                    "sigmoid",
+                                                    "tanh",
+                                                    "softplus",
+                                                    "softmax",
+                                                    "hardswish",
+                                                    "hardtanh",
+                                                    "hardsigmoid",
+                                                    "groupnorm",
+                                                    "layernorm",
+                                                    "instancenorm",
+                                                    "localresponsenorm",
+                                                    "avgpool",
+                                                    "avgpool2d",
+                                                    "adaptive_avgpool",
+                                                    "adaptive_avg_pool2d",
+                                                    "lppool",
+                                                    "conv1d",
+                                                    "conv3d",
+                                                    "conv_transpose2d",
+                                                    "bilinear",
+                                                    "unflatten",
+                                                    "mul",
+                                                    "sub",
+                                                    "concat",
+                                                    "cat",
+                                                    "dropout",
+                                                    "dropout2d",
+                                                    "identity",
+                                                    "upsample",
+                                                    "pixel_shuffle",
+                                                    "attention",
+                                                    "embedding"};
+  return std::find(std::begin(kElsewhere), std::end(kElsewhere), op) != std::end(kElsewhere);
 }
 
 /// Reads one JSON object, field by field; a field nobody asked for is an error, so that a misspelt
@@ -117,13 +152,11 @@ Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& 
   Fields fields(json, where);
   const auto op = fields.required<std::string>("op");
   Layer layer;
-  bool found = false;
-  for (const auto& k : kKinds)
-    if (op == k.name) {
-      layer.kind = k.kind;
-      found = true;
-    }
-  if (!found) throw UsageError(where + ": " + unknown_name_message("op", op, kind_names()));
+  if (exists_elsewhere(op))
+    throw UsageError(where + ": op '" + op +
+                     "' exists in PyTorch, but not here, and nothing here stands for it (known: " +
+                     joined(all_names<LayerKind>()) + ")");
+  layer.kind = from_name<LayerKind>(op, where);
   layer.name = fields.optional<std::string>("name", "");
   switch (layer.kind) {
     case LayerKind::conv2d:
@@ -207,8 +240,7 @@ std::string network_spec_json(const NetworkSpec& spec) {
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
     const Layer& layer = spec.layers[i];
     Json out;
-    for (const auto& k : kKinds)
-      if (k.kind == layer.kind) out["op"] = k.name;
+    out["op"] = to_name(layer.kind);
     if (!layer.name.empty() || referenced[i]) out["name"] = name_of(static_cast<int>(i));
     switch (layer.kind) {
       case LayerKind::conv2d:

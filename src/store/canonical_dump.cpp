@@ -43,8 +43,8 @@ std::string canonical_document(const std::string& text) {
   return value.dump();
 }
 
-std::string canonical_dump(Database& db) {
-  std::vector<RunInfo> runs = read_runs(db);
+std::string canonical_dump(Database& db, const Reading& reading) {
+  std::vector<RunInfo> runs = read_runs(db, reading);
   std::ranges::sort(runs, {}, [](const RunInfo& run) { return run_identity(run.settings); });
   std::string out;
   for (const RunInfo& run : runs) {
@@ -52,8 +52,10 @@ std::string canonical_dump(Database& db) {
     out += "run " + run_identity(s) + " name=" + s.model_name + " regime=" + s.regime +
            " training_sigma=" + shortest_text(s.training_sigma) + " data=" + s.dataset_name + "/" +
            s.dataset_split + "\n";
-    for (const Certificate& c : read_certificates(db, run.id)) out += certificate_text(c) + "\n";
-    for (const ChunkCounts& c : read_chunks(db, run.id)) out += "chunk " + chunk_text(c) + "\n";
+    for (const Certificate& c : read_certificates(db, run, reading))
+      out += certificate_text(c) + "\n";
+    for (const ChunkCounts& c : read_chunks(db, run, reading))
+      out += "chunk " + chunk_text(c) + "\n";
   }
   for (const std::string& key : read_document_keys(db)) {
     out += "document " + key + " " + canonical_document(read_document(db, key).value_or("")) + "\n";

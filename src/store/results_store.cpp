@@ -1,3 +1,4 @@
+// The results store on SQLite: batches, one writer at a time, rows checked as they are read.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -5,13 +6,18 @@
 #include <condition_variable>
 #include <ctime>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 #include <variant>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/results.hpp"
+#include "smoothcert/version.hpp"
 #include "store/canonical_dump.hpp"
+#include "store/journal.hpp"
+#include "store/row_check.hpp"
 #include "store/schema.hpp"
 #include "store/sqlite.hpp"
 #include "store/tables.hpp"
@@ -34,15 +40,20 @@ std::string utc_now() {
 
 class SqliteStore final : public ResultsStore {
  public:
-  SqliteStore(const std::filesystem::path& file, Access access)
+  SqliteStore(const std::filesystem::path& file, Access access, FaultHandler on_fault)
       : writable_(access == Access::read_write),
+        on_fault_(std::move(on_fault)),
         db_(file, writable_ ? Database::Access::read_write : Database::Access::read_only) {
     db_.busy_timeout(kBusyMilliseconds);
-    store::open_schema(db_, writable_ ? Database::Access::read_write : Database::Access::read_only);
+    reading_.version = store::open_schema(
+        db_, writable_ ? Database::Access::read_write : Database::Access::read_only);
+    reading_.bound = store::stored_bound(db_);
+    reading_.on_fault = [this](const std::string& line) { tell(line); };
     if (!writable_) return;
-    db_.execute("PRAGMA journal_mode=WAL");
+    journal_ = store::choose_journal(db_, store::shared_filesystem(file));
     db_.execute("PRAGMA synchronous=FULL");
     db_.execute("PRAGMA foreign_keys=ON");
+    bring_up_to_date();
     flusher_ = std::jthread([this](std::stop_token stop) { flush_regularly(stop); });
   }
 
@@ -60,18 +71,18 @@ class SqliteStore final : public ResultsStore {
     }
     const std::string key = run_key(settings);
     const std::lock_guard lock(mutex_);
-    if (auto found = store::find_run(db_, key)) return *found;
+    if (auto found = store::find_run(db_, key, reading_)) return *found;
     require_writable();
     Transaction transaction(db_);
-    if (!store::find_run(db_, key)) store::insert_run(db_, settings, key, utc_now());
-    RunInfo run = store::find_run(db_, key).value();
+    if (!store::find_run(db_, key, reading_)) store::insert_run(db_, settings, key, utc_now());
+    RunInfo run = store::find_run(db_, key, reading_).value();
     transaction.commit();
     return run;
   }
 
   std::vector<RunInfo> runs() const override {
     const std::lock_guard lock(mutex_);
-    return store::read_runs(db_);
+    return store::read_runs(db_, reading_);
   }
 
   void add_chunk(std::int64_t run, const ChunkCounts& chunk) override {
@@ -80,22 +91,28 @@ class SqliteStore final : public ResultsStore {
   }
 
   void add_certificate(std::int64_t run, const Certificate& certificate) override {
-    const auto [n0, n] = sample_sizes(run);
-    store::check_total(certificate.selection, n0, certificate.image);
-    store::check_total(certificate.estimation, n, certificate.image);
+    const RunInfo info = info_of(run);
+    store::check_total(certificate.selection, info.settings.certify.n0, certificate.image);
+    if (!info.settings.certify.sequential)
+      store::check_total(certificate.estimation, info.settings.certify.n, certificate.image);
+    Certificate checked = certificate;
+    const std::string fault = store::RowCheck(info, kBound, false).fault(checked, "");
+    if (!fault.empty())
+      throw Error(fmt::format("the certificate of image {} contradicts itself: {}",
+                              certificate.image, fault));
     enqueue({run, certificate});
   }
 
   std::vector<ChunkCounts> chunks(std::int64_t run) const override {
     const std::lock_guard lock(mutex_);
     commit_pending();
-    return store::read_chunks(db_, run);
+    return store::read_chunks(db_, known(run), reading_);
   }
 
   std::vector<Certificate> certificates(std::int64_t run) const override {
     const std::lock_guard lock(mutex_);
     commit_pending();
-    return store::read_certificates(db_, run);
+    return store::read_certificates(db_, known(run), reading_);
   }
 
   void flush() override {
@@ -121,10 +138,23 @@ class SqliteStore final : public ResultsStore {
     return store::read_document_keys(db_);
   }
 
+  std::string note() const override { return journal_.note; }
+
   std::string canonical_dump() const override {
     const std::lock_guard lock(mutex_);
     commit_pending();
-    return store::canonical_dump(db_);
+    return store::canonical_dump(db_, reading_);
+  }
+
+  std::uint64_t remove_faulty_rows() override {
+    const std::lock_guard lock(mutex_);
+    require_writable();
+    commit_pending();
+    known_.reset();
+    Transaction transaction(db_);
+    const std::uint64_t removed = store::remove_faulty_rows(db_, reading_);
+    transaction.commit();
+    return removed;
   }
 
  private:
@@ -139,19 +169,42 @@ class SqliteStore final : public ResultsStore {
     }
   }
 
-  std::pair<std::uint64_t, std::uint64_t> sample_sizes(std::int64_t run) {
-    const std::lock_guard lock(mutex_);
-    if (run != known_run_) {
-      for (const RunInfo& info : store::read_runs(db_)) {
-        if (info.id != run) continue;
-        known_run_ = run;
-        known_sizes_ = {info.settings.certify.n0, info.settings.certify.n};
-      }
-      if (run != known_run_) {
-        throw Error(fmt::format("results store '{}' has no run {}", db_.file().string(), run));
-      }
+  /// A store of an older formula, or of a schema without checksums, gets ours.
+  void bring_up_to_date() {
+    if (reading_.bound == kBound) return;
+    Transaction transaction(db_);
+    reading_.bound = store::stored_bound(db_);
+    if (reading_.bound != kBound) {  // otherwise another process has just done it
+      store::Reading as_stored = reading_;
+      if (reading_.bound == store::kBeforeChecksums) as_stored.version = 2;
+      store::refresh_rows(db_, as_stored);
+      store::write_stored_bound(db_, kBound);
     }
-    return known_sizes_;
+    transaction.commit();
+    reading_.bound = kBound;
+  }
+
+  void tell(const std::string& line) const {
+    if (!on_fault_)
+      throw Error(
+          fmt::format("results store '{0}': {1}; 'smoothcert verify {0}' lists all such "
+                      "rows, and with --remove takes them out, so that they are drawn again",
+                      db_.file().string(), line));
+    if (told_.insert(line).second) on_fault_(line);
+  }
+
+  const RunInfo& known(std::int64_t run) const {
+    if (!known_ || known_->id != run) {
+      known_ = store::find_run(db_, run, reading_);
+      if (!known_)
+        throw Error(fmt::format("results store '{}' has no run {}", db_.file().string(), run));
+    }
+    return *known_;
+  }
+
+  RunInfo info_of(std::int64_t run) const {
+    const std::lock_guard lock(mutex_);
+    return known(run);
   }
 
   void enqueue(Pending row) {
@@ -173,7 +226,7 @@ class SqliteStore final : public ResultsStore {
     if (pending_.empty()) return;
     std::string conflict;
     Transaction transaction(db_);
-    store::RowWriter writer(db_);
+    store::RowWriter writer(db_, reading_);
     for (const Pending& row : pending_) {
       const std::string problem =
           std::visit([&](const auto& value) { return writer.write(row.run, value); }, row.row);
@@ -198,24 +251,28 @@ class SqliteStore final : public ResultsStore {
   }
 
   bool writable_;
+  store::Journal journal_;  // its mark goes after the database is closed
   mutable std::mutex mutex_;
   mutable Database db_;
   mutable std::vector<Pending> pending_;
   mutable std::exception_ptr failure_;
-  std::int64_t known_run_ = -1;
-  std::pair<std::uint64_t, std::uint64_t> known_sizes_;
+  FaultHandler on_fault_;
+  store::Reading reading_;
+  mutable std::set<std::string> told_;
+  mutable std::optional<RunInfo> known_;
   std::condition_variable_any wake_;
   std::jthread flusher_;
 };
 
 }  // namespace
 
-std::unique_ptr<ResultsStore> ResultsStore::open(const std::filesystem::path& file, Access access) {
+std::unique_ptr<ResultsStore> ResultsStore::open(const std::filesystem::path& file, Access access,
+                                                 FaultHandler on_fault) {
   std::error_code ignored;
   if (access == Access::read_only && !std::filesystem::exists(file, ignored)) {
     throw Error("there is no results store '" + file.string() + "'");
   }
-  return std::make_unique<SqliteStore>(file, access);
+  return std::make_unique<SqliteStore>(file, access, std::move(on_fault));
 }
 
 }  // namespace smoothcert

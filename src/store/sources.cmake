@@ -1,13 +1,16 @@
 smoothcert_sources(SMOOTHCERT_STORE_SOURCES
   canonical_dump.cpp
   codec.cpp
+  expected_indices.cpp
   index_set.cpp
+  journal.cpp
   merge.cpp
   results_export.cpp
   results_import.cpp
   results_imported.cpp
   results_rederive.cpp
   results_store.cpp
+  row_check.cpp
   schema.cpp
   sqlite.cpp
   tables.cpp)

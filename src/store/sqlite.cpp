@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -146,6 +147,11 @@ void Database::fail(int code, std::string_view doing) const {
       if (!std::filesystem::is_directory(folder, ignored)) {
         throw Error(name + " cannot be opened: there is no folder '" + folder.string() + "'");
       }
+      if (const int cause = db_ != nullptr ? sqlite3_system_errno(db_) : 0;
+          cause == EMFILE || cause == ENFILE) {
+        throw Error(name +
+                    " cannot be opened: too many files are open; 'ulimit -n' says how many may be");
+      }
       throw Error(name + " cannot be opened; check the permissions of the file and its folder");
     }
     default:
@@ -217,16 +223,33 @@ void Statement::run() {
 void Statement::reset() { sqlite3_reset(statement_); }
 
 std::int64_t Statement::integer(int column) const {
+  if (sqlite3_column_type(statement_, column) != SQLITE_INTEGER) wrong_type(column, "an integer");
   return sqlite3_column_int64(statement_, column);
 }
 
-double Statement::real(int column) const { return sqlite3_column_double(statement_, column); }
+double Statement::real(int column) const {
+  const int type = sqlite3_column_type(statement_, column);
+  const double value = sqlite3_column_double(statement_, column);
+  if ((type != SQLITE_FLOAT && type != SQLITE_INTEGER) || !std::isfinite(value))
+    wrong_type(column, "a number");
+  return value;
+}
 
 std::string Statement::text(int column) const {
+  if (sqlite3_column_type(statement_, column) != SQLITE_TEXT) wrong_type(column, "text");
+  return any(column);
+}
+
+std::string Statement::any(int column) const {
   const unsigned char* bytes = sqlite3_column_text(statement_, column);
   if (bytes == nullptr) return {};
   return {reinterpret_cast<const char*>(bytes),
           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+void Statement::wrong_type(int column, const char* wanted) const {
+  throw Error(std::string(sqlite3_column_name(statement_, column)) + " is '" +
+              any(column).substr(0, 40) + "', not " + wanted);
 }
 
 Transaction::Transaction(Database& db) : db_(db) { db.execute("BEGIN IMMEDIATE"); }

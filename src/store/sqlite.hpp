@@ -32,12 +32,17 @@ class Statement {
   bool step();  ///< true while a row is available
   void run();   ///< step to the end and reset
 
+  /// Of the type they are stored as: SQLite would make 0.0 of 'abc'. Throw Error naming the column.
   [[nodiscard]] std::int64_t integer(int column) const;
-  [[nodiscard]] double real(int column) const;
+  [[nodiscard]] double real(int column) const;  ///< finite
   [[nodiscard]] std::string text(int column) const;
+  /// Whatever the column holds, as text, for messages.
+  [[nodiscard]] std::string any(int column) const;
   void reset();
 
  private:
+  [[noreturn]] void wrong_type(int column, const char* wanted) const;
+
   Database& db_;
   sqlite3_stmt* statement_ = nullptr;
 };

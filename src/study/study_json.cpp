@@ -20,10 +20,6 @@ std::vector<T> read_numbers(const json& values) {
   return numbers;
 }
 
-std::string loss_name(LossKind loss) {
-  return loss == LossKind::margin ? "margin" : "cross_entropy";
-}
-
 json shape_json(const ImageShape& shape) { return {shape.channels, shape.height, shape.width}; }
 
 ImageShape read_shape(const json& value) {
@@ -38,10 +34,10 @@ json certify_json(const CertifySettings& s) {
           {"n", s.n},
           {"alpha", s.alpha},
           {"seed", s.seed},
-          {"noise", store::noise_name(s.noise)},
+          {"noise", to_name(s.noise)},
           {"clamp", s.clamp},
-          {"mode", store::mode_name(s.mode)},
-          {"p_b", store::p_b_name(s.p_b)}};
+          {"mode", to_name(s.mode)},
+          {"p_b", to_name(s.p_b)}};
 }
 
 CertifySettings read_certify(const json& j) {
@@ -51,10 +47,11 @@ CertifySettings read_certify(const json& j) {
   s.n = j.at("n");
   s.alpha = j.at("alpha");
   s.seed = j.at("seed");
-  s.noise = store::parse_noise(j.at("noise").get<std::string>(), "study");
+  s.noise = store::stored_name<NoiseLaw>(j.at("noise").get<std::string>(), "study");
   s.clamp = j.at("clamp");
-  s.mode = store::parse_mode(j.at("mode").get<std::string>(), "study");
-  s.p_b = store::parse_p_b(j.value("p_b", "complement"), "study");  // older ones do not say
+  s.mode = store::stored_name<Mode>(j.at("mode").get<std::string>(), "study");
+  s.p_b = store::stored_name<SecondBound>(j.value("p_b", "complement"),
+                                          "study");  // older ones do not say
   return s;
 }
 
@@ -146,8 +143,8 @@ TrainingRecord read_record(const json& j) {
 json attacks_json(const std::vector<AttackReport>& attacks) {
   json list = json::array();
   for (const auto& a : attacks)
-    list.push_back({{"attack", attack_name(a.spec.kind)},
-                    {"loss", loss_name(a.spec.loss)},
+    list.push_back({{"attack", to_name(a.spec.kind)},
+                    {"loss", to_name(a.spec.loss)},
                     {"epsilon", a.spec.epsilon},
                     {"steps", a.spec.steps},
                     {"step_size", a.spec.step_size},
@@ -159,6 +156,7 @@ json attacks_json(const std::vector<AttackReport>& attacks) {
                     {"correct_margin", a.correct_margin},
                     {"correct_worst", a.correct_worst},
                     {"zero_gradient", a.zero_gradient},
+                    {"nan_gradient", a.nan_gradient},
                     {"seconds", a.seconds}});
   return list;
 }
@@ -180,6 +178,7 @@ std::vector<AttackReport> read_attacks(const json& list) {
     a.correct_margin = j.at("correct_margin");
     a.correct_worst = j.at("correct_worst");
     a.zero_gradient = j.at("zero_gradient");
+    a.nan_gradient = j.value("nan_gradient", std::uint64_t{0});  // older stores do not count them
     a.seconds = j.at("seconds");
     attacks.push_back(a);
   }
@@ -291,6 +290,31 @@ std::vector<NoiseDemonstration> read_demonstrations(const json& list) {
     }
   }
   return demonstrations;
+}
+
+json worst_json(const std::vector<WorstImages>& worst) {
+  json list = json::array();
+  for (const auto& w : worst) {
+    json images = json::array();
+    for (const auto& image : w.images)
+      images.push_back({{"image", image.image}, {"pixels", image.pixels}});
+    list.push_back({{"model", w.model}, {"images", std::move(images)}});
+  }
+  return list;
+}
+
+std::vector<WorstImages> read_worst(const json& list) {
+  std::vector<WorstImages> worst;
+  for (const auto& j : list) {
+    auto& w = worst.emplace_back();
+    w.model = j.at("model");
+    for (const auto& image : j.at("images")) {
+      auto& i = w.images.emplace_back();
+      i.image = image.at("image");
+      i.pixels = image.at("pixels").get<std::vector<std::uint8_t>>();
+    }
+  }
+  return worst;
 }
 
 }  // namespace smoothcert::study

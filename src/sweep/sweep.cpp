@@ -6,7 +6,11 @@
 #include <map>
 #include <set>
 
+#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/summary.hpp"
+#include "smoothcert/sweep_plan.hpp"
+#include "smoothcert/throughput.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert {
@@ -38,6 +42,11 @@ class Sweep {
         observer_(observer),
         plan_(plan_sweep(spec, data.size())),
         ours_(shard_indices(plan_.indices, options.shard)) {
+    // What cannot be drawn is said before a plan is printed and models are timed.
+    std::set<double> drawn;
+    for (const SweepRun& run : plan_.runs)
+      if (spec.noise == NoiseLaw::lattice && drawn.insert(run.settings.sigma).second)
+        make_lattice_table(run.settings.sigma, data.shape.size());
     progress_.runs = plan_.runs.size();
     progress_.images_total = plan_.runs.size() * ours_.size();
   }
@@ -73,6 +82,7 @@ class Sweep {
                          "share one run, under one name",
                          spec_.models[m].name, first->second)});
       }
+      decide_clamping(m, network);
       const auto model = backend_.load(network);
       double speed = 0;
       std::set<double> checked;  // findings depend on σ, hardly on n
@@ -82,7 +92,9 @@ class Sweep {
           const std::uint64_t samples = remaining_samples(network, *model, run);
           progress_.samples_total += samples;
           if (samples > 0 && speed == 0) {
-            speed = measure_throughput(*model, data_, run.settings, options_.calibration_seconds);
+            speed = measure_votes(*model, vote_settings(run.settings, data_.shape),
+                                  {.repeats = 1, .seconds = options_.calibration_seconds})
+                        .median();
           }
           if (samples > 0) forecast.seconds += static_cast<double>(samples) / speed;
         }
@@ -132,6 +144,18 @@ class Sweep {
     return options_.shard.parts == 1
                ? ""
                : fmt::format(" (shard {}/{})", options_.shard.part, options_.shard.parts);
+  }
+
+  /// Only the model knows how it was trained, where the file does not say.
+  void decide_clamping(std::size_t model, const Network& network) {
+    if (spec_.clamp) return;
+    for (SweepRun& run : plan_.runs)
+      if (run.model == model) run.settings.clamp = network.clamp;
+    if (!network.clamp_recorded)
+      say(fmt::format(
+          "model '{}': noisy pixels are not clamped, as its file does not say how it was trained; "
+          "\"clamp\": true clamps them to [0,1], false says that this is right",
+          spec_.models[model].name));
   }
 
   void check_fits(const SweepModel& model, const Network& network) const {
@@ -218,6 +242,15 @@ class Sweep {
 };
 
 }  // namespace
+
+std::string time_estimate_text(double seconds) {
+  if (seconds < 1) return "under a second";
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  const auto minutes = static_cast<std::uint64_t>(std::llround(seconds / 60));
+  if (minutes < 60) return fmt::format("{} min", minutes);
+  if (minutes < 48 * 60) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+  return fmt::format("{} d {} h", minutes / 1440, minutes / 60 % 24);
+}
 
 void run_sweep(const SweepSpec& spec, ResultsStore& store, Backend& backend, const Dataset& data,
                const ModelLoader& load, const SweepOptions& options, const SweepObserver& observer,

@@ -1,15 +1,19 @@
 // sweep.json → SweepSpec.
+#include "smoothcert/sweep_file.hpp"
+
 #include <fmt/format.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/data_source.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/sweep.hpp"
 #include "util/atomic_file.hpp"
+#include "util/decimal.hpp"
 #include "util/json_depth.hpp"
+#include "util/model_name.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -51,8 +55,11 @@ class Object {
     if (!has(name)) return;
     out.clear();
     for (const json& v : list(name)) {
-      if (!v.is_number()) fail(name, "must be a number or a list of numbers");
-      out.push_back(v.get<double>());
+      const std::string words = v.is_string() ? v.get<std::string>() : "";
+      const auto fraction = words.find('/') != words.npos ? parse_real(words) : std::nullopt;
+      if (!v.is_number() && !fraction)
+        fail(name, "must be a number, a fraction as in \"8/255\", or a list of them");
+      out.push_back(fraction ? *fraction : v.get<double>());
     }
     refuse_duplicates(name, out);
   }
@@ -74,6 +81,11 @@ class Object {
     if (!has(name)) return otherwise;
     if (!at(name).is_boolean()) fail(name, "must be true or false");
     return at(name).get<bool>();
+  }
+  template <class E>
+  [[nodiscard]] E named(const char* name, E otherwise) const {
+    return has(name) ? from_name<E>(text(name, ""), fmt::format("{}: \"{}\"", where_, name))
+                     : otherwise;
   }
   template <class T>
   void refuse_duplicates(const char* name, const std::vector<T>& values) const {
@@ -114,13 +126,25 @@ SweepModel parse_model(const json& value, const std::filesystem::path& folder,
     if (model.network.ends_with(".json")) model.network = (folder / model.network).string();
     object.numbers("sigma", model.sigmas);
   }
-  if (model.name.empty()) model.name = model.file.stem().string();
   return model;
 }
 
+/// Those that the file does not name.
+void name_models(std::vector<SweepModel>& models) {
+  std::vector<std::filesystem::path> files;
+  for (const SweepModel& model : models)
+    if (model.name.empty()) files.push_back(model.file);
+  const auto names = model_names(files);
+  auto next = names.begin();
+  for (SweepModel& model : models)
+    if (model.name.empty()) model.name = *next++;
+}
+
 SubsetSpec parse_subset(const json& value, const std::string& where) {
-  const Object object(value, where, {"start", "skip", "max"});
-  SubsetSpec subset{object.count("start", 0), object.count("skip", 1), object.count("max", 0)};
+  const Object object(value, where, {"start", "skip", "max", "sample", "sample_seed"});
+  SubsetSpec subset{object.count("start", 0), object.count("skip", 1), object.count("max", 0),
+                    object.count("sample", 0), object.count("sample_seed", 0)};
+  if (object.has("sample") && subset.sample == 0) object.fail("sample", "must be at least 1");
   if (subset.skip == 0) object.fail("skip", "must be at least 1");
   return subset;
 }
@@ -142,7 +166,7 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   }
   const Object object(value, where,
                       {"store", "data", "split", "models", "sigma", "n0", "n", "alpha", "seed",
-                       "p_b", "subset", "noise", "clamp", "mode"});
+                       "p_b", "subset", "noise", "clamp", "mode", "stop_within", "stop_at"});
   SweepSpec spec;
   spec.store = folder / object.text("store", "sweep.sqlite");
   spec.data = object.text("data", spec.data);
@@ -158,16 +182,30 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
     object.fail("split", "must be \"train\" or \"test\"");
   }
   if (!object.has("models")) object.fail("models", "is missing");
-  std::set<std::string> names;
-  for (const json& model : object.list("models")) {
+  for (const json& model : object.list("models"))
     spec.models.push_back(parse_model(model, folder, where + ": \"models\""));
-    if (!names.insert(spec.models.back().name).second) {
-      object.fail("models",
-                  "has two models named '" + spec.models.back().name + "'; give them a \"name\"");
+  name_models(spec.models);
+  std::set<std::string> names;
+  for (const SweepModel& model : spec.models) {
+    if (!names.insert(model.name).second) {
+      object.fail("models", "has two models named '" + model.name + "'; give them a \"name\"");
     }
   }
   object.numbers("sigma", spec.sigmas);
+  const auto check_sigmas = [&](const std::vector<double>& sigmas) {
+    for (const double sigma : sigmas) {
+      CertifySettings settings;
+      settings.sigma = sigma;
+      try {
+        validate(settings);
+      } catch (const UsageError& error) {
+        throw UsageError(where + ": " + error.what());
+      }
+    }
+  };
+  check_sigmas(spec.sigmas);
   for (const SweepModel& model : spec.models) {
+    check_sigmas(model.sigmas);
     if (model.sigmas.empty() && spec.sigmas.empty()) {
       object.fail("sigma", "is missing, and model '" + model.name + "' has none of its own");
     }
@@ -178,9 +216,10 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   if (object.has("p_b")) {
     spec.p_bs.clear();
     for (const json& v : object.list("p_b")) {
-      if (v != "complement" && v != "counted")
-        object.fail("p_b", "must be \"complement\" or \"counted\", or both");
-      spec.p_bs.push_back(v == "counted" ? SecondBound::counted : SecondBound::complement);
+      const auto bound =
+          v.is_string() ? find_name<SecondBound>(v.get<std::string>()) : std::nullopt;
+      if (!bound) object.fail("p_b", "must be \"complement\" or \"counted\", or both");
+      spec.p_bs.push_back(*bound);
     }
     object.refuse_duplicates("p_b", spec.p_bs);
   }
@@ -191,14 +230,20 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
       spec.subsets.push_back(parse_subset(s, where + ": \"subset\""));
     }
   }
-  const std::string noise = object.text("noise", "lattice"), mode = object.text("mode", "exact");
-  if (noise != "lattice" && noise != "gaussian") {
-    object.fail("noise", "must be \"lattice\" or \"gaussian\"");
+  spec.noise = object.named("noise", spec.noise);
+  spec.mode = object.named("mode", spec.mode);
+  if (spec.mode == Mode::external) object.fail("mode", "must be \"exact\" or \"fast\"");
+  if (object.has("clamp")) spec.clamp = object.flag("clamp", true);
+  if (object.has("stop_within") && object.has("stop_at"))
+    object.fail("stop_at", "and \"stop_within\" are two rules; an image stops by one");
+  for (const auto& [name, rule] :
+       {std::pair{"stop_within", StopRule::within}, {"stop_at", StopRule::at}}) {
+    std::vector<double> target;
+    object.numbers(name, target);
+    if (target.empty()) continue;
+    if (target.size() > 1) object.fail(name, "must be one number");
+    spec.stopping = Stopping{rule, target.front()};
   }
-  if (mode != "exact" && mode != "fast") object.fail("mode", "must be \"exact\" or \"fast\"");
-  spec.noise = noise == "lattice" ? NoiseLaw::lattice : NoiseLaw::gaussian;
-  spec.mode = mode == "exact" ? Mode::exact : Mode::fast;
-  spec.clamp = object.flag("clamp", true);
   return spec;
 }
 

@@ -48,7 +48,7 @@ inline Dataset random_data(const NetworkSpec& spec, std::size_t count, unsigned 
   std::mt19937 rng(seed);
   // A bright patch whose place depends on the class, so that there is something to learn.
   for (std::size_t i = 0; i < count; ++i) {
-    const auto label = static_cast<std::uint8_t>(rng() % static_cast<unsigned>(spec.classes));
+    const auto label = static_cast<Label>(rng() % static_cast<unsigned>(spec.classes));
     data.labels.push_back(label);
     for (std::size_t p = 0; p < spec.input.size(); ++p) {
       const bool patch = p * static_cast<std::size_t>(spec.classes) / spec.input.size() == label;

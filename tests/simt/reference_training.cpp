@@ -159,15 +159,15 @@ double reference_loss(const Values& logits, int label, LossKind kind) {
   return kind == LossKind::cross_entropy ? std::log(sum) : other - logits[at];
 }
 
-double ReferenceNetwork::loss(const Batch& images, const std::vector<std::uint8_t>& labels,
-                              LossKind kind, bool train) {
+double ReferenceNetwork::loss(const Batch& images, const std::vector<Label>& labels, LossKind kind,
+                              bool train) {
   const Batch logits = forward(images, train, false);
   double sum = 0;
   for (std::size_t n = 0; n < logits.size(); ++n) sum += reference_loss(logits[n], labels[n], kind);
   return sum / static_cast<double>(logits.size());
 }
 
-double ReferenceNetwork::accuracy(const Batch& images, const std::vector<std::uint8_t>& labels,
+double ReferenceNetwork::accuracy(const Batch& images, const std::vector<Label>& labels,
                                   bool train) {
   const Batch logits = forward(images, train, false);
   double right = 0;
@@ -179,7 +179,7 @@ double ReferenceNetwork::accuracy(const Batch& images, const std::vector<std::ui
 }
 
 std::map<std::string, Values> ReferenceNetwork::gradients(const Batch& images,
-                                                          const std::vector<std::uint8_t>& labels) {
+                                                          const std::vector<Label>& labels) {
   std::map<std::string, Values> result;
   for (const TensorSlot& slot : tensor_slots(spec_)) {
     if (!slot.trainable) continue;
@@ -197,7 +197,7 @@ std::map<std::string, Values> ReferenceNetwork::gradients(const Batch& images,
   return result;
 }
 
-Batch ReferenceNetwork::input_gradient(Batch images, const std::vector<std::uint8_t>& labels,
+Batch ReferenceNetwork::input_gradient(Batch images, const std::vector<Label>& labels,
                                        LossKind kind, bool train) {
   Batch result = images;
   const auto count = static_cast<double>(images.size());

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 #include "smoothcert/network.hpp"
 
 namespace smoothcert::simt_test {
@@ -23,16 +23,13 @@ class ReferenceNetwork {
   Batch forward(const Batch& images, bool train, bool update);
 
   /// Mean over the batch.
-  double loss(const Batch& images, const std::vector<std::uint8_t>& labels, LossKind kind,
-              bool train);
-  double accuracy(const Batch& images, const std::vector<std::uint8_t>& labels, bool train);
+  double loss(const Batch& images, const std::vector<Label>& labels, LossKind kind, bool train);
+  double accuracy(const Batch& images, const std::vector<Label>& labels, bool train);
 
   /// ∂(mean loss)/∂parameter, by name.
-  std::map<std::string, Values> gradients(const Batch& images,
-                                          const std::vector<std::uint8_t>& labels);
+  std::map<std::string, Values> gradients(const Batch& images, const std::vector<Label>& labels);
   /// ∂(sum of losses)/∂pixel.
-  Batch input_gradient(Batch images, const std::vector<std::uint8_t>& labels, LossKind kind,
-                       bool train);
+  Batch input_gradient(Batch images, const std::vector<Label>& labels, LossKind kind, bool train);
 
   std::map<std::string, Values> tensors;
 

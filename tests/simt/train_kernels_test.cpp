@@ -40,7 +40,7 @@ TEST(TrainKernels, GatherHasTheBitsOfTheLeaves) {
       for (const bool clamp : {true, false}) {
         simt_test::use(shape);
         std::vector<float> images(4 * 23, -7.0f);
-        std::vector<std::uint8_t> labels(4, 77);
+        std::vector<Label> labels(4, 77);
         std::vector<std::uint32_t> ids(4, 77);
         gather_batch(nullptr, v.data, sigma, clamp, 3, images.data(), labels.data(), ids.data());
         EXPECT_THAT(ids, testing::ElementsAre(2, 4, 1, 77));
@@ -65,7 +65,7 @@ TEST(TrainKernels, LossesAreTheLeaves) {
   constexpr std::uint32_t kImages = 70;
   std::vector<float> logits = random_floats(kImages * 5, -3, 3, 8);
   logits[5 * 2 + 1] = NAN;
-  const std::vector<std::uint8_t> labels = random_bytes(kImages, 3, 5);
+  const std::vector<Label> labels = random_bytes(kImages, 3, 5);
   for (const Shape& shape : simt_test::shapes()) {
     for (const LossKind kind : {LossKind::cross_entropy, LossKind::margin}) {
       simt_test::use(shape);
@@ -92,7 +92,7 @@ TEST(TrainKernels, LossesAreTheLeaves) {
 bool training_loss_is_right() {
   constexpr std::uint32_t kImages = 150;
   std::vector<float> logits = random_floats(kImages * 5, -3, 3, 8);
-  const std::vector<std::uint8_t> labels = random_bytes(kImages, 3, 5);
+  const std::vector<Label> labels = random_bytes(kImages, 3, 5);
   double sum = 0, right = 0;
   for (std::size_t i = 0; i < kImages; ++i) {
     const simt_test::Values row(&logits[5 * i], &logits[5 * i] + 5);
@@ -120,7 +120,7 @@ TEST(TrainKernels, StepsReportTheirMeans) {
     EXPECT_TRUE(training_loss_is_right());
     // A NaN logit is wrong, and its loss is seen.
     const float logits[] = {1.0f, NAN, 2.0f, 1.0f};
-    const std::uint8_t labels[] = {0, 0};
+    const Label labels[] = {0, 0};
     EpochState state{};
     float gradient[4], loss = 0, accuracy = 0;
     training_loss(nullptr, logits, labels, 2, 2, 1.0f, gradient, 1.0f, false, true, &state, &loss,

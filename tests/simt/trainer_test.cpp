@@ -79,7 +79,7 @@ struct PlainEpoch {
     for (std::size_t at = 0; at < request.order.size(); at += batch) {
       const std::uint64_t global = first_step + at / batch;
       Batch images;
-      std::vector<std::uint8_t> labels;
+      std::vector<Label> labels;
       for (std::size_t i = at; i < std::min(at + batch, request.order.size()); ++i) {
         const std::uint32_t id = request.order[i];
         labels.push_back(request.data.labels[id]);
@@ -98,7 +98,7 @@ struct PlainEpoch {
   }
 
   void step(const TrainRecipe& recipe, double rate, std::uint64_t global, const Batch& images,
-            const std::vector<std::uint8_t>& labels) {
+            const std::vector<Label>& labels) {
     std::map<std::string, Values> gradient;
     double total = 0;
     const auto pass = [&](const Batch& x, double weight) {
@@ -128,8 +128,7 @@ struct PlainEpoch {
     update(recipe.optimizer, rate, static_cast<double>(global + 1), gradient);
   }
 
-  Batch attacked(const TrainRecipe& recipe, const Batch& images,
-                 const std::vector<std::uint8_t>& labels) {
+  Batch attacked(const TrainRecipe& recipe, const Batch& images, const std::vector<Label>& labels) {
     const AttackSpec& a = recipe.attack;
     const bool pgd = a.kind == AttackKind::pgd_l2 || a.kind == AttackKind::pgd_linf;
     const bool train = recipe.attack_mode == ForwardMode::train;
@@ -371,7 +370,7 @@ TEST(Trainer, InputGradientsAreThoseOfTheEvaluationMode) {
   const Network net = small_network();
   constexpr std::size_t kImages = 4;
   const std::vector<float> images = simt_test::random_floats(kImages * 84, 0, 1, 6);
-  const std::vector<std::uint8_t> labels{0, 2, 1, 1};
+  const std::vector<Label> labels{0, 2, 1, 1};
   Batch batch;
   for (std::size_t i = 0; i < kImages; ++i) {
     batch.emplace_back(images.begin() + i * 84, images.begin() + (i + 1) * 84);
@@ -401,7 +400,7 @@ TEST(Trainer, GradientsComeInSmallerBatchesWhereMemoryIsShort) {
   const Network net = small_network();
   const TrainPlan plan = make_train_plan(net.spec);
   const std::vector<float> images = simt_test::random_floats(9 * 84, 0, 1, 6);
-  const std::vector<std::uint8_t> labels{0, 2, 1, 1, 0, 2, 1, 0, 2};
+  const std::vector<Label> labels{0, 2, 1, 1, 0, 2, 1, 0, 2};
   std::vector<float> expected(images.size()), got(images.size());
   {
     Trainer trainer(std::make_unique<EmulatedDevice>(), net.spec);
@@ -422,7 +421,7 @@ TEST(Trainer, RefusesWhatDoesNotFit) {
   Trainer trainer(std::make_unique<EmulatedDevice>(), net.spec);
   trainer.load(net);
   std::vector<float> images(84), gradient(83);
-  const std::vector<std::uint8_t> labels{0};
+  const std::vector<Label> labels{0};
   EXPECT_THROW(trainer.input_gradient(images, labels, LossKind::margin, gradient, {}), UsageError);
   Dataset data = small_data();
   const TrainRecipe recipe = recipe_of(Regime::normal);

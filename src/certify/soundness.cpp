@@ -1,0 +1,25 @@
+// The three soundness classes and their words.
+#include "smoothcert/soundness.hpp"
+
+#include "smoothcert/error.hpp"
+
+namespace smoothcert {
+
+Soundness soundness_of(NoiseLaw noise, Mode mode) {
+  if (noise == NoiseLaw::gaussian) return Soundness::real_arithmetic;
+  return mode == Mode::external ? Soundness::independent_rows : Soundness::as_executed;
+}
+
+std::string_view soundness_text(Soundness soundness) {
+  switch (soundness) {
+    case Soundness::as_executed:
+      return "sound as executed";
+    case Soundness::independent_rows:
+      return "sound if rows are independent";
+    case Soundness::real_arithmetic:
+      return "in real arithmetic only";
+  }
+  throw Error("unknown soundness class");
+}
+
+}  // namespace smoothcert
