@@ -192,12 +192,15 @@ class CertifyCommand : public Command {
     if (!std::filesystem::is_regular_file(store_, ignored) ||
         std::filesystem::file_size(store_, ignored) == 0)
       return false;
-    const auto store = ResultsStore::open(store_, ResultsStore::Access::read_only);
-    const auto key = run_key(make_run_settings(request.network, request.model_name, model,
-                                               request.data, request.settings));
-    for (const RunInfo& run : store->runs())
-      if (run.key == key)
-        return !store->chunks(run.id).empty() || !store->certificates(run.id).empty();
+    try {
+      const auto store = ResultsStore::open(store_, ResultsStore::Access::read_only);
+      const auto key = run_key(make_run_settings(request.network, request.model_name, model,
+                                                 request.data, request.settings));
+      for (const RunInfo& run : store->runs())
+        if (run.key == key)
+          return !store->chunks(run.id).empty() || !store->certificates(run.id).empty();
+    } catch (const Error&) {  // opening it for writing says what is wrong, or mends it
+    }
     return false;
   }
 
