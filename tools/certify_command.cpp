@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "certify/vote_window.hpp"
 #include "certify_options.hpp"
 #include "commands.hpp"
 #include "data_options.hpp"

@@ -1,3 +1,4 @@
+// One window of votes: starts a count, watches it, collects what finished.
 #include "certify/vote_window.hpp"
 
 #include <algorithm>
@@ -5,7 +6,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
@@ -50,10 +50,6 @@ class ResultCheck {
   std::vector<bool> seen_;
 };
 }  // namespace
-
-std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid) {
-  return std::accumulate(counts.begin(), counts.end(), invalid);
-}
 
 WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
                            const std::vector<VoteJob>& jobs, const WindowWatch& watch,

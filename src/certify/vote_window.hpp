@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "smoothcert/backend.hpp"
+#include "smoothcert/certificate.hpp"
 
 namespace smoothcert {
 
@@ -30,9 +31,6 @@ struct WindowWatch {
 WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
                            const std::vector<VoteJob>& jobs, const WindowWatch& watch,
                            std::stop_token stop);
-
-/// All samples that were drawn: no vote is dropped.
-std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid);
 
 /// Throws UsageError where an index is outside `data` or comes twice, or the data does not fit the
 /// model.

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <utility>
 
-#include "checkpoint/zip_archive.hpp"
 #include "smoothcert/error.hpp"
 #include "util/printable.hpp"
+#include "util/zip_archive.hpp"
 
 namespace smoothcert {
 namespace {

@@ -4,8 +4,8 @@
 #include <array>
 #include <string_view>
 
-#include "checkpoint/zip_archive.hpp"
 #include "smoothcert/error.hpp"
+#include "util/zip_archive.hpp"
 
 namespace smoothcert {
 namespace {
