@@ -226,13 +226,12 @@ Table standing_table(const std::vector<RunView>& runs) {
   return table;
 }
 
-std::string constancy_sentence(const std::vector<RunView>& runs) {
-  constexpr std::size_t kNamed = 3;
+std::string constancy_sentence(const std::vector<RunView>& runs, std::size_t most) {
   std::vector<std::string> named;
   std::size_t count = 0;
   for (const RunView& run : runs) {
     const Constancy c = constancy(*run.certificates);
-    if (!c.nearly_constant() || ++count > kNamed) continue;
+    if (!c.nearly_constant() || ++count > most) continue;
     named.push_back(fmt::format(
         "{} (class {} in {}\u00a0% of its certificates, the label of {}\u00a0% "
         "of the images)",

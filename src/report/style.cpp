@@ -31,7 +31,8 @@ figcaption{font-size:.84rem;line-height:1.5;color:var(--muted);max-width:44rem;m
 figcaption b{color:var(--ink);font-weight:600}
 figure.table figcaption{margin:0 0 .5rem}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
-tbody td:nth-child(2):not(.n){white-space:nowrap}
+tbody td:nth-child(2):not(.n){min-width:9.5rem}
+tbody td:last-child:not(.n):not(:nth-child(2)){white-space:nowrap}
 ul.masking{margin:.3rem 0 0;padding-left:1.1rem}
 ul.masking li{margin:.2rem 0}
 .scroll:focus-visible,a:focus-visible{outline:2px solid var(--s0);outline-offset:2px}
@@ -40,7 +41,7 @@ th,td{padding:.42rem .7rem;text-align:left;vertical-align:baseline;font-weight:4
 th:first-child,td:first-child{padding-left:.1rem}
 th:last-child,td:last-child{padding-right:.1rem}
 thead th{border-bottom:1px solid var(--ink);font-weight:600;vertical-align:bottom}
-tbody th{font-weight:600;white-space:nowrap}
+tbody th{font-weight:600;min-width:6.5rem;overflow-wrap:break-word}
 .n{text-align:right;white-space:nowrap}
 thead .n{white-space:normal}
 tbody tr+tr>*{border-top:1px solid var(--grid)}

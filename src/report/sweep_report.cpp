@@ -247,7 +247,7 @@ std::string what_came_out(const std::vector<RunView>& runs) {
 }
 
 std::string what_to_beware_of(const std::vector<RunView>& runs) {
-  if (std::string text = report::constancy_sentence(runs); !text.empty()) return text;
+  if (std::string text = report::constancy_sentence(runs, 1); !text.empty()) return text;
   double alpha = 0;
   for (const RunView& run : runs)
     if (run.settings != nullptr) alpha = std::max(alpha, run.settings->alpha);
