@@ -15,8 +15,6 @@
 namespace smoothcert {
 namespace {
 
-// A job is what is lost when a run is cancelled; 2^16 samples are some 0.2 s of one core.
-constexpr std::uint64_t kJobSamples = std::uint64_t{1} << 16;
 // Bounds the memory of a window whatever n0 and n are.
 constexpr std::size_t kWindowJobs = 1 << 16;
 
@@ -93,6 +91,8 @@ class Certification {
         stop_(std::move(stop)),
         votes_(vote_settings(settings, data)),
         bounds_(bound_settings(settings, data.shape)),
+        job_samples_(job_samples(model)),
+        size_(job_samples_),
         checkpoints_(settings.sequential ? checkpoints(settings.n)
                                          : std::vector<std::uint64_t>{settings.n}) {
     for (const ChunkCounts& chunk : done) {
@@ -142,7 +142,7 @@ class Certification {
       for (const Range& range : missing_ranges(totals[stage], std::move(covered[stage]))) {
         pending.remaining[stage] += range.last - range.first;
         for (std::uint64_t at = range.first; at < range.last;) {
-          std::uint64_t end = std::min(range.last, at + kJobSamples);
+          std::uint64_t end = std::min(range.last, at + job_samples_);
           if (stage == 1) end = std::min(end, next_checkpoint(at));
           pending.jobs.push_back({image, data_.image(image).data(), purposes[stage], at, end});
           at = end;
@@ -315,6 +315,8 @@ class Certification {
   std::stop_token stop_;
   VoteSettings votes_;
   BoundSettings bounds_;
+  std::uint64_t job_samples_;
+  WindowSize size_;
   std::vector<std::uint64_t> checkpoints_;  // n alone where n is fixed
   std::map<std::uint32_t, std::vector<const ChunkCounts*>> done_;
 
@@ -323,7 +325,6 @@ class Certification {
   std::vector<VoteJob> jobs_;  // of the current window, with the slot in open_ each belongs to
   std::vector<std::size_t> owners_;
   std::uint64_t window_samples_ = 0, samples_before_ = 0;
-  WindowSize size_;
   CertifyProgress progress_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/external_identity.hpp"
 
 namespace smoothcert {
 
@@ -92,6 +93,11 @@ WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
   return outcome;
 }
 
+std::uint64_t job_samples(const BackendModel& model) {
+  const auto* external = dynamic_cast<const ExternalForward*>(&model);
+  return external != nullptr ? external->samples_at_once() : std::uint64_t{1} << 16;
+}
+
 VoteSettings vote_settings(const CertifySettings& settings, const Dataset& data) {
   VoteSettings votes;
   votes.mode = settings.mode;
@@ -130,7 +136,7 @@ void WindowSize::learn(std::uint64_t samples, double seconds) {
   const double ideal = static_cast<double>(samples) * kWanted / seconds;
   // Grow by at most 8× at a time: the first windows are too short to measure well.
   const double bounded = std::min(ideal, 8.0 * static_cast<double>(samples_));
-  samples_ = static_cast<std::uint64_t>(std::clamp(bounded, 65536.0, 4e9));
+  samples_ = static_cast<std::uint64_t>(std::clamp(bounded, static_cast<double>(least_), 4e9));
 }
 
 }  // namespace smoothcert

@@ -35,16 +35,22 @@ VoteSettings vote_settings(const CertifySettings& settings, const Dataset& data)
 void check_inputs(const BackendModel& model, const Dataset& data,
                   std::span<const std::uint32_t> indices);
 
+/// Samples of one job, which is what is lost when a run is cancelled: 2^16, some 0.2 s of one core,
+/// or what takes a second of a caller's forward pass.
+std::uint64_t job_samples(const BackendModel& model);
+
 /// How many samples the next window should hold so that it takes about a second and a half: long
 /// enough that the end of one (when cores run out of work) costs nothing, short enough that little
 /// is lost when the machine goes down.
 class WindowSize {
  public:
+  explicit WindowSize(std::uint64_t least = std::uint64_t{1} << 16)
+      : least_(least), samples_(least) {}
   [[nodiscard]] std::uint64_t samples() const { return samples_; }
   void learn(std::uint64_t samples, double seconds);
 
  private:
-  std::uint64_t samples_ = std::uint64_t{1} << 16;
+  std::uint64_t least_, samples_;
 };
 
 }  // namespace smoothcert
