@@ -17,9 +17,10 @@ namespace smoothcert {
 class ThreadPool;
 
 /// Called with one whole tile: `images` is tile × CHW floats (units of [0,1] pixels, beyond them
-/// where noise is not clamped), to be answered row by row. The images may be overwritten; they are
-/// another tile's after the call. Calls come one at a time, from a thread of the run. What a
-/// callback throws ends the run and is rethrown to its caller.
+/// where noise is not clamped), to be answered row by row. The images may be overwritten; they lie
+/// in one buffer that lives as long as the model, and are another tile's after the call. Calls come
+/// one at a time, from a thread of the run. What a callback throws ends the run and is rethrown to
+/// its caller.
 using LogitsCallback = std::function<void(std::span<float> images, std::span<float> logits)>;
 /// The same for models that name a class, 0 … classes − 1, and have no logits.
 using LabelsCallback = std::function<void(std::span<float> images, std::span<std::int64_t> labels)>;
@@ -94,6 +95,7 @@ class ExternalModel final : public BackendModel, public ExternalForward {
   NetworkSpec spec_;
   std::variant<LogitsCallback, LabelsCallback> forward_;
   std::unique_ptr<ThreadPool> pool_;
+  std::vector<float> tile_;  ///< what every call gets
   bool checked_ = false;
   RowFindings findings_;
 };

@@ -61,6 +61,7 @@ ExternalModel::ExternalModel(ExternalModelSettings settings,
   spec_.classes = settings_.classes;
   pool_ = std::make_unique<ThreadPool>(settings_.threads == 0 ? usable_processors()
                                                                : settings_.threads);
+  tile_.resize(static_cast<std::size_t>(settings_.tile) * spec_.input.size());
 }
 
 ExternalModel::~ExternalModel() = default;
@@ -71,7 +72,7 @@ const RowFindings& ExternalModel::check_rows(const VoteSettings& settings,
   if (pixels.size() != spec_.input.size())
     throw UsageError("external model: an image of " + std::to_string(pixels.size()) +
                      " pixels, it takes " + std::to_string(spec_.input.size()));
-  findings_ = external::check_rows(forward_, settings_, settings.noise, pixels, *pool_);
+  findings_ = external::check_rows(forward_, settings_, settings.noise, pixels, *pool_, tile_);
   if (findings_.batch_dependent && !settings_.allow_batch_dependence)
     throw Error(
         "external model: a sample's answer changes with the samples it shares a batch with, so "
@@ -113,14 +114,13 @@ void ExternalModel::forward(std::span<const float> images, std::span<float> logi
   const std::size_t count = images.size() / pixels;
   if (images.size() != count * pixels || logits.size() != count * classes)
     throw UsageError("external model: images and logits of different numbers");
-  std::vector<float> batch(tile * pixels);
   external::TileAnswers answers(forward_, tile, spec_.classes);
   for (std::size_t first = 0; first < count; first += tile) {
     const std::size_t rows = std::min(tile, count - first);
     for (std::size_t row = 0; row < tile; ++row)  // the last one fills a short batch up
       std::copy_n(images.data() + (first + std::min(row, rows - 1)) * pixels, pixels,
-                  batch.data() + row * pixels);
-    answers.run(batch);
+                  tile_.data() + row * pixels);
+    answers.run(tile_);
     for (std::size_t row = 0; row < rows; ++row) {
       float* out = logits.data() + (first + row) * classes;
       if (answers.labels().empty()) {
@@ -146,8 +146,8 @@ std::unique_ptr<VoteRun> ExternalModel::count_votes(
   shape.placement = findings_.batch_dependent || findings_.position_dependent
                         ? external::Placement::aligned
                         : external::Placement::packed;
-  return external::start_run(forward_, shape, settings.noise, *pool_, std::move(jobs),
-                             std::move(on_result));
+  return external::start_run(forward_, shape, settings.noise, *pool_, tile_,
+                             std::move(jobs), std::move(on_result));
 }
 
 std::string ExternalModel::describe_votes(const VoteSettings&) const {

@@ -14,14 +14,15 @@ namespace {
 class ExternalRun final : public VoteRun {
  public:
   ExternalRun(const Forward& forward, const RunShape& shape, NoiseSpec noise, ThreadPool& pool,
-              std::vector<VoteJob> jobs, std::function<void(const VoteResult&)> on_result)
+              std::span<float> images, std::vector<VoteJob> jobs,
+              std::function<void(const VoteResult&)> on_result)
       : shape_(shape),
         noise_(std::move(noise)),
         pool_(pool),
         jobs_(std::move(jobs)),
         on_result_(std::move(on_result)),
         answers_(forward, shape.tile, shape.classes),
-        images_(shape.tile * shape.pixels),
+        images_(images),
         thread_([this] { run(); }) {}
 
   ~ExternalRun() override {
@@ -89,7 +90,7 @@ class ExternalRun final : public VoteRun {
   const std::vector<VoteJob> jobs_;
   const std::function<void(const VoteResult&)> on_result_;
   TileAnswers answers_;
-  std::vector<float> images_;
+  std::span<float> images_;
   std::vector<cpu::NoisyRows> rows_;
   std::vector<std::unique_ptr<VoteResult>> open_;  ///< by job; set while some of it is counted
   std::atomic<bool> stop_{false};
@@ -101,10 +102,10 @@ class ExternalRun final : public VoteRun {
 }  // namespace
 
 std::unique_ptr<VoteRun> start_run(const Forward& forward, const RunShape& shape,
-                                   const NoiseSpec& noise, ThreadPool& pool,
+                                   const NoiseSpec& noise, ThreadPool& pool, std::span<float> images,
                                    std::vector<VoteJob> jobs,
                                    std::function<void(const VoteResult&)> on_result) {
-  return std::make_unique<ExternalRun>(forward, shape, noise, pool, std::move(jobs),
+  return std::make_unique<ExternalRun>(forward, shape, noise, pool, images, std::move(jobs),
                                        std::move(on_result));
 }
 

@@ -19,12 +19,13 @@ double since(Clock::time_point start) {
 class RowCheck {
  public:
   RowCheck(const Forward& forward, const ExternalModelSettings& settings, const NoiseSpec& noise,
-           std::span<const std::uint8_t> pixels, ThreadPool& pool)
+           std::span<const std::uint8_t> pixels, ThreadPool& pool, std::span<float> buffer)
       : forward_(forward),
         settings_(settings),
         noise_(noise),
         pixels_(pixels),
         pool_(pool),
+        buffer_(buffer),
         tile_(static_cast<std::size_t>(settings.tile)),
         first_(tile_ * pixels.size()) {
     findings_.seconds_per_tile = findings_.noise_seconds_per_tile = 1e9;
@@ -78,12 +79,12 @@ class RowCheck {
                 to.data() + to_row * pixels_.size());
   }
 
-  /// On a copy, since a callback may overwrite its images.
+  /// A callback may overwrite its images: they are copied for each call.
   TileAnswers answers_to(const std::vector<float>& images) {
-    std::vector<float> copy = images;
+    std::ranges::copy(images, buffer_.begin());
     TileAnswers answers(forward_, tile_, settings_.classes);
     const auto start = Clock::now();
-    answers.run(copy);
+    answers.run(buffer_);
     findings_.seconds_per_tile = std::min(findings_.seconds_per_tile, since(start));
     return answers;
   }
@@ -93,6 +94,7 @@ class RowCheck {
   const NoiseSpec& noise_;
   std::span<const std::uint8_t> pixels_;
   ThreadPool& pool_;
+  std::span<float> buffer_;
   std::size_t tile_;
   std::vector<float> first_;
   std::uint64_t tiles_ = 0;
@@ -103,8 +105,8 @@ class RowCheck {
 
 RowFindings check_rows(const Forward& forward, const ExternalModelSettings& settings,
                        const NoiseSpec& noise, std::span<const std::uint8_t> pixels,
-                       ThreadPool& pool) {
-  return RowCheck(forward, settings, noise, pixels, pool).run();
+                       ThreadPool& pool, std::span<float> tile) {
+  return RowCheck(forward, settings, noise, pixels, pool, tile).run();
 }
 
 }  // namespace smoothcert::external
