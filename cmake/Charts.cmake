@@ -1,7 +1,7 @@
-# Charts as PNG files beside the SVG ones: optional.
+# Charts as PNG and PDF files beside the SVG ones: optional.
 find_package(PkgConfig QUIET)
 if(PKG_CONFIG_FOUND)
-  pkg_check_modules(RSVG QUIET IMPORTED_TARGET librsvg-2.0>=2.52 cairo)
+  pkg_check_modules(RSVG QUIET IMPORTED_TARGET librsvg-2.0>=2.52 cairo cairo-pdf)
 endif()
 set(SMOOTHCERT_HAVE_RSVG FALSE)
 if(RSVG_FOUND)

@@ -8,6 +8,23 @@ if(TARGET smoothcert_cuda)
 endif()
 if(TARGET smoothcert_cli)
   install(TARGETS smoothcert_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # The program knows its own options: it writes its manual page and what shells complete.
+  foreach(_what "man|smoothcert.1|${CMAKE_INSTALL_MANDIR}/man1"
+                "bash|smoothcert|${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+                "zsh|_smoothcert|${CMAKE_INSTALL_DATADIR}/zsh/site-functions"
+                "fish|smoothcert.fish|${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
+    string(REPLACE "|" ";" _what "${_what}")
+    list(GET _what 0 _kind)
+    list(GET _what 1 _name)
+    list(GET _what 2 _folder)
+    set(_file ${CMAKE_CURRENT_BINARY_DIR}/completion/${_kind}/${_name})
+    file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/completion/${_kind})
+    add_custom_command(OUTPUT ${_file} COMMAND smoothcert_cli completion ${_kind} > ${_file}
+                       DEPENDS smoothcert_cli VERBATIM)
+    list(APPEND _completion ${_file})
+    install(FILES ${_file} DESTINATION ${_folder})
+  endforeach()
+  add_custom_target(smoothcert_completion ALL DEPENDS ${_completion})
 endif()
 install(DIRECTORY include/smoothcert ${CMAKE_CURRENT_BINARY_DIR}/include/smoothcert
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")

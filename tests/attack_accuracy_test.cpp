@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "linear_model_support.hpp"
@@ -67,6 +69,25 @@ TEST(AttackAccuracy, RescaledLogitsFoolTheCrossEntropyOnly) {
   EXPECT_EQ(report.correct_cross_entropy, 4u);
   EXPECT_EQ(report.correct_margin, 0u);
   EXPECT_EQ(report.correct_worst, 0u);
+}
+
+// A classifier that answers one class everywhere cannot be attacked, whatever its gradients are: an
+// image of NaN is no image. They are counted apart.
+TEST(AttackAccuracy, NaNGradientsBreakNothing) {
+  for (const char* name : {"l1", "l1-steepest", "l2", "linf", "pgd-l2", "pgd-linf"}) {
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      auto model = threshold_model(0);
+      model.gradient = bad;
+      const auto data = pixels_data({0, 60, 200, 255});  // right on two: ties go to class 0
+      const auto report = attack_accuracy(model, attack_from_name(name), data, first(4));
+      EXPECT_EQ(report.correct_worst, 2u) << name << bad;
+      EXPECT_EQ(report.zero_gradient, 0u) << name << bad;
+      if (std::isnan(bad)) EXPECT_EQ(report.nan_gradient, 4u) << name;
+    }
+  }
+  auto model = threshold_model(4);
+  EXPECT_EQ(attack_accuracy(model, linf(0.1), pixels_data({0, 255}), first(2)).nan_gradient, 0u);
 }
 
 TEST(AttackAccuracy, WorksInBatchesOfAThousand) {

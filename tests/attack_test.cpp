@@ -61,7 +61,7 @@ struct Attacked {
 };
 
 constexpr std::size_t kImages = 20;
-const std::vector<std::uint8_t> kLabels = [] {
+const std::vector<Label> kLabels = [] {
   std::vector<Label> labels(kImages);
   for (std::size_t i = 0; i < kImages; ++i) labels[i] = static_cast<Label>(i % kClasses);
   return labels;

@@ -23,7 +23,7 @@ class CountingModel final : public BackendModel {
   void upload(const OptimizerState&) override { unsupported(); }
   void download(OptimizerState&) const override { unsupported(); }
   EpochReport train_epoch(const EpochRequest&) override { unsupported(); }
-  void input_gradient(std::span<const float>, std::span<const std::uint8_t>, LossKind,
+  void input_gradient(std::span<const float>, std::span<const Label>, LossKind,
                       std::span<float>, std::span<float>) override {
     unsupported();
   }

@@ -87,7 +87,7 @@ std::string pickled_tensor(const TensorSpec& tensor) {
   return pickled_call("torch._utils", "_rebuild_tensor_v2",
                       storage + pickled_int(tensor.offset) + pickled_tuple(tensor.shape) +
                           pickled_tuple(tensor.stride) + "\x89" +
-                          pickled_call("collections", "OrderedDict", ""));
+                          pickled_call("collections", "OrderedDict", "") + tensor.metadata);
 }
 
 std::vector<std::uint8_t> checkpoint_bytes(const std::string& pickle,

@@ -36,6 +36,7 @@ struct TensorSpec {
   std::string storage = "FloatStorage", key = "0";
   std::int64_t storage_size = 0, offset = 0;
   std::vector<std::int64_t> shape, stride;
+  std::string metadata = {};  ///< further arguments, already pickled
 };
 std::string pickled_tensor(const TensorSpec& tensor);
 

@@ -162,7 +162,8 @@ TEST_F(CliBadInput, AModelForOtherImages) {
   save_network(initialise(parse_network_spec(test::file_text(path("big.json")), "big.json"), 1),
                path("big.safetensors"));
   for (const char* command : {"certify", "predict"}) {
-    const auto line = fails(2, std::string(command) + " big.safetensors --data data --n 100");
+    const auto line =
+        fails(2, std::string(command) + " big.safetensors --data data --sigma 1 --n 100");
     EXPECT_THAT(line, HasSubstr("5")) << line;
     EXPECT_THAT(line, HasSubstr("4")) << line;
   }
@@ -368,8 +369,20 @@ TEST_F(CliBadInput, ImportsOfOneName) {
               HasSubstr("a/noise.tsv and b/noise.tsv would both be named 'noise'"));
   ok("import a/noise.tsv --store i.sqlite");
   ok("import a/noise.tsv --store i.sqlite");  // the same file again: brought up to date
-  EXPECT_THAT(fails(2, "import b/noise.tsv --store i.sqlite"), HasSubstr("from a/noise.tsv"));
+  EXPECT_THAT(fails(2, "import b/noise.tsv --store i.sqlite"), HasSubstr("a/noise.tsv; give"));
   ok("import b/noise.tsv --name theirs --store i.sqlite");
+  // From inside each folder, under the same relative name: "sigma_0.50" has no ending.
+  for (const char* folder : {"a", "b"}) {
+    std::filesystem::rename(path(folder) / "noise.tsv", path(folder) / "sigma_0.50");
+    const int status =
+        std::system(("cd '" + (path() / folder).string() + "' && '" + test::program().string() +
+                     "' import sigma_0.50 --store ../j.sqlite > /dev/null 2>&1")
+                        .c_str());
+    EXPECT_EQ(WEXITSTATUS(status), folder == std::string("a") ? 0 : 2) << folder;
+  }
+  test::write_text(path("none.tsv"), "idx	label	predict	radius	correct	time
+");
+  EXPECT_THAT(fails(1, "import none.tsv --store k.sqlite"), HasSubstr("no images"));
 }
 
 TEST_F(CliBadInput, ZeroIsNotTheDefault) {

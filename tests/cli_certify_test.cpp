@@ -53,7 +53,7 @@ TEST_F(CliCertify, DataOfOtherThanTenClasses) {
     ok("certify other.safetensors --data other --sigma 0.5 --n0 10 --n 100 --no-checks --store " +
        store);
     EXPECT_EQ(stored(store), 40u);
-    ok("predict other.safetensors --data other --n 100");
+    ok("predict other.safetensors --data other --sigma 0.5 --n 100");
     ok("attack other.safetensors --data other --attack l2");
     test::write_text(path("other-sweep.json"),
                      R"({"data": "other", "models": "other.safetensors", "sigma": 0.5, "n0": 10,

@@ -15,6 +15,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class CliCheckpoint : public testing::Test, public test::CliTest {
  protected:
@@ -46,10 +47,11 @@ class CliCheckpoint : public testing::Test, public test::CliTest {
 };
 
 TEST_F(CliCheckpoint, GivesTheAnswersOfOurOwnFile) {
-  for (const std::string command : {"predict {} --data data --sigma 0.5 --n 200 --alpha 0.01",
-                                    "attack {} --data data --attack l2 --json",
-                                    "certify {} --data data --sigma 0.5 --n0 50 "
-                                    "--n 500 --alpha 0.01 --store {}.sqlite"}) {
+  for (const std::string command :
+       {"predict {} --data data --sigma 0.5 --n 200 --alpha 0.01 --clamp",
+        "attack {} --data data --attack l2 --json",
+        "certify {} --data data --sigma 0.5 --n0 50 "
+        "--n 500 --alpha 0.01 --clamp --store {}.sqlite"}) {
     const auto with = [&](const std::string& model) {
       std::string text = command;
       for (auto at = text.find("{}"); at != std::string::npos; at = text.find("{}"))
@@ -64,6 +66,33 @@ TEST_F(CliCheckpoint, GivesTheAnswersOfOurOwnFile) {
     theirs = std::regex_replace(theirs, times, "");
     EXPECT_EQ(theirs, own) << command;
   }
+}
+
+// The field trains without clamping; what a file does not say is said in one line, not guessed.
+TEST_F(CliCheckpoint, IsNotClampedUnlessToldSo) {
+  const std::string settings =
+      " --network toy.json --data data --sigma 0.5 --n0 10 --n 100 --alpha 0.05 --no-checks "
+      "--store s.sqlite";
+  const auto clamped = [&] {
+    return ResultsStore::open(path("s.sqlite"), ResultsStore::Access::read_only)
+        ->runs()
+        .back()
+        .settings.certify.clamp;
+  };
+  const auto silent = run("certify toy.pt" + settings);
+  EXPECT_THAT(silent.err, HasSubstr("clamping: none, as toy.pt does not say"));
+  EXPECT_FALSE(clamped());
+  EXPECT_THAT(run("certify toy.pt --clamp" + settings).err, Not(HasSubstr("clamping:")));
+  EXPECT_TRUE(clamped());
+  EXPECT_THAT(run("certify toy.pt --no-clamp" + settings).err,
+              AllOf(Not(HasSubstr("clamping:")), HasSubstr("resumed 40 of 40")));
+  EXPECT_THAT(fails(2, "certify toy.pt --clamp --no-clamp" + settings), HasSubstr("which of"));
+  EXPECT_THAT(fails(2, "certify toy.pt --network toy.json --data data"),
+              AllOf(HasSubstr("--sigma: which?"), HasSubstr("toy.pt")));
+  ok("convert toy.pt --network toy.json --clamp --out known.safetensors");
+  EXPECT_TRUE(load_network(path("known.safetensors")).clamp_recorded);
+  ok("convert toy.pt --network toy.json --out unknown.safetensors");
+  EXPECT_FALSE(load_network(path("unknown.safetensors")).clamp_recorded);
 }
 
 TEST_F(CliCheckpoint, ConvertsIntoTheSameModel) {
@@ -90,8 +119,10 @@ TEST_F(CliCheckpoint, OneLineForWhatDoesNotFit) {
               HasSubstr("--network"));
   EXPECT_THAT(fails(2, "convert toy.pt --network toy.json --normalize 0 --out x.safetensors"),
               HasSubstr("MEANS/DEVIATIONS"));
-  write_checkpoint("evil.pt", "",
-                   test::pickled_call("os", "system", test::pickled_text("x")) + "b");
+  test::write_bytes(
+      path("evil.pt"),
+      test::checkpoint_bytes(
+          test::pickled(test::pickled_call("os", "system", test::pickled_text("x"))), {}));
   EXPECT_THAT(fails(1, "convert evil.pt --network toy.json --out x.safetensors"),
               HasSubstr("asks for os.system"));
   EXPECT_FALSE(std::filesystem::exists(path("x.safetensors")));

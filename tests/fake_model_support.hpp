@@ -39,7 +39,7 @@ class FakeModel final : public BackendModel {
   void forward(std::span<const float>, std::span<float>) override {
     throw Error("not in this fake");
   }
-  void input_gradient(std::span<const float>, std::span<const std::uint8_t>, LossKind,
+  void input_gradient(std::span<const float>, std::span<const Label>, LossKind,
                       std::span<float>, std::span<float>) override {
     throw Error("not in this fake");
   }

@@ -40,7 +40,7 @@ class TrainedFake final : public BackendModel {
   }
 
   void forward(std::span<const float>, std::span<float>) override { throw Error("not here"); }
-  void input_gradient(std::span<const float>, std::span<const std::uint8_t>, LossKind,
+  void input_gradient(std::span<const float>, std::span<const Label>, LossKind,
                       std::span<float>, std::span<float>) override {
     throw Error("not here");
   }

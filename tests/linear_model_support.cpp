@@ -26,9 +26,9 @@ void LinearModel::forward(std::span<const float> images, std::span<float> logits
     }
 }
 
-void LinearModel::input_gradient(std::span<const float> images, std::span<const Label> labels,
-                                 LossKind loss, std::span<float> gradient,
-                                 std::span<float> logits) {
+void LinearModel::input_gradient(std::span<const float> images,
+                                 std::span<const Label> labels, LossKind loss,
+                                 std::span<float> gradients, std::span<float> logits) {
   ++gradient_calls;
   const std::size_t pixels = spec_.input.size(), classes = bias_.size();
   std::vector<float> answers(labels.size() * classes), share(classes);
@@ -43,7 +43,7 @@ void LinearModel::input_gradient(std::span<const float> images, std::span<const 
     for (std::size_t p = 0; p < pixels; ++p) {
       float sum = 0;
       for (std::size_t c = 0; c < classes; ++c) sum += d[c] * weight_[c * pixels + p];
-      gradient[i * pixels + p] = sum;
+      gradients[i * pixels + p] = gradient.value_or(sum);
     }
   }
   if (!logits.empty()) std::copy(answers.begin(), answers.end(), logits.begin());

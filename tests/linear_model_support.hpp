@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "smoothcert/backend.hpp"
@@ -17,8 +18,8 @@ class LinearModel final : public BackendModel {
 
   [[nodiscard]] const NetworkSpec& spec() const override { return spec_; }
   void forward(std::span<const float> images, std::span<float> logits) override;
-  void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
-                      std::span<float> gradient, std::span<float> logits) override;
+  void input_gradient(std::span<const float> images, std::span<const Label> labels,
+                      LossKind loss, std::span<float> gradients, std::span<float> logits) override;
 
   void upload(const Network&) override { throw Error("not in this fake"); }
   void download(Network&) const override { throw Error("not in this fake"); }
@@ -32,6 +33,7 @@ class LinearModel final : public BackendModel {
   [[nodiscard]] std::string describe_votes(const VoteSettings&) const override { return "fake"; }
 
   std::size_t gradient_calls = 0, largest_batch = 0;
+  std::optional<float> gradient;  ///< of every pixel, instead of the true one
 
  private:
   NetworkSpec spec_;

@@ -55,7 +55,7 @@ std::size_t read_tag(const std::string& text, std::size_t at, std::string& name,
 }  // namespace
 
 std::string markup_error(const std::string& text) {
-  static const std::vector<std::string> kVoid = {"meta", "img", "br", "wbr", "hr", "link"};
+  static const std::vector<std::string> kVoid = {"meta", "img", "br", "wbr", "hr", "link", "input"};
   std::vector<std::string> open;
   for (std::size_t i = 0; i < text.size();) {
     if (text[i] == '&' && !entity(std::string_view(text).substr(i))) return "bare '&'" + near(text, i);
@@ -79,7 +79,9 @@ std::string markup_error(const std::string& text) {
       open.push_back(name);
     }
     i = next;
-    if (name == "style") i = text.find("</style>", i);  // CSS is not markup
+    for (const char* raw : {"style", "script"})  // what is in them is not markup
+      if (name == raw) i = text.find(std::string("</") + raw + ">", i);
+    if (i == std::string::npos) return "<" + name + "> is never closed";
   }
   return open.empty() ? "" : "<" + open.back() + "> is never closed";
 }
@@ -87,7 +89,9 @@ std::string markup_error(const std::string& text) {
 std::string visible_text(const std::string& markup) {
   std::string out;
   for (std::size_t i = 0; i < markup.size();) {
-    if (std::string_view(markup).substr(i).starts_with("<style")) i = markup.find("</style>", i);
+    for (const char* raw : {"style", "script"})
+      if (std::string_view(markup).substr(i).starts_with(std::string("<") + raw))
+        i = markup.find(std::string("</") + raw + ">", i);
     if (markup[i] == '<') {
       i = markup.find('>', i) + 1;
       continue;

@@ -81,7 +81,7 @@ TEST(NumpySet, LayoutsGiveTheSameImage) {
   // A 2-channel image of 1×3: channel 0 is 1 2 3, channel 1 is 4 5 6.
   const Dataset first = images(array(npy_of("|u1", "1, 2, 1, 3", kSix)));
   EXPECT_EQ(first.shape, (ImageShape{2, 1, 3}));
-  EXPECT_EQ(first.labels, Bytes{2});
+  EXPECT_EQ(first.labels, std::vector<Label>{2});
   const Dataset last = images(array(npy_of("|u1", "1, 3, 1, 2", "\1\4\2\5\3\6")));
   EXPECT_EQ(last.shape, (ImageShape{2, 3, 1}));
   EXPECT_EQ(last.pixels, first.pixels);

@@ -9,6 +9,8 @@
 #include <limits>
 
 #include "markup_support.hpp"
+#include "report/accuracy_chart.hpp"
+#include "report/analysis_tables.hpp"
 #include "report/figures.hpp"
 #include "report/findings.hpp"
 #include "report/study_tables.hpp"
@@ -54,8 +56,15 @@ void expect_no_nan(const std::string& html) {
 TEST(Report, IsWellFormedAndSelfContained) {
   const std::string html = report_html(sample_study());
   EXPECT_EQ(markup_error(html), "");
-  for (const char* outside : {"http:", "https:", "<script", "<link", "@import", "url(", "src=\"/"})
+  for (const char* outside :
+       {"<link", "@import", "url(", "src=\"/", "src=\"http", "fetch(", "XMLHttpRequest", "import("})
     EXPECT_THAT(html, Not(HasSubstr(outside)));
+  // Addresses are for people to follow: in links, and in the namespace the script draws with.
+  for (std::size_t at = 0; (at = html.find("http", at)) != std::string::npos; ++at) {
+    const std::string before = html.substr(at < 17 ? 0 : at - 17, std::min<std::size_t>(at, 17));
+    EXPECT_TRUE(before.ends_with("<a href=\"") || before.ends_with("createElementNS('"))
+        << html.substr(at - 17, 60);
+  }
   EXPECT_THAT(html, HasSubstr("prefers-color-scheme:dark"));
   EXPECT_THAT(html, HasSubstr("width=device-width"));
 }
@@ -169,7 +178,9 @@ TEST(Report, TextFromOutsideCannotBecomeMarkup) {
   for (auto& vote : study.demonstrations[0].votes) vote.model += evil;
   const std::string html = report_html(study);
   EXPECT_EQ(markup_error(html), "");
-  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, Not(HasSubstr("<script>alert")));
+  EXPECT_THAT(html, Not(HasSubstr("</svg><script")));
+  EXPECT_EQ(html.find("<script"), html.rfind("<script")) << "the page's own, and no other";
   EXPECT_THAT(html, Not(HasSubstr("\x01")));
   for (const report::Chart& chart : report::all_charts(study)) {
     EXPECT_EQ(markup_error(report::chart_document(chart, {})), "");
@@ -244,13 +255,16 @@ TEST(Report, WritesAFolder) {
   const ReportFiles files = write_report(sample_study(40), folder);
   EXPECT_EQ(markup_error(file_text(files.html)), "");
   EXPECT_GE(files.figures.size(), 20u);
-  std::size_t charts = 0, images = 0;
+  std::size_t charts = 0, images = 0, pdfs = 0;
   for (const auto& file : files.figures) {
     const std::string text = file_text(file);
     if (file.extension() == ".svg") {
       ++charts;
       EXPECT_EQ(markup_error(text), "") << file;
       EXPECT_THAT(text, Not(HasSubstr("var(--"))) << "a standalone figure has colours of its own";
+    } else if (file.extension() == ".pdf") {
+      ++pdfs;
+      EXPECT_EQ(text.substr(0, 5), "%PDF-") << file;
     } else {
       ++images;
       EXPECT_EQ(text.substr(0, 8), "\x89PNG\r\n\x1a\n") << file;
@@ -259,6 +273,7 @@ TEST(Report, WritesAFolder) {
   EXPECT_GE(charts, 10u);
   if (files.note.empty()) {
     EXPECT_EQ(images, charts + 4);  // 3 adversarial panels, 1 of noisy copies
+    EXPECT_EQ(pdfs, charts);
   }
   std::filesystem::remove_all(folder);
 }
@@ -279,7 +294,9 @@ TEST(Report, TableFormats) {
   const StudyResult study = sample_study(40);
   const std::string latex = report_tables(study, TableFormat::latex);
   EXPECT_THAT(latex, HasSubstr("\\toprule"));
-  EXPECT_THAT(latex, HasSubstr("avg\\_radius\\_certified"));
+  EXPECT_THAT(latex, HasSubstr("mean radius, right or wrong"));
+  EXPECT_THAT(latex, Not(HasSubstr("\\_")));
+  EXPECT_THAT(latex, HasSubstr("\\usepackage{booktabs}"));
   EXPECT_THAT(latex, HasSubstr("$\\varepsilon$"));
   EXPECT_EQ(table_format_from_name("latex"), TableFormat::latex);
   EXPECT_THROW(table_format_from_name("latexx"), UsageError);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -149,6 +150,22 @@ TEST_F(NetworkFile, WrongShapeNaNAndMissingDescriptionAreErrors) {
   bad.metadata.erase("network");
   EXPECT_THAT(load_error(bad), HasSubstr("no network description"));
   EXPECT_THROW(load_network(folder_ / "absent.safetensors"), Error);
+  // What its metadata promises is either kept or refused.
+  EXPECT_EQ(load_error(file), "(no error)");
+  for (const auto& [key, value, message] : std::vector<std::array<std::string, 3>>{
+           {"format", "smoothcert-network-2", "format 'smoothcert-network-2'"},
+           {"format", "pt", "format 'pt'"},
+           {"input_range", "[0,255]", "input_range '[0,255]'"},
+           {"clamp", "maybe", "clamp 'maybe'"}}) {
+    bad = file;
+    bad.metadata[key] = value;
+    EXPECT_THAT(load_error(bad), HasSubstr(message)) << key;
+  }
+  bad = file;
+  bad.metadata.erase("clamp");
+  const Network unsaid = network_from_safetensors(format_safetensors(bad), "n");
+  EXPECT_FALSE(unsaid.clamp);
+  EXPECT_FALSE(unsaid.clamp_recorded);
 }
 
 TEST_F(NetworkFile, AnUnwritableFolderKeepsTheOldFile) {

@@ -10,6 +10,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   cli_bad_input_test.cpp
   cli_certify_test.cpp
   cli_checkpoint_test.cpp
+  cli_field_test.cpp
   cli_help_test.cpp
   cli_mpi_test.cpp
   cli_report_test.cpp
@@ -41,11 +42,13 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   hostile_json_test.cpp
   http_support.cpp
   idx_test.cpp
+  journal_test.cpp
   lattice_table_test.cpp
   linear_model_support.cpp
   markup_support.cpp
   merge_stores_test.cpp
   mixed_batch_test.cpp
+  model_name_test.cpp
   network_test.cpp
   normal_test.cpp
   numpy_test.cpp
@@ -61,6 +64,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   results_store_kill_test.cpp
   results_store_test.cpp
   safetensors_test.cpp
+  sequential_test.cpp
   statistics_test.cpp
   store_rows_test.cpp
   store_support.cpp

@@ -53,8 +53,7 @@ Certificate sample_certificate(std::uint32_t image, double seconds) {
   estimation.counts[(selected + 1) % 3] = 1000 - top - image % 2;
   const CertifySettings settings = sample_settings().certify;
   Certificate c = make_certificate(image, static_cast<Label>(image % 3), selection, estimation,
-                                   settings.sigma, settings.alpha,
-                                   noise_slack(settings, sample_settings().shape));
+                                   bound_settings(settings, sample_settings().shape));
   c.seconds = seconds;
   return c;
 }

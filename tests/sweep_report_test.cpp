@@ -5,7 +5,9 @@
 #include <numeric>
 
 #include "markup_support.hpp"
+#include "report/analysis_tables.hpp"
 #include "report/sweep_tables.hpp"
+#include "smoothcert/analysis.hpp"
 #include "smoothcert/report.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/statistics.hpp"
@@ -34,6 +36,10 @@ void add_run(ResultsStore& store, RunSettings settings, const std::vector<std::u
     store.add_certificate(run.id, certificate(i, votes[i], i == 1 ? 2 : 0, settings.certify.alpha));
 }
 
+Saturation saturation_of(const ReportedRun& run) {
+  return saturation(run.certificates, run.settings.certify, run.settings.shape);
+}
+
 class SweepReport : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -59,14 +65,14 @@ TEST_F(SweepReport, TablesAddUp) {
   const report::Table acr = report::acr_table(result);
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("50.0"));  // 2 of 4 right
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("25.0"));  // one wrong, one abstained
-  EXPECT_EQ(report::saturation(result.runs[0]).images, 1u);
+  EXPECT_EQ(saturation_of(result.runs[0]).images, 1u);
   const double ceiling = complement_radius(clopper_pearson_lower(1000, 1000, 0.001).q, 0.5);
-  EXPECT_EQ(report::saturation(result.runs[0]).ceiling, ceiling);
-  const auto radii = report::table_radii(result);
+  EXPECT_EQ(saturation_of(result.runs[0]).ceiling, ceiling);
+  const auto radii = report::table_radii(report::run_views(result));
   EXPECT_EQ(radii.front(), 0);
   EXPECT_LE(radii.size(), 9u);
-  EXPECT_LE(radii.back(), report::saturation(result.runs[1]).ceiling);
-  const report::Table radius = report::radius_table(result);
+  EXPECT_LE(radii.back(), saturation_of(result.runs[1]).ceiling);
+  const report::Table radius = report::radius_table(report::run_views(result));
   EXPECT_EQ(radius.rows.at(0).at(1), "50.0");
   EXPECT_EQ(radius.columns.size(), radii.size() + 1);
 }
@@ -93,7 +99,7 @@ TEST_F(SweepReport, PlotsPeersBesideOurs) {
 
 TEST_F(SweepReport, ImportedResultsComeFromTheStore) {
   auto store = ResultsStore::open(folder_.path("s.sqlite"), Access::read_write);
-  put_imported(*store, {"theirs", "theirs.tsv", {certificate(0, 990, 0, 0.001)}});
+  put_imported(*store, {"theirs", "theirs.tsv", {certificate(0, 990, 0, 0.001)}, {}});
   const SweepResult result = sweep();
   ASSERT_EQ(result.runs.size(), 3u);
   EXPECT_TRUE(result.runs[2].imported);

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -33,16 +34,15 @@ class AttackCommand : public Command {
         ->delimiter(',')
         ->default_str("all of them")
         ->group(group);
-    add_number_option(app, "--epsilon", epsilon_, "Size; the study's for each norm without it")
-        ->default_str("")
+    add_positive_option(app, "--epsilon", epsilon_,
+                        "Size, as in 0.5 or 8/255; the study's for each norm without it")
         ->group(group);
-    app.add_option("--steps", steps_, "PGD steps")->type_name("N")->group(group);
-    add_number_option(app, "--step-size", step_size_, "PGD step; 2.5·ε/steps without it")
-        ->default_str("")
+    add_positive_count_option(app, "--steps", steps_, "PGD steps", 1'000'000)->group(group);
+    add_positive_option(app, "--step-size", step_size_, "PGD step; 2.5·ε/steps without it")
         ->group(group);
-    app.add_option("--restarts", restarts_, "PGD random starts; the strongest counts")
-        ->type_name("N")
-        ->capture_default_str()
+    add_positive_count_option(app, "--restarts", restarts_,
+                              "PGD random starts; the strongest counts", 1'000'000)
+        ->default_str("1")
         ->group(group);
     app.add_flag("--random-start", random_start_, "PGD starts anywhere in the ball")->group(group);
     add_seed_option(app, seed_, "Seed of the random starts");
@@ -81,15 +81,13 @@ class AttackCommand : public Command {
  private:
   AttackSpec make_spec(const std::string& name) const {
     auto spec = attack_from_name(name);
-    if (epsilon_ >= 0) spec.epsilon = epsilon_;
-    if (steps_ < 0 || restarts_ < 1)
-      throw UsageError("attack: --steps and --restarts must be at least 1");
+    if (epsilon_) spec.epsilon = *epsilon_;
     const bool pgd = spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf;
     if (pgd) {
-      if (steps_ > 0) spec.steps = steps_;
-      if (step_size_ > 0) spec.step_size = step_size_;
-      spec.restarts = restarts_;
-      spec.random_start = random_start_ || restarts_ > 1;
+      if (steps_) spec.steps = *steps_;
+      if (step_size_) spec.step_size = *step_size_;
+      spec.restarts = restarts_.value_or(1);
+      spec.random_start = random_start_ || spec.restarts > 1;
     }
     spec.seed = seed_;
     return spec;
@@ -97,16 +95,22 @@ class AttackCommand : public Command {
 
   static std::string table(double clean, std::size_t images,
                            const std::vector<AttackReport>& reports) {
-    std::string text = fmt::format("{:<14}{:>9}{:>15}{:>10}{:>10}{:>16}\n", "attack", "ε",
-                                   "cross-entropy", "margin", "worse", "zero gradients");
+    std::string text =
+        fmt::format("{:<14}{:>9}{:>15}{:>10}{:>10}{:>16}{:>15}\n", "attack", "ε", "cross-entropy",
+                    "margin", "worse", "zero gradients", "NaN gradients");
     text += fmt::format("{:<14}{:>9}{:>13} %{:>25}\n", "none", "", format_percent(clean, 2),
                         fmt::format("({} images)", images));
     for (const auto& r : reports)
-      text += fmt::format("{:<14}{:>9}{:>13} %{:>8} %{:>8} %{:>16}\n", attack_name(r.spec.kind),
-                          format_shortest(r.spec.epsilon),
+      text += fmt::format("{:<14}{:>9}{:>13} %{:>8} %{:>8} %{:>16}{:>15}\n",
+                          attack_name(r.spec.kind), format_shortest(r.spec.epsilon),
                           format_percent(share(r.correct_cross_entropy, r.images), 2),
                           format_percent(share(r.correct_margin, r.images), 2),
-                          format_percent(share(r.correct_worst, r.images), 2), r.zero_gradient);
+                          format_percent(share(r.correct_worst, r.images), 2), r.zero_gradient,
+                          r.nan_gradient);
+    if (std::any_of(reports.begin(), reports.end(), [](const auto& r) { return r.nan_gradient; }))
+      text +=
+          "NaN gradients: images with a step that leads to NaN; it was not taken, and breaks "
+          "nothing.\n";
     return text +
            "worse: correct under both losses; the figure to quote. The study's is the "
            "cross-entropy one.\n";
@@ -124,6 +128,7 @@ class AttackCommand : public Command {
                       {"accuracy_margin", share(r.correct_margin, r.images)},
                       {"accuracy_worst", share(r.correct_worst, r.images)},
                       {"zero_gradient", r.zero_gradient},
+                      {"nan_gradient", r.nan_gradient},
                       {"seconds", r.seconds}});
     return nlohmann::json{{"clean_accuracy", clean}, {"images", images}, {"attacks", list}}.dump(
                2) +
@@ -132,8 +137,8 @@ class AttackCommand : public Command {
 
   ModelOptions model_;
   std::vector<std::string> attacks_ = {"l1", "l1-steepest", "l2", "linf", "pgd-l2", "pgd-linf"};
-  double epsilon_ = -1, step_size_ = 0;
-  int steps_ = 0, restarts_ = 1;
+  std::optional<double> epsilon_, step_size_;
+  std::optional<int> steps_, restarts_;
   bool random_start_ = false;
   std::uint64_t seed_ = 0;
   SubsetOptions subset_;

@@ -11,12 +11,15 @@
 #include "data_options.hpp"
 #include "model_options.hpp"
 #include "options.hpp"
+#include "progress_file.hpp"
+#include "smoothcert/attack.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/results.hpp"
 #include "smoothcert/sweep.hpp"
 #include "util/format_number.hpp"
+#include "util/model_name.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -49,9 +52,12 @@ std::string summary_text(const Summary& s, const CertifySettings& settings,
     if (futile > 0) text += fmt::format("given up             {}\n", futile);
   }
   text += "certified accuracy at r:";
-  for (double r = 0; r <= 4 * settings.sigma; r += settings.sigma / 2)
+  constexpr int kRadii = 8;  // σ/2 apart, to 4 σ
+  for (int i = 0; i <= kRadii; ++i) {
+    const double r = settings.sigma / 2 * i;
     text += fmt::format(" {}: {} %", format_shortest(r),
                         format_percent(certified_accuracy(certificates, r), 1));
+  }
   return text +
          fmt::format("\nat α = {} up to one certificate in {} may be false\n",
                      format_shortest(settings.alpha),
@@ -74,6 +80,10 @@ nlohmann::json summary_json(const Summary& s) {
 class CertifyCommand : public Command {
  public:
   void define(CLI::App& app) override {
+    // Those of the field; the study's are compare's.
+    options_.settings.n0 = 100;
+    options_.settings.n = 100000;
+    options_.settings.alpha = 0.001;
     add_model_options(app, model_);
     app.add_option("--store", store_, "Results store, created where missing, continued otherwise")
         ->type_name("FILE")
@@ -82,10 +92,13 @@ class CertifyCommand : public Command {
     app.add_option("--shard", shard_, "Part i of N of the images, for several machines")
         ->type_name("i/N")
         ->group("Images");
+    app.add_flag("--only-correct", only_correct_,
+                 "Only images that the model answers right without noise")
+        ->group("Images");
     app.add_flag("--force", force_, "Go on where a check finds an error");
     app.add_flag("--no-checks", no_checks_, "Without the checks of the model");
     add_seed_option(app, options_.settings.seed, "Seed of the noise");
-    add_certify_options(app, options_, true);
+    add_certify_options(app, options_, true, true);
     add_subset_options(app, subset_);
     add_data_options(app, data_);
     add_device_options(app, device_);
@@ -95,27 +108,45 @@ class CertifyCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    const auto settings = certify_settings(options_);
+    certify_settings(options_);  // what makes no sense is refused before anything is read
     const auto network = load_model(context, model_, "certify");
+    const auto settings = certify_settings(options_, network, model_.file, console);
     require_writable(store_);
     if (!tsv_.empty()) require_writable(tsv_);
     const Shard shard = shard_.empty() ? Shard{} : parse_shard(shard_);
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
-    const auto all = subset_indices(subset_, data.size());
+    auto all = subset_indices(subset_, data.size());
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     console.say(note);
     const auto loaded = backend->load(network);
-    CertificationRequest request{
-        network, std::filesystem::path(model_.file).stem().string(), data, settings, all, {}};
+    if (only_correct_) {
+      const std::size_t asked = all.size();
+      all = correctly_classified(*loaded, data, all);
+      console.say(
+          fmt::format("images: the {} of {} that the model answers right without noise; "
+                      "figures are shares of these alone",
+                      all.size(), asked));
+      if (all.empty()) throw Error("certify: --only-correct leaves no image");
+    }
+    CertificationRequest request{network, model_name(model_.file), data, settings, all, {}};
     request.indices = shard_indices(all, shard);
     request.all_indices = all;
     if (!no_checks_) check(console, request, *loaded);
     // Nothing is made before everything else is known to be in order.
     const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
     if (!force_) refuse_extension(*store, request, *loaded);
+    if (!store->note().empty()) console.say(store->note());
+    ProgressFile progress(store_, "certify");
     CertifyCallbacks callbacks;
     callbacks.on_progress = [&](const CertifyProgress& p) {
+      ProgressState state;
+      state.images_done = p.images_done;
+      state.images_total = p.images_total;
+      state.samples_done = p.samples_done;
+      state.samples_total = p.samples_total;
+      state.seconds = p.seconds;
+      progress.update(state);
       const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
       console.progress(
           "certify",
@@ -190,7 +221,7 @@ class CertifyCommand : public Command {
           "certify: not started because of the error above; --force does it all the same");
   }
 
-  bool force_ = false, no_checks_ = false;
+  bool force_ = false, no_checks_ = false, only_correct_ = false;
   ModelOptions model_;
   std::string store_ = "results.sqlite", tsv_, shard_;
   CertifyOptions options_;

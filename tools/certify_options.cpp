@@ -6,15 +6,32 @@
 #include <limits>
 
 #include "options.hpp"
+#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert::cli {
 
-void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selection) {
+std::optional<bool> ClampOptions::choice() const {
+  if (yes && no) throw UsageError("--clamp and --no-clamp: which of the two?");
+  return yes || no ? std::optional(yes) : std::nullopt;
+}
+
+void add_clamp_options(CLI::App& app, ClampOptions& options, const std::string& group,
+                       const std::string& yes_help, const std::string& no_help) {
+  app.add_flag("--clamp", options.yes, yes_help)->group(group);
+  app.add_flag("--no-clamp", options.no, no_help)->group(group);
+}
+
+void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selection,
+                         bool of_model) {
   const std::string group = "Certification";
   auto& s = options.settings;
-  add_number_option(app, "--sigma", s.sigma, "Noise σ, in units of [0,1] pixels")->group(group);
+  add_number_option(app, "--sigma", options.sigma,
+                    std::string("Noise σ, in units of [0,1] pixels") +
+                        (of_model ? "; the σ that the model was trained with, without it" : ""))
+      ->default_str(of_model ? "" : fmt::format("{}", s.sigma))
+      ->group(group);
   if (with_selection)
     add_count_option(app, "--n0", s.n0, "Samples that select the class")->group(group);
   add_count_option(app, "--n", s.n,
@@ -41,7 +58,10 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
       ->type_name("NAME")
       ->capture_default_str()
       ->group(group);
-  app.add_flag("--no-clamp", options.no_clamp, "Do not clamp noisy pixels to [0,1]")->group(group);
+  add_clamp_options(app, options.clamp, group, "Clamp noisy pixels to [0,1]",
+                    of_model ? "Do not; without either as the model's record says, or not at all "
+                               "where it says nothing"
+                             : "Do not; without either they are");
   app.add_option("--mode", options.mode,
                  "exact (equal votes on every machine) or fast (another classifier, recorded so)")
       ->type_name("NAME")
@@ -50,12 +70,12 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
 }
 
 void add_p_b_option(CLI::App& app, std::string& name, const std::string& group) {
-  app.add_option("--p-b", name,
-                 "Bound of the second class: complement (1 − p_A's) or counted (from its votes, "
-                 "both at α/2)")
-      ->type_name("NAME")
-      ->capture_default_str()
-      ->group(group);
+  auto* option = app.add_option("--p-b", name,
+                                "Bound of the second class: complement (1 − p_A's) or counted "
+                                "(from its votes, both at α/2)")
+                     ->type_name("NAME")
+                     ->capture_default_str();
+  if (!group.empty()) option->group(group);  // an empty one would hide it from the help
 }
 
 SecondBound p_b_from_name(const std::string& name) {
@@ -97,8 +117,35 @@ CertifySettings certify_settings(const CertifyOptions& options) {
     settings.mode = Mode::fast;
   else if (options.mode != "exact")
     throw UsageError("--mode: " + unknown_name_message("mode", options.mode, {"exact", "fast"}));
-  settings.clamp = !options.no_clamp;
+  if (options.sigma) settings.sigma = *options.sigma;
+  settings.clamp = options.clamp.choice().value_or(settings.clamp);
   settings.p_b = p_b_from_name(options.p_b);
+  validate(settings);
+  return settings;
+}
+
+CertifySettings certify_settings(const CertifyOptions& options, const Network& network,
+                                 const std::string& file, Console& console) {
+  auto settings = certify_settings(options);
+  if (!options.sigma) {
+    if (!(network.record.sigma > 0))
+      throw UsageError(fmt::format(
+          "--sigma: which? {} does not say that it was trained with noise; give the σ to certify "
+          "at, in units of [0,1] pixels, as in --sigma 0.5",
+          file));
+    settings.sigma = network.record.sigma;
+    console.say(fmt::format("sigma: {}, that of the model's training", settings.sigma));
+  }
+  if (const auto chosen = options.clamp.choice()) {
+    settings.clamp = *chosen;
+  } else {
+    settings.clamp = network.clamp;
+    if (!network.clamp_recorded)
+      console.say(fmt::format(
+          "clamping: none, as {} does not say how it was trained; --clamp clamps noisy pixels to "
+          "[0,1], --no-clamp says that this is right",
+          file));
+  }
   validate(settings);
   return settings;
 }
@@ -108,10 +155,23 @@ void add_subset_options(CLI::App& app, SubsetOptions& options) {
   add_count_option(app, "--start", options.start, "First test image")->group(group);
   add_count_option(app, "--skip", options.skip, "Take every Nth image from there")->group(group);
   app.add_option_function<std::string>(
-         "--max", [&options](const std::string& text) { options.max = parse_count(text, "--max"); },
-         "Take no more than N images")
+         "--max",
+         [&options](const std::string& text) {
+           if (text.starts_with('-'))  // an index in the field's scripts, and -1 all of them
+             throw UsageError(fmt::format(
+                 "--max: '{}' is no count of images; 0, or no --max, takes all of them", text));
+           options.max = parse_count(text, "--max");
+         },
+         "Take no more than N images (a count, not an index); 0 takes all")
       ->type_name("N")
       ->group(group);
+  app.add_option_function<std::string>(
+         "--sample",
+         [&options](const std::string& text) { options.sample = parse_count(text, "--sample"); },
+         "Of these, N chosen at random")
+      ->type_name("N")
+      ->group(group);
+  add_count_option(app, "--sample-seed", options.sample_seed, "Which ones")->group(group);
 }
 
 std::vector<std::uint32_t> subset_indices(const SubsetOptions& options, std::size_t total) {
@@ -120,7 +180,10 @@ std::vector<std::uint32_t> subset_indices(const SubsetOptions& options, std::siz
     throw UsageError(
         fmt::format("--start: {} is beyond the {} images of this data set", options.start, total));
   const auto max = options.max == 0 ? total : static_cast<std::size_t>(options.max);
-  return spaced_indices(total, options.start, options.skip, max);
+  const auto spaced = spaced_indices(total, options.start, options.skip, max);
+  if (!options.sample) return spaced;
+  if (*options.sample == 0) throw UsageError("--sample: 0 images leave nothing");
+  return sampled_indices(spaced, *options.sample, options.sample_seed);
 }
 
 }  // namespace smoothcert::cli

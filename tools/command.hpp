@@ -20,6 +20,7 @@ struct Context {
   Console& console;
   std::stop_token stop;
   std::string command_line;  ///< as typed, quoted for a shell: how to go on after a Ctrl-C
+  std::string program = {};  ///< its first word
   /// Things left out of a result and named on the way: the program then ends with 1.
   std::uint64_t left_out = 0;
 };

@@ -34,7 +34,7 @@ std::string program_help() {
   std::string group;
   for (const auto& entry : command_entries()) {
     if (entry.group != group) text += fmt::format("\n{}\n", group = entry.group);
-    text += fmt::format("   {:<10} {}\n", entry.name, entry.summary);
+    text += fmt::format("   {:<11}{}\n", entry.name, entry.summary);
   }
   text +=
       "\nExamples\n"

@@ -57,9 +57,15 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert sweep sweep.json\n"
        "  mpirun -n 4 smoothcert sweep sweep.json      on four GPUs, or four machines\n"
        "  smoothcert sweep sweep.json --shard 2/4      the second of four, without MPI\n"
+       "  smoothcert sweep sweep.json --plan --slurm > sweep.sh; sbatch sweep.sh\n"
        "The file is described in docs/sweep.md. The same command continues what was interrupted,\n"
        "or killed.\n",
        make_sweep_command},
+      {"status", "At scale", "How far a running sweep is, shard by shard",
+       "Examples:\n"
+       "  smoothcert status sweep.sqlite\n"
+       "  smoothcert status sweep.*-of-4.sqlite      every shard, and all of them together\n",
+       make_status_command},
       {"merge", "At scale", "Join the stores of the shards of a sweep",
        "Examples:\n"
        "  smoothcert merge sweep.1-of-2.sqlite sweep.2-of-2.sqlite --out sweep.sqlite\n"
@@ -69,12 +75,13 @@ const std::vector<CommandEntry>& command_entries() {
        "Examples:\n"
        "  smoothcert recompute sweep.sqlite --alpha 0.001\n",
        make_recompute_command},
-      {"export", "Results", "Runs of a results store, as the field's TSV",
+      {"export", "Results", "Runs of a results store, as the field's TSV or as CSV",
        "Examples:\n"
        "  smoothcert export smoothcert-report               list its runs\n"
        "  smoothcert export smoothcert-report --run 3 --tsv smoothing.tsv\n"
        "  smoothcert export results.sqlite --run 1 --alpha 0.001\n"
-       "  smoothcert export sweep.sqlite --out tsv          one file a run\n",
+       "  smoothcert export sweep.sqlite --out tsv          one file a run\n"
+       "  smoothcert export sweep.sqlite --out csv --format csv\n",
        make_export_command},
       {"verify", "Results", "Check every row of a store; draw a sample of its images again",
        "Examples:\n"
@@ -105,6 +112,13 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert info            what --device auto would choose, and why\n"
        "  smoothcert info --json     the same for a script\n",
        make_info_command},
+      {"completion", "Look", "Completion for a shell, or the manual page",
+       "Examples:\n"
+       "  smoothcert completion bash                  source <(smoothcert completion bash)\n"
+       "  smoothcert completion zsh > _smoothcert     in a folder of $fpath\n"
+       "  smoothcert completion fish > ~/.config/fish/completions/smoothcert.fish\n"
+       "  smoothcert completion man | man -l -        the manual page\n",
+       make_completion_command},
   };
   return entries;
 }

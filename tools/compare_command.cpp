@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <optional>
 
 #include "certify_options.hpp"
 #include "commands.hpp"
@@ -39,7 +40,9 @@ class CompareCommand : public Command {
         ->type_name("N|all|auto")
         ->capture_default_str()
         ->group(group);
-    add_number_option(app, "--time-budget", budget_, "Seconds for certification with --images auto")
+    add_positive_option(app, "--time-budget", budget_,
+                        "Seconds for certification with --images auto")
+        ->default_str("300")
         ->group(group);
     add_count_option(app, "--attack-images", options_.attack_images,
                      "Test images to attack; 0 takes all")
@@ -47,7 +50,7 @@ class CompareCommand : public Command {
     add_count_option(app, "--train-images", options_.train_images,
                      "Train on the first N images only; 0 takes all")
         ->group(group);
-    add_certify_options(app, certify_, true);
+    add_certify_options(app, certify_, true, false);
     add_data_options(app, data_);
     add_device_options(app, device_);
     add_output_options(app, output_);
@@ -96,8 +99,9 @@ class CompareCommand : public Command {
     options_.images = 0;
     options_.time_budget = 0;
     if (images_ == "auto") {
-      if (!(budget_ > 0)) throw UsageError("--time-budget: must be more than 0 seconds");
-      options_.time_budget = budget_;
+      options_.time_budget = budget_.value_or(300);
+    } else if (budget_) {
+      throw UsageError("--time-budget goes with --images auto");
     } else if (images_ != "all") {
       options_.images = parse_count(images_, "--images");
       if (options_.images == 0) throw UsageError("--images: 0 images leave nothing to certify");
@@ -105,7 +109,7 @@ class CompareCommand : public Command {
   }
 
   std::string folder_ = "smoothcert-report", images_ = "auto";
-  double budget_ = 300;
+  std::optional<double> budget_;
   CompareOptions options_;
   CertifyOptions certify_;
   DataOptions data_;

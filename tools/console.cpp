@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "smoothcert/error.hpp"
 #include "util/format_number.hpp"
@@ -59,6 +60,7 @@ std::string time_left(double elapsed, double fraction) {
 Console::Console() {
   const char* term = std::getenv("TERM");
   terminal_ = isatty(STDERR_FILENO) == 1 && (term == nullptr || std::strcmp(term, "dumb") != 0);
+  colours_ = stderr_takes_colours();
 }
 
 Console::~Console() { erase_bar(); }
@@ -75,6 +77,11 @@ void Console::say(std::string_view line) {
 
 void Console::warn(std::string_view line) {
   erase_bar();
+  for (const auto& [word, colour] : {std::pair("error:", "31"), std::pair("warning:", "33")})
+    if (colours_ && line.starts_with(word)) {
+      const std::string_view rest = line.substr(std::strlen(word));
+      return write_message(fmt::format("\x1b[1;{}m{}\x1b[0m{}\n", colour, word, rest));
+    }
   write_message(fmt::format("{}\n", line));
 }
 
@@ -132,6 +139,13 @@ void Console::end_progress(std::string_view line) {
   erase_bar();
   activity_.clear();
   if (!line.empty()) say(line);
+}
+
+bool stderr_takes_colours() {
+  const char* const term = std::getenv("TERM");
+  const char* const refused = std::getenv("NO_COLOR");
+  return isatty(STDERR_FILENO) == 1 && term != nullptr && std::strcmp(term, "dumb") != 0 &&
+         (refused == nullptr || *refused == '\0');
 }
 
 std::string rate_text(double per_second) {

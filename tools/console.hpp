@@ -37,7 +37,7 @@ class Console {
  private:
   using Clock = std::chrono::steady_clock;
   void erase_bar();
-  bool quiet_ = false, terminal_ = false, bar_shown_ = false;
+  bool quiet_ = false, terminal_ = false, colours_ = false, bar_shown_ = false;
   int result_error_ = 0;  ///< errno of the first result that could not be written
   std::string activity_;
   Clock::time_point started_{}, last_{};
@@ -45,6 +45,9 @@ class Console {
 
 /// "412 k", "1.03 M", "983"
 std::string rate_text(double per_second);
+/// Whether messages on stderr may be coloured: a terminal that can, and NO_COLOR is not set
+/// (no-color.org).
+bool stderr_takes_colours();
 /// Quotes an argument for a POSIX shell where it needs it.
 std::string shell_quoted(std::string_view argument);
 

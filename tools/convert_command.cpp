@@ -2,8 +2,10 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "certify_options.hpp"
 #include "commands.hpp"
 #include "model_options.hpp"
 #include "options.hpp"
@@ -23,19 +25,23 @@ class ConvertCommand : public Command {
         ->group("Record");
     add_number_option(app, "--sigma", sigma_, "Noise it was trained with; 0 for none or unknown")
         ->group("Record");
-    app.add_flag("--unclamped", unclamped_, "Noisy images were not clamped to [0,1] in training")
-        ->group("Record");
+    add_clamp_options(app, clamp_, "Record", "Training clamped noisy pixels to [0,1]",
+                      "Training did not; without either the record leaves it open");
     add_output_options(app, output_);
   }
   bool quiet() const override { return output_.quiet; }
 
   void run(Context& context) override {
     if (out_.empty()) throw UsageError("convert: --out FILE says where the model goes");
-    if (!(sigma_ >= 0)) throw UsageError("--sigma: it must be 0 or a positive number");
+    if (!(sigma_ >= 0) || std::isinf(sigma_))
+      throw UsageError(fmt::format("--sigma: {} is not a number >= 0", sigma_));
     auto network = load_model(context, model_, "convert");
     if (!regime_.empty()) network.record.regime = regime_;
     if (sigma_ > 0) network.record.sigma = sigma_;
-    if (unclamped_) network.clamp = false;
+    if (const auto clamp = clamp_.choice()) {
+      network.clamp = *clamp;
+      network.clamp_recorded = true;
+    }
     save_network(network, out_);
     const auto hash = model_hash(network);
     if (output_.json)
@@ -51,7 +57,7 @@ class ConvertCommand : public Command {
   ModelOptions model_;
   std::string out_, regime_;
   double sigma_ = 0;
-  bool unclamped_ = false;
+  ClampOptions clamp_;
   OutputOptions output_;
 };
 

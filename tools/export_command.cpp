@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -15,7 +16,9 @@
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "store/codec.hpp"
+#include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
+#include "util/model_name.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert::cli {
@@ -32,6 +35,9 @@ class ExportCommand : public Command {
     app.add_option("--tsv", tsv_, "Write here instead of on stdout")->type_name("FILE");
     app.add_option("-o,--out", folder_, "Write every run into this folder, one file each")
         ->type_name("DIR");
+    app.add_option("--format", format_, "Of the files: tsv or csv")
+        ->type_name("NAME")
+        ->capture_default_str();
     app.add_flag("--compat", compat_, "Radii with three significant digits, rounded down");
     app.add_option_function<std::string>(
            "--alpha", [this](const std::string& text) { alpha_ = parse_number(text, "--alpha"); },
@@ -55,6 +61,8 @@ class ExportCommand : public Command {
     }
     if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
     as_ = norm_from_name(norm_);
+    if (format_ != "tsv" && format_ != "csv")
+      throw UsageError("--format: " + unknown_name_message("format", format_, {"tsv", "csv"}));
     const auto file = store_file(store_);
     const auto store = open_store(context, file);
     const auto runs = store->runs();
@@ -78,7 +86,7 @@ class ExportCommand : public Command {
     const RunInfo& chosen = run_ ? find(runs, file) : runs.front();
     auto certificates = certificates_of(*store, chosen);
     if (!tsv_.empty()) {
-      export_tsv(certificates, tsv_, compat_);
+      write_file_atomically(tsv_, text_of(certificates));
       tell(context.console, tsv_, chosen, certificates.size());
       if (output_.json)
         context.console.result(
@@ -87,7 +95,7 @@ class ExportCommand : public Command {
       if (!output_.json)
         tell(context.console, fmt::format("run {}", chosen.id), chosen, certificates.size());
       context.console.result(output_.json ? json_text(chosen, certificates)
-                                          : certificates_tsv(std::move(certificates), compat_));
+                                          : text_of(certificates));
     }
   }
 
@@ -101,6 +109,9 @@ class ExportCommand : public Command {
 
   std::vector<Certificate> certificates_of(const ResultsStore& store, const RunInfo& run) const {
     auto certificates = store.certificates(run.id);
+    const auto unfinished = interrupted_certificates(run, store.chunks(run.id));
+    certificates.insert(certificates.end(), unfinished.begin(), unfinished.end());
+    std::ranges::sort(certificates, {}, &Certificate::image);
     if (with_.alpha || with_.p_b) certificates = rederive(run, certificates, with_);
     for (Certificate& c : certificates)
       c.radius = radius_in_norm(c.radius, as_, run.settings.shape.size());
@@ -117,6 +128,11 @@ class ExportCommand : public Command {
       console.warn(line);
     else
       console.say(line);
+  }
+
+  [[nodiscard]] std::string text_of(const std::vector<Certificate>& certificates) const {
+    return format_ == "csv" ? certificates_csv(certificates, compat_)
+                            : certificates_tsv(certificates, compat_);
   }
 
   static nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
@@ -144,7 +160,7 @@ class ExportCommand : public Command {
     for (const auto& run : runs) {
       const auto c = with_.of(run.settings.certify);
       std::string name =
-          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", run.settings.model_name,
+          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", safe_file_name(run.settings.model_name),
                       format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
       if (c.noise != NoiseLaw::lattice)
@@ -154,9 +170,9 @@ class ExportCommand : public Command {
       if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
       if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
-      const auto file = std::filesystem::path(folder_) / (name + ".tsv");
+      const auto file = std::filesystem::path(folder_) / (name + "." + format_);
       const auto certificates = certificates_of(store, run);
-      export_tsv(certificates, file, compat_);
+      write_file_atomically(file, text_of(certificates));
       tell(console, file.string(), run, certificates.size());
       files.push_back(written(file, run, certificates));
     }
@@ -180,6 +196,7 @@ class ExportCommand : public Command {
                       {"radius", c.radius},
                       {"correct", c.correct()},
                       {"p_lower", c.p_lower},
+                      {"stop", store::stop_name(c.stop)},
                       {"selection_counts", c.selection.counts},
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},
@@ -197,7 +214,7 @@ class ExportCommand : public Command {
   std::optional<std::uint64_t> run_;
   bool compat_ = false, dump_ = false;
   std::optional<double> alpha_;
-  std::string p_b_, norm_ = "l2";
+  std::string p_b_, norm_ = "l2", format_ = "tsv";
   Rederivation with_;
   Norm as_ = Norm::l2;
   OutputOptions output_;

@@ -26,7 +26,7 @@ class ImportCommand : public Command {
     app.add_option("--store", store_, "Results store, created where missing")
         ->type_name("FILE")
         ->capture_default_str();
-    app.add_option("--name", name_, "Name in the report (the file's, without its ending)")
+    app.add_option("--name", name_, "Name in the report (the file's, without .tsv, .txt or .csv)")
         ->type_name("TEXT");
     add_output_options(app, output_);
   }
@@ -39,8 +39,14 @@ class ImportCommand : public Command {
       throw UsageError("import: --name goes with one file at a time");
     std::vector<ImportedResults> all;
     for (const auto& file : files_) {
-      all.push_back(import_tsv(file));
-      all.back().name = name_.empty() ? std::filesystem::path(file).stem().string() : name_;
+      auto results = import_tsv(file);
+      if (!name_.empty()) results.name = name_;
+      for (const auto& note : results.notes) context.console.say(note);
+      if (results.certificates.empty()) {
+        context.console.warn(fmt::format("{}: no images in it; nothing was imported", file));
+        continue;
+      }
+      all.push_back(std::move(results));
       const auto same = std::ranges::find(all, all.back().name, &ImportedResults::name);
       if (same != std::prev(all.end()))
         throw UsageError(
@@ -48,11 +54,12 @@ class ImportCommand : public Command {
                         "the other's place; import one of them alone, with --name",
                         same->origin, file, same->name));
     }
+    if (all.empty()) throw Error("import: no images in these files; nothing was imported");
     const auto file = new_store_file(store_);
     const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
     for (const auto& held : imported_results(*store))
       for (const auto& results : all)
-        if (held.name == results.name && held.origin != results.origin)
+        if (held.name == results.name && !same_file(held.origin, results.origin))
           throw UsageError(fmt::format(
               "import: {} already holds results named '{}', from {}; give these another --name",
               file.string(), held.name, held.origin));
@@ -76,6 +83,11 @@ class ImportCommand : public Command {
   }
 
  private:
+  /// Older stores hold the path as it was given.
+  static bool same_file(const std::filesystem::path& held, const std::filesystem::path& given) {
+    return std::filesystem::absolute(held).lexically_normal() == given;
+  }
+
   std::vector<std::string> files_;
   std::string store_ = "results.sqlite", name_;
   OutputOptions output_;

@@ -11,6 +11,8 @@
 
 #include "smoothcert/error.hpp"
 #include "util/atomic_file.hpp"
+#include "util/decimal.hpp"
+#include "util/format_number.hpp"
 
 namespace smoothcert::cli {
 
@@ -82,12 +84,10 @@ std::uint64_t parse_count(const std::string& text, const std::string& option) {
 }
 
 double parse_number(const std::string& text, const std::string& option) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [at, status] = std::from_chars(text.data(), end, value);
-  if (status != std::errc{} || at != end)
-    throw UsageError(fmt::format("{}: '{}' is not a number", option, text));
-  return value;
+  const auto value = parse_real(text);
+  if (!value)
+    throw UsageError(fmt::format("{}: '{}' is not a number (0.5, 1e-3, 8/255)", option, text));
+  return *value;
 }
 
 CLI::Option* add_count_option(CLI::App& app, const std::string& name, std::uint64_t& value,
@@ -106,6 +106,45 @@ CLI::Option* add_number_option(CLI::App& app, const std::string& name, double& v
           name, [&value, name](const std::string& text) { value = parse_number(text, name); }, help)
       ->type_name("X")
       ->default_str(fmt::format("{}", value));
+}
+
+CLI::Option* add_number_option(CLI::App& app, const std::string& name, std::optional<double>& value,
+                               const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name, [&value, name](const std::string& text) { value = parse_number(text, name); }, help)
+      ->type_name("X");
+}
+
+CLI::Option* add_positive_option(CLI::App& app, const std::string& name,
+                                 std::optional<double>& value, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&value, name](const std::string& text) {
+            value = parse_number(text, name);
+            if (!(*value > 0) || std::isinf(*value))
+              throw UsageError(fmt::format("{}: {} is not a number > 0", name, text));
+          },
+          help)
+      ->type_name("X");
+}
+
+CLI::Option* add_positive_count_option(CLI::App& app, const std::string& name,
+                                       std::optional<int>& value, const std::string& help,
+                                       int most) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&value, name, most](const std::string& text) {
+            const auto number = parse_count(text, name);
+            if (number < 1 || number > static_cast<std::uint64_t>(most))
+              throw UsageError(fmt::format("{}: {} is outside 1 … {}", name, text,
+                                           format_count(static_cast<std::uint64_t>(most))));
+            value = static_cast<int>(number);
+          },
+          help)
+      ->type_name("N");
 }
 
 void require_writable(const std::filesystem::path& file) {

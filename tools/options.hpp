@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace CLI {
@@ -34,10 +35,21 @@ CLI::Option* add_count_option(CLI::App& app, const std::string& name, std::uint6
 /// Throws UsageError naming `option`.
 std::uint64_t parse_count(const std::string& text, const std::string& option);
 
-/// `text` as a number, by the C locale whatever the user's. Throws UsageError naming `option`.
+/// `text` as a number, or as a fraction such as 8/255, by the C locale whatever the user's. Throws
+/// UsageError naming `option`.
 double parse_number(const std::string& text, const std::string& option);
 CLI::Option* add_number_option(CLI::App& app, const std::string& name, double& value,
                                const std::string& help);
+/// The same where "not given" is something else than any number.
+CLI::Option* add_number_option(CLI::App& app, const std::string& name, std::optional<double>& value,
+                               const std::string& help);
+/// Numbers > 0 alone, infinity excluded: sizes, lengths, times.
+CLI::Option* add_positive_option(CLI::App& app, const std::string& name,
+                                 std::optional<double>& value, const std::string& help);
+/// Counts from 1 to `most`.
+CLI::Option* add_positive_count_option(CLI::App& app, const std::string& name,
+                                       std::optional<int>& value, const std::string& help,
+                                       int most = 1'000'000'000);
 
 /// Throws Error where a file of this name could not be written: missing or read-only folder. For
 /// checks before hours of work.

@@ -22,11 +22,12 @@ class PredictCommand : public Command {
  public:
   void define(CLI::App& app) override {
     options_.settings.n = 1000;
+    options_.settings.alpha = 0.001;
     add_model_options(app, model_);
     app.add_option("--tsv", tsv_, "Write the predictions here instead of on stdout")
         ->type_name("FILE");
     add_seed_option(app, options_.settings.seed, "Seed of the noise");
-    add_certify_options(app, options_, false);
+    add_certify_options(app, options_, false, true);
     add_subset_options(app, subset_);
     add_data_options(app, data_);
     add_device_options(app, device_);
@@ -36,8 +37,9 @@ class PredictCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    const auto settings = certify_settings(options_);
+    certify_settings(options_);  // what makes no sense is refused before anything is read
     const auto network = load_model(context, model_, "predict");
+    const auto settings = certify_settings(options_, network, model_.file, console);
     if (!tsv_.empty()) require_writable(tsv_);
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "certify_options.hpp"
 #include "commands.hpp"
@@ -19,8 +20,7 @@ class RecomputeCommand : public Command {
  public:
   void define(CLI::App& app) override {
     app.add_option("STORE", store_, "Results store, or a folder with one")->capture_default_str();
-    add_number_option(app, "--alpha", alpha_, "Share of certificates that may be false")
-        ->default_str("");
+    add_number_option(app, "--alpha", alpha_, "Share of certificates that may be false");
     add_p_b_option(app, p_b_, "");
     add_output_options(app, output_);
   }
@@ -28,12 +28,12 @@ class RecomputeCommand : public Command {
 
   void run(Context& context) override {
     Rederivation with;
-    if (alpha_ != kNone) with.alpha = alpha_;
+    with.alpha = alpha_;
     if (!p_b_.empty()) with.p_b = p_b_from_name(p_b_);
     if (!with.alpha && !with.p_b)
       throw UsageError("recompute: at which α, or with which p_B? As in --alpha 0.001");
-    if (with.alpha && !(alpha_ > 0 && alpha_ < 1))
-      throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", alpha_));
+    if (alpha_ && !(*alpha_ > 0 && *alpha_ < 1))
+      throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", *alpha_));
     const auto file = store_file(store_);
     // Looked at before it is opened for writing, which would make a store of an empty file.
     if (open_store(context, file)->runs().empty())
@@ -47,16 +47,15 @@ class RecomputeCommand : public Command {
           "\n");
     else
       context.console.result(run_table(*store));
-    const std::string what = (with.alpha ? " at α = " + format_shortest(alpha_) : std::string()) +
+    const std::string what = (with.alpha ? " at α = " + format_shortest(*alpha_) : std::string()) +
                              (with.p_b ? " with p_B " + p_b_ : std::string());
     context.console.say(fmt::format("{} certificates{} added to {}; nothing was drawn",
                                     format_count(added), what, file.string()));
   }
 
  private:
-  static constexpr double kNone = -1;
   std::string store_ = "results.sqlite";
-  double alpha_ = kNone;
+  std::optional<double> alpha_;
   std::string p_b_;
   OutputOptions output_;
 };

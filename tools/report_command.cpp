@@ -91,7 +91,10 @@ class ReportCommand : public Command {
     if (output_.json) {
       const auto store = open_store(context, file);
       context.console.result(
-          nlohmann::json{{"report", files.html.string()}, {"runs", run_array(*store)}}.dump(2) +
+          nlohmann::json{{"report", files.html.string()},
+                         {"runs", run_array(*store)},
+                         {"analysis", nlohmann::json::parse(sweep_json(sweep))}}
+              .dump(2) +
           "\n");
       return;
     }

@@ -8,8 +8,9 @@
 namespace smoothcert::cli {
 namespace {
 
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
-constexpr int kFinish = SIGUSR1;  // the destructor's way to wake the thread
+// SIGUSR1 is what batch systems send before the time is up (sbatch --signal=USR1@120).
+constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+constexpr int kFinish = SIGUSR2;  // the destructor's way to wake the thread
 
 void write_line(const char* line) {
   // Past the progress bar, and without stdio: the main thread may hold its lock.

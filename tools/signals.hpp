@@ -1,4 +1,4 @@
-// Ctrl-C, SIGTERM and a closed terminal: the first asks to stop, the second ends at once.
+// Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal: the first asks to stop, the second ends at once.
 #pragma once
 
 #include <csignal>

@@ -18,7 +18,11 @@ namespace {
 
 int fail(int code, std::string message) {
   std::replace(message.begin(), message.end(), '\n', ' ');
-  std::fputs(fmt::format("smoothcert: {}\n", message).c_str(), stderr);
+  const bool colours = smoothcert::cli::stderr_takes_colours();
+  std::fputs(fmt::format("{}smoothcert:{} {}\n", colours ? "\x1b[1;31m" : "",
+                         colours ? "\x1b[0m" : "", message)
+                 .c_str(),
+             stderr);
   return code;
 }
 
@@ -47,7 +51,8 @@ int run(int argc, char** argv) {
     const auto command = cli::parse_command_line({argv + 1, argv + argc}, console);
     if (command != nullptr) {
       console.set_quiet(command->quiet());
-      cli::Context context{console, signals.token(), typed(argc, argv)};
+      cli::Context context{console, signals.token(), typed(argc, argv),
+                           argc > 0 ? argv[0] : "smoothcert"};
       command->run(context);
       console.finish();
       return context.left_out > 0 ? 1 : 0;

@@ -6,6 +6,7 @@ smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
   command_line.cpp
   commands.cpp
   compare_command.cpp
+  completion_command.cpp
   console.cpp
   convert_command.cpp
   data_command.cpp
@@ -17,11 +18,14 @@ smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
   model_options.cpp
   options.cpp
   predict_command.cpp
+  progress_file.cpp
   recompute_command.cpp
   report_command.cpp
   run_list.cpp
   signals.cpp
+  slurm_script.cpp
   smoothcert.cpp
+  status_command.cpp
   sweep_command.cpp
   train_command.cpp
   verify_command.cpp)

@@ -12,7 +12,9 @@
 #include "data_options.hpp"
 #include "mpi/ranks.hpp"
 #include "options.hpp"
+#include "progress_file.hpp"
 #include "run_list.hpp"
+#include "slurm_script.hpp"
 #include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/sweep.hpp"
@@ -60,6 +62,12 @@ class SweepCommand : public Command {
     app.add_flag("--plan", options_.plan_only,
                  "Say the plan, the expected time and what the checks find; certify nothing")
         ->group(group);
+    app.add_flag("--slurm", slurm_, "With --plan: print a job array for sbatch, a shard a task")
+        ->group(group);
+    add_positive_count_option(app, "--tasks", tasks_,
+                              "With --slurm: tasks of the array; without it an hour's work each",
+                              100'000)
+        ->group(group);
     app.add_option("--shard", shard_,
                    "Part i of N of the images, into a store of its own; 'merge' joins them")
         ->type_name("i/N")
@@ -84,6 +92,9 @@ class SweepCommand : public Command {
       ranks->serve(*own);
       return;
     }
+    if (slurm_ && (!options_.plan_only || !shard_.empty() || output_.json))
+      throw UsageError("sweep: --slurm goes with --plan, and with neither --shard nor --json");
+    if (tasks_ && !slurm_) throw UsageError("sweep: --tasks goes with --slurm");
     const SweepSpec spec = load_sweep(file_);
     options_.preflight = !no_checks_;
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
@@ -96,6 +107,7 @@ class SweepCommand : public Command {
       plan.emplace(file);
     else
       require_writable(file);
+    given_data_ = data_.data;
     if (data_.data.empty()) data_.data = spec.data;
     const bool train = spec.split == "train";
     const auto pair =
@@ -106,11 +118,32 @@ class SweepCommand : public Command {
     if (ranks) backend = ranks->spread(std::move(backend));
     const auto store =
         plan ? plan->open() : ResultsStore::open(file, ResultsStore::Access::read_write);
+    if (!store->note().empty()) console.say(store->note());
     auto watcher = observer(console);
     if (options_.plan_only && output_.json)
       watcher.on_forecast = [&](const SweepForecast& f) {
         console.result(forecast_json(f, file, backend->describe()).dump(2) + "\n");
       };
+    if (slurm_)
+      watcher.on_forecast = [&](const SweepForecast& f) {
+        console.result(slurm_script(slurm_job(context, file, *backend), f));
+      };
+    std::optional<ProgressFile> progress;
+    if (!options_.plan_only) {
+      progress.emplace(file, "sweep");
+      watcher.on_progress = [&progress, shown = watcher.on_progress](const SweepProgress& p) {
+        shown(p);
+        ProgressState state;
+        state.run = p.run + 1;
+        state.runs = p.runs;
+        state.images_done = p.images_done;
+        state.images_total = p.images_total;
+        state.samples_done = p.samples_done;
+        state.samples_total = p.samples_total;
+        state.seconds = p.seconds;
+        progress->update(state);
+      };
+    }
     try {
       run_sweep(spec, *store, *backend, train ? pair.train : pair.test, load, options_, watcher,
                 context.stop);
@@ -129,6 +162,33 @@ class SweepCommand : public Command {
   }
 
  private:
+  /// The same command again, for a shard.
+  [[nodiscard]] SlurmJob slurm_job(const Context& context, const std::filesystem::path& store,
+                                   const Backend& backend) const {
+    SlurmJob job;
+    job.program = context.program;
+    job.file = file_;
+    job.store = store;
+    job.gpu = !backend.describe().starts_with("cpu");
+    job.tasks = static_cast<std::uint64_t>(tasks_.value_or(0));
+    const auto pass = [&](const std::string& option, const std::string& value) {
+      if (value.empty()) return;
+      job.options.push_back(option);
+      job.options.push_back(value);
+    };
+    pass("--data", given_data_);
+    pass("--mirror", data_.mirror);
+    pass("--digits-size", data_.digits_size);
+    if (device_.device != "auto") pass("--device", device_.device);
+    if (device_.threads > 0) pass("--threads", std::to_string(device_.threads));
+    if (data_.no_download) job.options.emplace_back("--no-download");
+    if (data_.round) job.options.emplace_back("--round");
+    if (options_.force) job.options.emplace_back("--force");
+    // Checked here: a thousand tasks need not do it again.
+    job.options.emplace_back("--no-checks");
+    return job;
+  }
+
   static nlohmann::json forecast_json(const SweepForecast& f, const std::filesystem::path& store,
                                       const std::string& device) {
     nlohmann::json findings = nlohmann::json::array();
@@ -179,8 +239,9 @@ class SweepCommand : public Command {
     return observer;
   }
 
-  std::string file_, store_, shard_;
-  bool no_checks_ = false;
+  std::string file_, store_, shard_, given_data_;
+  bool no_checks_ = false, slurm_ = false;
+  std::optional<int> tasks_;
   SweepOptions options_;
   DataOptions data_;
   DeviceOptions device_;

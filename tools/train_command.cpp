@@ -42,41 +42,20 @@ class TrainCommand : public Command {
     app.add_option("--history", history_, "Write loss and accuracy of every step here, as JSON")
         ->type_name("FILE")
         ->group(group);
-    const auto count = [&](const std::string& name, std::optional<int>& value,
-                           const std::string& help) {
-      app.add_option_function<std::string>(
-             name,
-             [&value, name](const std::string& text) {
-               const auto number = parse_count(text, name);
-               if (number < 1 || number > 1'000'000'000)
-                 throw UsageError(fmt::format("{}: {} is outside 1 … 1,000,000,000", name, text));
-               value = static_cast<int>(number);
-             },
-             help)
-          ->type_name("N")
-          ->group(group);
-    };
-    count("--epochs", epochs_, "Epochs; the recipe's without it");
-    count("--batch-size", batch_, "Batch size; the recipe's without it");
-    const auto positive = [&](const std::string& name, std::optional<double>& value,
-                              const std::string& help) {
-      app.add_option_function<std::string>(
-             name,
-             [&value, name](const std::string& text) {
-               value = parse_number(text, name);
-               if (!(*value > 0) || std::isinf(*value))
-                 throw UsageError(fmt::format("{}: {} is not a number > 0", name, text));
-             },
-             help)
-          ->type_name("X")
-          ->group(group);
-    };
-    positive("--learning-rate", rate_, "Learning rate; the recipe's without it");
-    positive("--sigma", sigma_, "Noise σ of smoothing recipes");
-    positive("--epsilon", epsilon_, "Attack size of adversarial recipes");
+    add_positive_count_option(app, "--epochs", epochs_, "Epochs; the recipe's without it")
+        ->group(group);
+    add_positive_count_option(app, "--batch-size", batch_, "Batch size; the recipe's without it")
+        ->group(group);
+    add_positive_option(app, "--learning-rate", rate_, "Learning rate; the recipe's without it")
+        ->group(group);
+    add_positive_option(app, "--sigma", sigma_, "Noise σ of smoothing recipes")->group(group);
+    add_positive_option(app, "--epsilon", epsilon_,
+                        "Attack size of adversarial recipes, as in 0.5 or 8/255")
+        ->group(group);
     add_count_option(app, "--train-images", images_,
                      "The first N training images only; 0 takes all")
         ->group(group);
+    app.add_flag("--force", force_, "Replace a model file that is there");
     add_seed_option(app, seed_, "Seed of initialisation, order and noise");
     add_data_options(app, data_);
     add_device_options(app, device_);
@@ -90,6 +69,7 @@ class TrainCommand : public Command {
     const auto spec = network_by_name(network_.empty() ? recipe.network : network_);
     const std::filesystem::path out = out_.empty() ? recipe.name + ".safetensors" : out_;
     require_writable(out);
+    refuse_to_replace(out);
     if (!history_.empty()) require_writable(history_);
     const auto data = load_data(context, data_, Splits::train, false, spec.classes).train;
     std::string note;
@@ -131,6 +111,16 @@ class TrainCommand : public Command {
   }
 
  private:
+  /// Hours of training are not lost to the same command given twice. A device or a pipe holds
+  /// nothing.
+  void refuse_to_replace(const std::filesystem::path& out) const {
+    std::error_code ignored;
+    if (force_ || is_special_file(out) || !std::filesystem::exists(out, ignored)) return;
+    throw UsageError(fmt::format(
+        "train: {} is there already; choose another name with --out, or --force replaces it",
+        out.string()));
+  }
+
   TrainRecipe make_recipe() const {
     auto recipe = read_recipe();
     if (epochs_) recipe.epochs = *epochs_;
@@ -189,6 +179,7 @@ class TrainCommand : public Command {
   }
 
   std::string recipe_ = "normal", out_, network_, history_;
+  bool force_ = false;
   std::optional<int> epochs_, batch_;
   std::optional<double> rate_, sigma_, epsilon_;
   std::uint64_t images_ = 0, seed_ = 0;

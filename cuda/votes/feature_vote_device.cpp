@@ -128,6 +128,10 @@ std::optional<FeaturePlan> plan_features(int device, const InferencePlan& plan,
     if (why_not) *why_not = "the feature kernel is of fast mode";
     return std::nullopt;
   }
+  if (settings.noise.table && settings.noise.table->log2_columns > kSharedTableLog2Columns) {
+    if (why_not) *why_not = "the noise table is too large for shared memory";
+    return std::nullopt;
+  }
   auto network = match_feature_network(plan, settings.noise, why_not);
   if (!network) return std::nullopt;
   const FeatureShape shape = launch_shape(device, settings.noise.law);

@@ -164,6 +164,10 @@ class FusedVoteDevice final : public VoteDevice {
 
 std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan,
                                     const VoteSettings& settings, std::string* why_not) {
+  if (settings.noise.table && settings.noise.table->log2_columns > kSharedTableLog2Columns) {
+    if (why_not) *why_not = "the noise table is too large for shared memory";
+    return std::nullopt;
+  }
   FusedPlan fused;
   fused.image_size = plan.input.size();
   fused.classes = plan.classes;

@@ -72,6 +72,11 @@ struct Shard {
 Shard parse_shard(const std::string& text);
 std::vector<std::uint32_t> shard_indices(std::span<const std::uint32_t> indices, Shard shard);
 
+/// `count` of `indices` (all where there are no more), chosen at random by `seed` and nothing else,
+/// in ascending order. A larger count chooses the same and more. Throws UsageError: 0.
+std::vector<std::uint32_t> sampled_indices(std::span<const std::uint32_t> indices,
+                                           std::uint64_t count, std::uint64_t seed);
+
 /// The images that the runs of this store are meant to hold, by run key; empty when not recorded.
 std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key);
 

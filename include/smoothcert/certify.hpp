@@ -42,7 +42,7 @@ struct CertifySettings {
   std::optional<StoppedAt> stopped_at;
 };
 
-/// Throws UsageError: σ ≤ 0 or not finite, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
+/// Throws UsageError: σ outside 1e-4 … 256, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
 /// α to certify anything (names the n it takes).
 void validate(const CertifySettings& settings);
 
@@ -61,7 +61,8 @@ struct Certificate {
   double p_lower = 0;   ///< p̲_A at α, or at α/2 where p̄_B is counted
   StageCounts selection, estimation;
   StopReason stop = StopReason::n_max;  ///< why there are no more samples
-  double seconds = 0;                   ///< batch wall time × the image's share of its samples
+  /// Batch wall time × the image's share of its samples; NaN where a peer's file does not tell.
+  double seconds = 0;
   [[nodiscard]] bool correct() const { return prediction == static_cast<int>(label); }
 };
 
@@ -91,6 +92,7 @@ struct ChunkCounts {
   Purpose stage = Purpose::estimate;
   std::uint64_t first = 0, last = 0;
   StageCounts counts;
+  int label = -1;  ///< of the image; −1: not known
 };
 
 struct CertifyProgress {

@@ -28,9 +28,8 @@ class ExternalForward {
   /// what speaks against counting its votes.
   virtual void prepare(const VoteSettings& settings, std::span<const std::uint8_t> pixels) = 0;
   [[nodiscard]] virtual ExternalIdentity identity() const = 0;
-  /// Samples that take about a second: what may be lost when the machine goes down. A caller's
-  /// model may be a thousand times slower than our own.
-  [[nodiscard]] virtual std::uint64_t samples_at_once() const = 0;
+  /// Rows of every forward pass.
+  [[nodiscard]] virtual std::uint64_t tile() const = 0;
 };
 
 }  // namespace smoothcert

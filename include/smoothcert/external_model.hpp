@@ -70,7 +70,7 @@ class ExternalModel final : public BackendModel, public ExternalForward {
 
   void prepare(const VoteSettings& settings, std::span<const std::uint8_t> pixels) override;
   [[nodiscard]] ExternalIdentity identity() const override;
-  [[nodiscard]] std::uint64_t samples_at_once() const override;
+  [[nodiscard]] std::uint64_t tile() const override;
 
   [[nodiscard]] const NetworkSpec& spec() const override { return spec_; }
   /// In tiles as well. Of a model that names classes: 1 for the class named, 0 for others.

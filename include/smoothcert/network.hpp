@@ -74,7 +74,10 @@ struct Network {
   NetworkSpec spec;
   std::map<std::string, Tensor> tensors;  ///< parameters and BatchNorm running statistics
   TrainingRecord record;
-  bool clamp = true;  ///< the input range is clamped to [0,1] after noise in training
+  bool clamp = true;  ///< noisy pixels were clamped to [0,1] in training
+  /// Whether the file says so. Where it does not, as in checkpoints of others, `clamp` is false: it
+  /// is what the field's codes do.
+  bool clamp_recorded = true;
 };
 
 /// Checks the graph and fills every Layer::out. Throws UsageError naming the layer.

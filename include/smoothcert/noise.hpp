@@ -23,7 +23,7 @@ inline double drawn_sigma(NoiseLaw law, double sigma) {
 /// that sum to exactly 2^64. See include/smoothcert/device/lattice_noise.hpp for how it is read.
 struct LatticeTable {
   double sigma = 0;
-  int log2_columns = 0;             ///< L: 11, 12, 12 for σ = 0.25, 0.5, 1
+  int log2_columns = 0;             ///< L: 11, 12, 12 for σ = 0.25, 0.5, 1; at most 16
   int offset = 0;                   ///< value of column c is c − offset
   std::vector<std::uint32_t> hot;   ///< 2^L words: (top 32−L threshold bits << L) | alias column
   std::vector<std::uint32_t> cold;  ///< 2^L words: the low 32 threshold bits
@@ -31,10 +31,14 @@ struct LatticeTable {
   std::string sha256;               ///< of hot and cold, little-endian
 };
 
-/// Exact construction (Boost.Multiprecision, Vose with ascending-index queues). The slack an image
-/// of `pixels` pixels incurs is pixels · slack_per_pixel; throws UsageError when σ ≤ 0 or no table
-/// of at most 2^12 columns holds ±8·255σ with less than 1e-11 an image.
+/// Exact construction (Boost.Multiprecision, Vose with ascending-index queues): the smallest table of
+/// at most 2^16 columns that holds ±8·255σ and keeps the slack of an image of `pixels` pixels,
+/// pixels · slack_per_pixel, below 1e-11; where none does, the one with the least slack. Throws
+/// UsageError: σ ≤ 0 or above 4, a slack above 1e-6 an image.
 std::shared_ptr<const LatticeTable> make_lattice_table(double sigma, std::size_t pixels);
+
+/// Fused kernels keep the table in shared memory: tables of at most so many columns (16 KiB).
+inline constexpr int kSharedTableLog2Columns = 12;
 
 /// The smoothing distribution, with what is needed to draw it.
 struct NoiseSpec {

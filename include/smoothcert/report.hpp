@@ -10,9 +10,18 @@
 
 namespace smoothcert {
 
-/// The report as one HTML document: styles, charts and images inline; nothing is fetched. Parts the
-/// study does not have are left out; a study without certificates still gives a report.
-std::string report_html(const StudyResult& study);
+/// What lies beside a report, for its links.
+struct ReportFiles {
+  std::filesystem::path html;
+  std::vector<std::filesystem::path> figures;  ///< SVG, PNG, PDF
+  std::vector<std::filesystem::path> data;     ///< CSV, TSV, JSON, SQLite
+  std::string note;  ///< one line when something could not be made (charts as PNG), else empty
+};
+
+/// The report as one HTML document: styles, script, charts and images inline; nothing is fetched.
+/// Parts the study does not have are left out; a study without certificates still gives a report.
+/// Links to `files` where given.
+std::string report_html(const StudyResult& study, const ReportFiles* files = nullptr);
 
 enum class TableFormat { markdown, latex };
 
@@ -22,14 +31,8 @@ TableFormat table_format_from_name(const std::string& name);
 /// The accuracy table and the comparison table, for a paper.
 std::string report_tables(const StudyResult& study, TableFormat format);
 
-struct ReportFiles {
-  std::filesystem::path html;
-  std::vector<std::filesystem::path> figures;
-  std::string note;  ///< one line when something could not be made (charts as PNG), else empty
-};
-
-/// Writes report.html and figures/*.svg, *.png into `folder`, each atomically. Throws Error naming
-/// the file that could not be written.
+/// Writes report.html, figures/ (SVG, PNG, PDF) and tables/ (CSV, TSV) into `folder`, each file
+/// atomically. Throws Error naming the file that could not be written.
 ReportFiles write_report(const StudyResult& study, const std::filesystem::path& folder);
 
 /// One run of a store, or a peer's imported result file.
@@ -45,6 +48,7 @@ struct SweepResult {
   std::string title;
   std::string command;  ///< that makes this report again
   std::vector<ReportedRun> runs;
+  std::vector<std::filesystem::path> stores;  ///< that the runs came from
 };
 
 /// Every run of a store that has certificates, and what was imported into it, named by what tells
@@ -55,10 +59,12 @@ SweepResult sweep_of_store(const std::filesystem::path& file,
 void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name = "");
 
 /// All runs in one report: certified accuracy against radius, ACR, abstention and saturation.
-std::string sweep_report_html(const SweepResult& sweep);
+std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files = nullptr);
+/// What the tables say, run by run and pair by pair, as a JSON object (docs/json.md).
+std::string sweep_json(const SweepResult& sweep);
 /// The ACR table and certified accuracy at round radii, for a paper.
 std::string sweep_tables(const SweepResult& sweep, TableFormat format);
-/// Writes report.html and figures/*.svg, *.png into `folder`, which is created where missing.
+/// Writes report.html, figures/ and tables/ into `folder`, which is created where missing.
 ReportFiles write_sweep_report(const SweepResult& sweep, const std::filesystem::path& folder);
 
 }  // namespace smoothcert

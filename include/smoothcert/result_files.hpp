@@ -19,19 +19,26 @@ std::string predictions_tsv(std::vector<Prediction> predictions);
 void export_predictions_tsv(const std::vector<Prediction>& predictions,
                             const std::filesystem::path& file);
 
-/// "H:MM:SS.ffffff"
+/// The same with commas, for spreadsheets and scripts that want them.
+std::string certificates_csv(std::vector<Certificate> certificates, bool compat);
+std::string predictions_csv(std::vector<Prediction> predictions);
+
+/// "H:MM:SS.ffffff"; "" where it is not known (NaN).
 std::string duration_text(double seconds);
 
 /// Somebody's results as far as their file tells: certificates without counts.
 struct ImportedResults {
-  std::string name;    ///< the file's name without its folder
-  std::string origin;  ///< the path it came from
-  std::vector<Certificate> certificates;
+  std::string name;    ///< the file's name without its folder, and without .tsv, .txt or .csv
+  std::string origin;  ///< the absolute path it came from
+  std::vector<Certificate> certificates;  ///< may be none: a file of a header alone
+  std::vector<std::string> notes;         ///< how the file was read where that is not obvious
 };
 
-/// Reads the field's certification file. Throws Error naming the file and the line: wrong header,
-/// missing or malformed field, an index twice, `correct` that contradicts label and predict,
-/// abstention with a radius.
+/// Reads the field's certification file, with tabs or commas. `correct` is had from label and
+/// predict: some codes write a running total there, which is recognised and noted. A time may be
+/// "H:MM:SS.ffffff", "1 day, 2:03:04" or seconds; one that cannot be read is unknown. Throws Error
+/// naming the file and the line: wrong header, missing or malformed field, an index twice, a
+/// `correct` that contradicts label and predict, abstention with a radius.
 ImportedResults import_tsv(const std::filesystem::path& file);
 
 class ResultsStore;

@@ -54,8 +54,10 @@ struct RunInfo {
   std::string started;  ///< ISO 8601, UTC
 };
 
-/// Safe to call from several threads, and several processes may write to one file: each keeps the
-/// write lock for one short transaction at a time, and equal results are stored once.
+/// Safe to call from several threads, and several processes of one machine may write to one file:
+/// each keeps the write lock for one short transaction at a time, and equal results are stored
+/// once. On a file system that machines share (NFS, Lustre, GPFS, …) one process writes at a time,
+/// and a second one is refused.
 class ResultsStore {
  public:
   enum class Access { read_only, read_write };
@@ -98,6 +100,10 @@ class ResultsStore {
   /// Deletes every row that fails its checks, so that it is drawn again. Returns how many.
   virtual std::uint64_t remove_faulty_rows() = 0;
 
+  /// What the user should know of where the store is ("on NFS; one process may write at a time"),
+  /// "" where there is nothing.
+  [[nodiscard]] virtual std::string note() const { return ""; }
+
   /// Sorted text of everything but times, devices and program versions: two stores are identical
   /// when these are (docs/results-store.md).
   virtual std::string canonical_dump() const = 0;
@@ -116,6 +122,12 @@ struct Rederivation {
 /// α.
 std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certificate>& stored,
                                   const Rederivation& with);
+
+/// What the partial counts of a sequential run's unfinished images certify so far, by image: its
+/// bounds hold at any number of samples. Images whose class is not yet selected, or whose label is
+/// not known, are left out. Empty for runs whose n was fixed: their bounds hold at n alone.
+std::vector<Certificate> interrupted_certificates(const RunInfo& run,
+                                                  const std::vector<ChunkCounts>& chunks);
 
 /// Norms in which an L2 radius r is a certificate too: the ball of that norm with the returned
 /// radius lies in the L2 ball. L1: r. L∞: r/√d of d pixels (rounded down).

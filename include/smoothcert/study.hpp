@@ -81,6 +81,18 @@ struct NoiseDemonstration {
   std::vector<Vote> votes;  ///< one a model
 };
 
+/// The images a model certifies with another class than their label, the largest radius first.
+struct WorstImages {
+  struct Image {
+    std::uint32_t image = 0;
+    int label = 0, prediction = 0;
+    double radius = 0;                 ///< in [0,1] pixel units
+    std::vector<std::uint8_t> pixels;  ///< CHW
+  };
+  std::string model;  ///< StudyModel::name
+  std::vector<Image> images;
+};
+
 struct StudyResult {
   std::string title;  ///< "MNIST, three ways of training"
   std::string program_version, arithmetic;
@@ -105,6 +117,7 @@ struct StudyResult {
   std::vector<StudyModel> models;  ///< normal, adversarial, smoothing
   std::vector<ShowcaseImage> showcase;
   std::vector<NoiseDemonstration> demonstrations;
+  std::vector<WorstImages> worst;  ///< one a model; none in studies stored by older versions
 
   std::vector<std::string>
       notes;  ///< caveats every reader must see (α, stand-in data, a part of the test set)

@@ -17,7 +17,7 @@ namespace smoothcert {
 
 struct SweepModel {
   std::filesystem::path file;
-  std::string name;            ///< the file's stem when not given
+  std::string name;            ///< when not given the file's, with folders where that is no name
   std::string network;         ///< built-in name or description file, for checkpoints of others
   std::vector<double> sigmas;  ///< instead of the sweep's; empty: the sweep's
 };
@@ -25,6 +25,7 @@ struct SweepModel {
 /// As the field's scripts take them: every `skip`-th image from `start`, at most `max` (0: all).
 struct SubsetSpec {
   std::uint64_t start = 0, skip = 1, max = 0;
+  std::uint64_t sample = 0, sample_seed = 0;  ///< so many of these at random; 0: all of them
 };
 
 /// A sweep.json (docs/sweep.md), every list with at least one entry.
@@ -39,7 +40,7 @@ struct SweepSpec {
   std::vector<std::uint64_t> seeds = {0};
   std::vector<SubsetSpec> subsets = {{}};
   NoiseLaw noise = NoiseLaw::lattice;
-  bool clamp = true;
+  std::optional<bool> clamp;  ///< of all models; empty: each as its record says
   Mode mode = Mode::exact;
   /// Set: every run is sequential with this rule, and n the most samples an image gets.
   std::optional<Stopping> stopping;
@@ -54,8 +55,8 @@ SweepSpec load_sweep(const std::filesystem::path& file);
 /// One run of the plan. Runs that differ in α or p̄_B only follow each other: the first is drawn,
 /// the others are derived from its counts.
 struct SweepRun {
-  std::size_t model = 0;  ///< index into SweepSpec::models
-  CertifySettings settings;
+  std::size_t model = 0;     ///< index into SweepSpec::models
+  CertifySettings settings;  ///< where the spec leaves clamping open, the models decide later
   bool derived = false;
 };
 

@@ -2,6 +2,7 @@
 #include "smoothcert/attack.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "attack/attack_steps.hpp"
@@ -22,6 +23,8 @@ struct Batch {
   std::span<const Label> labels;
   std::span<const std::uint32_t> ids;
   std::size_t pixels, classes;
+  std::vector<bool>* undefined = nullptr;
+  std::vector<float> before = {};
   std::vector<float> gradient = std::vector<float>(clean.size());
   std::vector<float> logits = std::vector<float>(labels.size() * classes);
 
@@ -34,16 +37,27 @@ struct Batch {
     return attack_detail::strength(std::span(logits).subspan(i * classes, classes), labels[i],
                                    spec.loss);
   }
+  /// x of image i, a step of `length` further. Where that would hold a NaN (in the gradient, or
+  /// infinity by infinity) x stays, and the image is noted.
+  void step(std::size_t i, float length, std::span<float> x) {
+    const auto nan = [](std::span<const float> values) {
+      return std::any_of(values.begin(), values.end(), [](float v) { return std::isnan(v); });
+    };
+    const auto g = image(std::span<const float>(gradient), i);
+    before.assign(x.begin(), x.end());
+    attack_detail::step(spec.kind, g, length, x);
+    if (!nan(g) && !nan(x)) return;
+    std::copy(before.begin(), before.end(), x.begin());
+    if (undefined != nullptr) (*undefined)[i] = true;
+  }
 };
 
 void one_step(Batch& batch, std::span<float> adversarial) {
   batch.model.input_gradient(batch.clean, batch.labels, batch.spec.loss, batch.gradient, {});
   std::copy(batch.clean.begin(), batch.clean.end(), adversarial.begin());
-  const std::span<const float> gradient = batch.gradient;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const auto x = batch.image(adversarial, i);
-    attack_detail::step(batch.spec.kind, batch.image(gradient, i),
-                        static_cast<float>(batch.spec.epsilon), x);
+    batch.step(i, static_cast<float>(batch.spec.epsilon), x);
     attack_detail::clamp(x);
   }
 }
@@ -68,7 +82,6 @@ void projected_steps(Batch& batch, std::span<float> adversarial) {
       static_cast<float>(spec.step_size > 0 ? spec.step_size : 2.5 * spec.epsilon / spec.steps);
   std::vector<float> x(batch.clean.size());
   std::vector<Strength> best(batch.size());
-  const std::span<const float> gradient = batch.gradient;
   for (int restart = 0; restart < spec.restarts; ++restart) {
     std::copy(batch.clean.begin(), batch.clean.end(), x.begin());
     if (spec.random_start)
@@ -81,7 +94,7 @@ void projected_steps(Batch& batch, std::span<float> adversarial) {
       keep_strongest(batch, x, restart == 0 && step == 0, best, adversarial);
       for (std::size_t i = 0; i < batch.size(); ++i) {
         const auto image = batch.image(std::span(x), i);
-        attack_detail::step(spec.kind, batch.image(gradient, i), length, image);
+        batch.step(i, length, image);
         attack_detail::project(spec.kind, batch.image(batch.clean, i), epsilon, image);
       }
     }
@@ -94,15 +107,17 @@ void projected_steps(Batch& batch, std::span<float> adversarial) {
 
 void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const float> x,
                   std::span<const Label> labels, std::span<const std::uint32_t> image_ids,
-                  std::span<float> adversarial) {
+                  std::span<float> adversarial, std::vector<bool>* undefined) {
   validate(spec);
   const std::size_t pixels = model.spec().input.size();
   if (x.size() != labels.size() * pixels || adversarial.size() != x.size() ||
       image_ids.size() != labels.size())
     throw UsageError("attack: images, labels, image ids and results differ in number");
   if (labels.empty()) return;
+  if (undefined != nullptr) undefined->assign(labels.size(), false);
   Batch batch{
-      model, spec, x, labels, image_ids, pixels, static_cast<std::size_t>(model.spec().classes)};
+      model,    spec, x, labels, image_ids, pixels, static_cast<std::size_t>(model.spec().classes),
+      undefined};
   const bool pgd = spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf;
   pgd ? projected_steps(batch, adversarial) : one_step(batch, adversarial);
 }

@@ -56,11 +56,14 @@ std::vector<bool> right_answers(BackendModel& model, std::span<const float> x,
   return right;
 }
 
+/// `undefined` gains the images with a step that was not taken.
 std::vector<bool> right_under(BackendModel& model, AttackSpec spec, LossKind loss,
-                              const Images& batch) {
+                              const Images& batch, std::vector<bool>& undefined) {
   spec.loss = loss;
   std::vector<float> attacked(batch.x.size());
-  attack_batch(model, spec, batch.x, batch.labels, batch.ids, attacked);
+  std::vector<bool> now;
+  attack_batch(model, spec, batch.x, batch.labels, batch.ids, attacked, &now);
+  for (std::size_t i = 0; i < now.size(); ++i) undefined[i] = undefined[i] || now[i];
   return right_answers(model, attacked, batch.labels);
 }
 
@@ -82,6 +85,17 @@ std::uint64_t zero_gradients(BackendModel& model, const Images& batch) {
 
 }  // namespace
 
+std::vector<std::uint32_t> correctly_classified(BackendModel& model, const Dataset& data,
+                                                std::span<const std::uint32_t> indices) {
+  std::vector<std::uint32_t> correct;
+  for_each_batch(model, data, indices, [&](const Images& batch) {
+    const auto right = right_answers(model, batch.x, batch.labels);
+    for (std::size_t i = 0; i < right.size(); ++i)
+      if (right[i]) correct.push_back(batch.ids[i]);
+  });
+  return correct;
+}
+
 double clean_accuracy(BackendModel& model, const Dataset& data,
                       std::span<const std::uint32_t> indices) {
   std::uint64_t right = 0;
@@ -100,8 +114,10 @@ AttackReport attack_accuracy(BackendModel& model, const AttackSpec& spec, const 
   for_each_batch(model, data, indices, [&](const Images& batch) {
     if (stop.stop_requested()) throw Interrupted("attack stopped");
     report.zero_gradient += zero_gradients(model, batch);
-    const auto cross_entropy = right_under(model, spec, LossKind::cross_entropy, batch);
-    const auto margin = right_under(model, spec, LossKind::margin, batch);
+    std::vector<bool> undefined(batch.labels.size(), false);
+    const auto cross_entropy = right_under(model, spec, LossKind::cross_entropy, batch, undefined);
+    const auto margin = right_under(model, spec, LossKind::margin, batch, undefined);
+    report.nan_gradient += count(undefined);
     report.images += batch.labels.size();
     report.correct_cross_entropy += count(cross_entropy);
     report.correct_margin += count(margin);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/math/special_functions/beta.hpp>
+#include <boost/math/tools/roots.hpp>
 #include <cmath>
 #include <sstream>
 #include <string>
@@ -15,6 +16,9 @@ namespace {
 
 // log M comes out of special functions that lose some 1e-9 at n = 1e7 and more beyond.
 constexpr double kGuard = 1e-6;
+
+// Long double would be five times slower and buys nothing beside the guard.
+using Doubles = boost::math::policies::policy<boost::math::policies::promote_double<false>>;
 
 void require_level(double level) {
   if (level > 0 && level < kAnytimeLevelLimit) return;
@@ -37,14 +41,16 @@ double log_mixture(double q, std::uint64_t k, std::uint64_t n) {
     const double log_p = std::log1p(-q);
     return std::log(-std::expm1(b * log_p)) - std::log(b) - std::log(q) - (b - 1) * log_p;
   }
-  return std::log(boost::math::ibeta(a, b, q)) - std::log(q) -
-         std::log(boost::math::ibeta_derivative(a, b, q));
+  return std::log(boost::math::ibeta(a, b, q, Doubles())) - std::log(q) -
+         std::log(boost::math::ibeta_derivative(a, b, q, Doubles()));
 }
 
-bool rejects(double q, std::uint64_t k, std::uint64_t n, double log_threshold) {
-  // Below, M ≤ e. Only above is M monotone, and its terms are far from underflow together.
-  if (q < (static_cast<double>(n - k) + 1) / (static_cast<double>(n) + 1)) return false;
-  return log_mixture(q, k, n) - kGuard >= log_threshold;
+/// By how much log M exceeds what rejects 1 − q; rejected where ≥ 0.
+double excess(double q, std::uint64_t k, std::uint64_t n, double level) {
+  // Below, M ≤ e. Only above is M monotone, and its terms do not underflow together.
+  if (q < (static_cast<double>(n - k) + 1) / (static_cast<double>(n) + 1)) return -1;
+  const double more = log_mixture(q, k, n) - kGuard + std::log(level);
+  return std::isnan(more) ? -1 : std::min(more, 1e3);
 }
 
 }  // namespace
@@ -53,7 +59,7 @@ bool anytime_rejects(double q, std::uint64_t k, std::uint64_t n, double level) {
   require_level(level);
   require_counts(k, n);
   if (!(q > 0 && q < 1)) throw UsageError("only shares inside (0, 1) can be rejected");
-  return k > 0 && rejects(q, k, n, -std::log(level));
+  return k > 0 && excess(q, k, n, level) >= 0;
 }
 
 LowerBound anytime_lower(std::uint64_t k, std::uint64_t n, double level, double slack) {
@@ -61,20 +67,35 @@ LowerBound anytime_lower(std::uint64_t k, std::uint64_t n, double level, double 
   require_counts(k, n);
   if (!(slack >= 0 && slack < 1)) throw UsageError("the noise slack must lie in [0, 1)");
   if (k == 0) return {0, 1};
-  const double log_threshold = -std::log(level);
-  // M grows with q from at most e: on log q, because q may be 1e-9. The bound is a q that was
-  // itself seen to be rejected; p = 0 always is.
-  double kept = std::log((static_cast<double>(n - k) + 1) / (static_cast<double>(n) + 1));
-  double rejected = 0, q = 1;
-  for (int step = 0; step < 60; ++step) {
-    const double middle = (kept + rejected) / 2, candidate = std::exp(middle);
-    if (candidate < 1 && rejects(candidate, k, n, log_threshold)) {
-      rejected = middle;
-      q = candidate;
-    } else {
-      kept = middle;
-    }
+  // M grows with q from at most e at q = (f + 1)/(n + 1). The bound is a q that was itself seen to
+  // be rejected, found on log(q/(1−q)), because q may be 1e-9 or 1 − 1e-9.
+  const auto share = [](double logit) { return 1 / (1 + std::exp(-logit)); };
+  const auto above = [&](double logit) {
+    const double q = share(logit);
+    // p = 0 is always rejected.
+    return q < 1 ? excess(q, k, n, level) : 1e3;
+  };
+  const double f = static_cast<double>(n - k) + 1, hits = static_cast<double>(k);
+  double kept = std::log(f / hits), kept_excess = -1, step = std::sqrt(1 / f + 1 / hits);
+  double rejected = kept + step, rejected_excess = above(rejected);
+  while (rejected_excess < 0) {
+    kept = rejected;
+    kept_excess = rejected_excess;
+    step *= 2;
+    rejected += step;
+    rejected_excess = above(rejected);
   }
+  if (rejected_excess > 0) {
+    std::uintmax_t most = 200;
+    const auto close = [](double low, double high) { return high - low < 1e-12; };
+    rejected = boost::math::tools::toms748_solve(above, kept, rejected, kept_excess,
+                                                 rejected_excess, close, most)
+                   .second;
+  }
+  double q = share(rejected);
+  // The solver ends on either side of a root that it hits.
+  for (double wider = 1e-15; q < 1 && excess(q, k, n, level) < 0; wider *= 2)
+    q = std::min(1.0, share(rejected + wider));
   const double bound = std::min(1.0, std::nextafter(q * (1 + 1e-12) + slack, HUGE_VAL));
   return {std::max(0.0, std::nextafter(1 - bound, -HUGE_VAL)), bound};
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <set>
@@ -16,6 +17,10 @@
 namespace smoothcert {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+// What is counted is on the disk that soon, however early the program is killed.
+constexpr auto kFlushInterval = std::chrono::milliseconds(150);
 
 std::set<std::uint32_t> images_of(const std::vector<Certificate>& certificates) {
   std::set<std::uint32_t> images;
@@ -162,17 +167,26 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
 
   std::stop_source inner;
   GuardedCallbacks guard(std::move(stop), inner);
+  Clock::time_point flushed{};  // never: the first result is written at once
+  const auto flush_now_and_then = [&] {
+    if (Clock::now() - flushed < kFlushInterval) return;
+    store.flush();
+    flushed = Clock::now();
+  };
   CertifyCallbacks ours;
   ours.on_chunk = [&](const ChunkCounts& chunk) {
     guard.run([&] {
       store.add_chunk(run.id, chunk);
-      store.flush();  // seconds of work each, and few
+      flush_now_and_then();
       if (callbacks.on_chunk) callbacks.on_chunk(chunk);
     });
   };
   ours.on_certificate = [&](const Certificate& certificate) {
     guard.run([&] {
       store.add_certificate(run.id, certificate);
+      // The store commits within a second by itself; who is killed sooner, again and again, would
+      // never get anywhere.
+      flush_now_and_then();
       ++result.certified_images;
       if (callbacks.on_certificate) callbacks.on_certificate(certificate);
     });

@@ -10,6 +10,13 @@
 #include "smoothcert/statistics.hpp"
 
 namespace smoothcert {
+namespace {
+
+// Beyond these nothing can be meant: a thousandth of a grey level, and noise that hides every
+// image.
+constexpr double kLeastSigma = 1e-4, kMostSigma = 256;
+
+}  // namespace
 
 void validate(const CertifySettings& settings) {
   const auto number = [](double value) {
@@ -20,6 +27,10 @@ void validate(const CertifySettings& settings) {
   if (!(settings.sigma > 0) || !std::isfinite(settings.sigma))
     throw UsageError("sigma is " + number(settings.sigma) +
                      "; it must be a positive number, in units of [0,1] pixels");
+  if (settings.sigma < kLeastSigma || settings.sigma > kMostSigma)
+    throw UsageError("sigma is " + number(settings.sigma) + "; noise is drawn for " +
+                     number(kLeastSigma) + " to " + number(kMostSigma) +
+                     ", in units of [0,1] pixels");
   const double drawn = drawn_sigma(settings.noise, settings.sigma);
   if (!(drawn > 0) || !std::isfinite(drawn))
     throw UsageError("sigma is " + number(settings.sigma) +

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "certify/vote_window.hpp"
@@ -51,15 +52,16 @@ struct Pending {
   std::uint32_t image = 0;
   StageCounts stages[2];  // selection, estimation
   std::uint64_t remaining[2] = {0, 0};
-  std::deque<VoteJob> jobs;  // not yet in a window
+  std::deque<Range> ranges[2];     // not yet in a window
+  std::vector<ChunkCounts> fresh;  // counted lately, for the store if it stays open
+  double seconds = 0;
+  std::uint64_t counted = 0;  // lately
+  bool finished = false;      // its certificate is out
   // Of a sequential run: counts that wait for their turn by first sample, how far they were looked
   // at, up to where samples are wanted, and why no more are.
   std::map<std::uint64_t, ChunkCounts> ahead;
   std::uint64_t looked_at = 0, horizon = 0;
   std::optional<StopReason> stopped;
-  std::vector<ChunkCounts> fresh;  // counted in this window, for the store if it stays open
-  double seconds = 0;
-  std::uint64_t window_samples = 0;
   [[nodiscard]] bool complete() const {
     return remaining[0] == 0 && (remaining[1] == 0 || stopped.has_value());
   }
@@ -91,8 +93,7 @@ class Certification {
         stop_(std::move(stop)),
         votes_(vote_settings(settings, data)),
         bounds_(bound_settings(settings, data.shape)),
-        job_samples_(job_samples(model)),
-        size_(job_samples_),
+        size_(model),
         checkpoints_(settings.sequential ? checkpoints(settings.n)
                                          : std::vector<std::uint64_t>{settings.n}) {
     for (const ChunkCounts& chunk : done) {
@@ -111,10 +112,20 @@ class Certification {
     while (next_ < indices_.size() || !open_.empty()) {
       if (stop_.stop_requested()) throw Interrupted("interrupted");
       fill_window();
-      const WindowOutcome outcome = count_window(
-          model_, votes_, jobs_,
-          [this](std::uint64_t samples) { report_progress(samples_before_ + samples); }, stop_);
-      settle(outcome);
+      for (Pending& pending : open_)  // those whose stored counts were enough
+        if (pending.complete()) finish(pending);
+      const std::uint64_t before = samples_before_;
+      WindowWatch watch;
+      watch.progress = [&](std::uint64_t samples) { report_progress(before + samples); };
+      double seconds = 0;
+      watch.take = [&](const std::vector<VoteResult>& finished, double took) {
+        seconds += took;
+        settle(finished, took);
+      };
+      const WindowOutcome outcome = count_window(model_, votes_, jobs_, watch, stop_);
+      settle(outcome.finished, outcome.seconds);
+      if (!outcome.interrupted) size_.learn(samples_before_ - before, seconds + outcome.seconds);
+      close_finished();
       report_progress(samples_before_);
       if (outcome.interrupted) throw Interrupted("interrupted");
     }
@@ -136,17 +147,11 @@ class Certification {
           add_counts(pending.stages[stage], chunk->counts.counts, chunk->counts.invalid);
       }
     const std::uint64_t totals[2] = {settings_.n0, settings_.n};
-    const Purpose purposes[2] = {Purpose::select, Purpose::estimate};
     for (std::size_t stage = 0; stage < 2; ++stage) {
       pending.stages[stage].counts.resize(static_cast<std::size_t>(model_.spec().classes));
       for (const Range& range : missing_ranges(totals[stage], std::move(covered[stage]))) {
         pending.remaining[stage] += range.last - range.first;
-        for (std::uint64_t at = range.first; at < range.last;) {
-          std::uint64_t end = std::min(range.last, at + job_samples_);
-          if (stage == 1) end = std::min(end, next_checkpoint(at));
-          pending.jobs.push_back({image, data_.image(image).data(), purposes[stage], at, end});
-          at = end;
-        }
+        pending.ranges[stage].push_back(range);
       }
     }
     if (settings_.sequential) look(pending);
@@ -180,17 +185,14 @@ class Certification {
       if (!std::ranges::binary_search(checkpoints_, pending.looked_at)) continue;
       pending.stopped = stop_here(vote_split(pending.stages[0], pending.stages[1]), bounds_,
                                   settings_.stopping, checkpoints_.size());
-      if (pending.stopped) {
-        pending.jobs.clear();
-        return;
-      }
-      pending.horizon = next_checkpoint(pending.looked_at);
+      if (pending.stopped) return;
+      pending.horizon = std::max(pending.horizon, next_checkpoint(pending.looked_at));
     }
   }
 
-  /// Jobs for one window, from open images first. Images of a sequential run get the samples up to
-  /// their next checkpoint; where that leaves the window nearly empty, those of later ones too,
-  /// which may turn out not to be needed.
+  /// Jobs for about a second and a half, from open images first. Images of a sequential run get the
+  /// samples up to their next checkpoint; where that leaves the window nearly empty, those up to
+  /// later ones too, which may turn out not to be needed.
   void fill_window() {
     jobs_.clear();
     owners_.clear();
@@ -198,72 +200,86 @@ class Certification {
     const auto room = [&] { return samples < size_.samples() && jobs_.size() < kWindowJobs; };
     const auto take = [&](std::size_t slot) {
       Pending& pending = open_[slot];
-      while (!pending.jobs.empty() && room()) {
-        const VoteJob job = pending.jobs.front();
-        if (job.purpose == Purpose::estimate && job.last > pending.horizon) break;
-        pending.jobs.pop_front();
-        samples += job.last - job.first;
-        pending.window_samples += job.last - job.first;
-        jobs_.push_back(job);
-        owners_.push_back(slot);
+      constexpr Purpose kPurposes[2] = {Purpose::select, Purpose::estimate};
+      for (const std::size_t stage : {0u, 1u}) {
+        auto& ranges = pending.ranges[stage];
+        while (!ranges.empty() && room()) {
+          Range& range = ranges.front();
+          std::uint64_t last = std::min(range.last, range.first + size_.job());
+          if (stage == 1) {
+            if (range.first >= pending.horizon) break;
+            last = std::min(last, next_checkpoint(range.first));
+          }
+          if (size_.whole_tiles()) last = std::min(last, range.first + size_.samples() - samples);
+          jobs_.push_back({pending.image, data_.image(pending.image).data(), kPurposes[stage],
+                           range.first, last});
+          owners_.push_back(slot);
+          samples += last - range.first;
+          range.first = last;
+          if (range.first == range.last) ranges.pop_front();
+        }
       }
     };
-    for (std::size_t slot = 0; slot < open_.size(); ++slot) {
-      open_[slot].window_samples = 0;
-      take(slot);
-    }
+    for (std::size_t slot = 0; slot < open_.size(); ++slot) take(slot);
     while (next_ < indices_.size() && room()) {
       open_.push_back(open_image(indices_[next_++]));
-      take(open_.size() - 1);
+      if (!open_.back().complete()) take(open_.size() - 1);
     }
-    while (settings_.sequential && samples < size_.samples() / 4 && room()) {
-      bool more = false;
-      for (std::size_t slot = 0; slot < open_.size() && samples < size_.samples() / 4; ++slot) {
-        if (open_[slot].jobs.empty()) continue;
-        open_[slot].horizon = next_checkpoint(open_[slot].jobs.front().first);
+    const auto nearly_empty = [&] { return samples < size_.samples() / 4 && room(); };
+    for (bool more = settings_.sequential; more && nearly_empty();) {
+      more = false;
+      for (std::size_t slot = 0; slot < open_.size() && nearly_empty(); ++slot) {
+        Pending& pending = open_[slot];
+        if (pending.ranges[1].empty() || pending.complete()) continue;
+        pending.horizon = next_checkpoint(pending.ranges[1].front().first);
         take(slot);
         more = true;
       }
-      if (!more) break;
     }
-    window_samples_ = samples;
   }
 
-  void settle(const WindowOutcome& outcome) {
+  /// Takes in what was counted in `seconds`: certificates of images that are complete, chunks of
+  /// the others, told at once.
+  void settle(const std::vector<VoteResult>& results, double seconds) {
     std::uint64_t counted = 0;
-    for (const VoteResult& result : outcome.finished) {
+    std::set<std::size_t> touched;
+    for (const VoteResult& result : results) {
       const VoteJob& job = jobs_[result.job];
       Pending& pending = open_[owners_[result.job]];
+      counted += job.last - job.first;
+      if (pending.finished) continue;  // drawn ahead of a stop
       const std::size_t stage = stage_index(job.purpose);
       pending.remaining[stage] -= job.last - job.first;
-      counted += job.last - job.first;
-      pending.fresh.push_back(
-          {job.image, job.purpose, job.first, job.last, {result.counts, result.invalid}});
+      pending.counted += job.last - job.first;
+      pending.fresh.push_back({job.image,
+                               job.purpose,
+                               job.first,
+                               job.last,
+                               {result.counts, result.invalid},
+                               data_.labels[job.image]});
       if (stage == 1 && settings_.sequential)
         keep_ahead(pending, pending.fresh.back());
       else
         add_counts(pending.stages[stage], result.counts, result.invalid);
+      touched.insert(owners_[result.job]);
     }
     samples_before_ += counted;
-    if (!outcome.interrupted) size_.learn(counted, outcome.seconds);
-
-    std::vector<Pending> still_open;
-    for (Pending& pending : open_) {
-      if (window_samples_ > 0)
-        pending.seconds += outcome.seconds * static_cast<double>(pending.window_samples) /
-                           static_cast<double>(window_samples_);
+    for (const std::size_t slot : touched) {
+      Pending& pending = open_[slot];
+      pending.seconds += seconds * static_cast<double>(std::exchange(pending.counted, 0)) /
+                         static_cast<double>(counted);
+      auto fresh = std::exchange(pending.fresh, {});
       if (settings_.sequential) look(pending);
       if (pending.complete()) {
         finish(pending);
-        continue;
+      } else if (callbacks_.on_chunk) {
+        for (const ChunkCounts& chunk : merged(std::move(fresh))) callbacks_.on_chunk(chunk);
       }
-      if (callbacks_.on_chunk)
-        for (const ChunkCounts& chunk : merged(std::move(pending.fresh)))
-          callbacks_.on_chunk(chunk);
-      pending.fresh.clear();
-      still_open.push_back(std::move(pending));
     }
-    open_ = std::move(still_open);
+  }
+
+  void close_finished() {
+    std::erase_if(open_, [](const Pending& pending) { return pending.finished; });
   }
 
   /// Neighbouring chunks of a stage as one, so that the store stays small; not across a checkpoint,
@@ -288,13 +304,14 @@ class Certification {
   }
 
   void finish(Pending& pending) {
+    pending.finished = true;
     Certificate certificate =
         make_certificate(pending.image, data_.labels[pending.image], std::move(pending.stages[0]),
                          std::move(pending.stages[1]), bounds_);
-    certificate.seconds = pending.seconds;
     certificate.stop = pending.stopped.value_or(StopReason::n_max);
-    progress_.samples_total -= pending.remaining[1];
+    progress_.samples_total -= std::min(progress_.samples_total, pending.remaining[1]);
     progress_.samples_saved += pending.remaining[1];
+    certificate.seconds = pending.seconds;
     ++progress_.images_done;
     if (callbacks_.on_certificate) callbacks_.on_certificate(certificate);
   }
@@ -315,7 +332,6 @@ class Certification {
   std::stop_token stop_;
   VoteSettings votes_;
   BoundSettings bounds_;
-  std::uint64_t job_samples_;
   WindowSize size_;
   std::vector<std::uint64_t> checkpoints_;  // n alone where n is fixed
   std::map<std::uint32_t, std::vector<const ChunkCounts*>> done_;
@@ -324,7 +340,7 @@ class Certification {
   std::vector<Pending> open_;
   std::vector<VoteJob> jobs_;  // of the current window, with the slot in open_ each belongs to
   std::vector<std::size_t> owners_;
-  std::uint64_t window_samples_ = 0, samples_before_ = 0;
+  std::uint64_t samples_before_ = 0;  // counted by this call
   CertifyProgress progress_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

@@ -1,6 +1,8 @@
 // PREDICT of Cohen et al. 2019: the smoothed classifier's answer, or an abstention.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <string>
 #include <utility>
 
 #include "certify/vote_window.hpp"
@@ -27,6 +29,13 @@ Prediction make_prediction(std::uint32_t image, Label label, const VoteResult& v
   return prediction;
 }
 
+/// The smallest n for which n votes of n are an answer at α: 2·2^−n ≤ α.
+std::uint64_t least_samples(double alpha) {
+  int n = 1;
+  while (std::ldexp(1.0, 1 - n) > alpha) ++n;
+  return static_cast<std::uint64_t>(n);
+}
+
 }  // namespace
 
 void predict(BackendModel& model, const Dataset& data, std::span<const std::uint32_t> indices,
@@ -34,6 +43,11 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
              const std::function<void(const Prediction&)>& on_prediction,
              const std::function<void(const CertifyProgress&)>& on_progress, std::stop_token stop) {
   validate(settings);
+  if (const auto least = least_samples(settings.alpha); settings.n < least)
+    throw UsageError("n = " + std::to_string(settings.n) +
+                     " votes make every image an abstention at this alpha: the two-sided test "
+                     "takes at least n = " +
+                     std::to_string(least));
   check_inputs(model, data, indices);
   const VoteSettings votes = vote_settings(settings, data);
   const double slack = noise_slack(settings, data.shape);
@@ -48,7 +62,7 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
     on_progress(progress);
   };
 
-  WindowSize size(job_samples(model));
+  WindowSize size(model);
   while (!indices.empty()) {
     if (stop.stop_requested()) throw Interrupted("interrupted");
     const std::size_t count =
@@ -58,7 +72,7 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
       jobs.push_back({image, data.image(image).data(), Purpose::predict, 0, settings.n});
     const std::uint64_t before = progress.images_done * settings.n;
     WindowOutcome outcome = count_window(
-        model, votes, jobs, [&](std::uint64_t samples) { report(before + samples); }, stop);
+        model, votes, jobs, {[&](std::uint64_t samples) { report(before + samples); }, {}}, stop);
     std::sort(outcome.finished.begin(), outcome.finished.end(),
               [](const VoteResult& a, const VoteResult& b) { return a.job < b.job; });
     for (const VoteResult& result : outcome.finished) {

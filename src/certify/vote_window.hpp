@@ -12,17 +12,25 @@
 namespace smoothcert {
 
 struct WindowOutcome {
-  std::vector<VoteResult> finished;  ///< in order of completion
+  std::vector<VoteResult> finished;  ///< in order of completion; without those that `take` got
   bool interrupted = false;          ///< `stop` was requested; unfinished jobs were dropped whole
   double seconds = 0;
 };
 
-/// Counts `jobs` and returns when all are done or `stop` was requested. `watch(samples)` is called
-/// a few times a second with the samples done so far, never concurrently with anything else of the
-/// caller's. Rethrows the backend's failure; throws Error where its votes do not add up.
+/// What happens while a window is counted, several times a second and never concurrently with
+/// anything else of the caller's.
+struct WindowWatch {
+  std::function<void(std::uint64_t)> progress;  ///< optional: the samples done so far
+  /// Optional: what finished since the last call, checked, and the seconds since then. What is kept
+  /// at once outlives whatever ends the program, however long the window is.
+  std::function<void(const std::vector<VoteResult>&, double)> take;
+};
+
+/// Counts `jobs` and returns when all are done or `stop` was requested. Rethrows the backend's
+/// failure; throws Error where its votes do not add up.
 WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
-                           const std::vector<VoteJob>& jobs,
-                           const std::function<void(std::uint64_t)>& watch, std::stop_token stop);
+                           const std::vector<VoteJob>& jobs, const WindowWatch& watch,
+                           std::stop_token stop);
 
 /// All samples that were drawn: no vote is dropped.
 std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid);
@@ -35,22 +43,22 @@ VoteSettings vote_settings(const CertifySettings& settings, const Dataset& data)
 void check_inputs(const BackendModel& model, const Dataset& data,
                   std::span<const std::uint32_t> indices);
 
-/// Samples of one job, which is what is lost when a run is cancelled: 2^16, some 0.2 s of one core,
-/// or what takes a second of a caller's forward pass.
-std::uint64_t job_samples(const BackendModel& model);
-
 /// How many samples the next window should hold so that it takes about a second and a half: long
-/// enough that the end of one (when cores run out of work) costs nothing, short enough that little
-/// is lost when the machine goes down.
+/// enough that the end of one (when cores run out of work) costs nothing. The first ones are short,
+/// since nothing is known of the model: a large one on a CPU counts a hundred samples a second.
 class WindowSize {
  public:
-  explicit WindowSize(std::uint64_t least = std::uint64_t{1} << 16)
-      : least_(least), samples_(least) {}
-  [[nodiscard]] std::uint64_t samples() const { return samples_; }
+  /// Windows for a caller's forward pass hold whole tiles: the rest of one is a forward pass for
+  /// nothing.
+  explicit WindowSize(const BackendModel& model);
+  [[nodiscard]] std::uint64_t samples() const { return (samples_ + tile_ - 1) / tile_ * tile_; }
+  [[nodiscard]] bool whole_tiles() const { return tile_ > 1; }
+  /// Samples of one job, which is what is lost when the program is ended: a small part of a window.
+  [[nodiscard]] std::uint64_t job() const;
   void learn(std::uint64_t samples, double seconds);
 
  private:
-  std::uint64_t least_, samples_;
+  std::uint64_t samples_ = 1024, tile_ = 1;
 };
 
 }  // namespace smoothcert

@@ -52,7 +52,7 @@ Network checkpoint_from_bytes(std::span<const std::uint8_t> bytes, const std::st
   const ModelFileKind kind = model_file_kind(bytes);
   refuse_legacy_checkpoint(kind, where);
   TensorSource source;
-  if (kind == ModelFileKind::torch_zip) {
+  if (kind == ModelFileKind::torch_zip || kind == ModelFileKind::torch_legacy) {
     TorchFile file(bytes, where);
     for (const auto& [name, tensor] : file.tensors()) source.shapes.emplace(name, tensor.shape);
     source.read = [&](const std::string& name) { return file.read(name); };

@@ -66,6 +66,7 @@ class Fit {
       std::vector<std::string>& notes)
       : source_(source), where_(where), notes_(notes) {
     net_.spec = std::move(spec);
+    net_.clamp = net_.clamp_recorded = false;  // a state dict does not say
     infer_shapes(net_.spec);
   }
 

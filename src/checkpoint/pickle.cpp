@@ -1,4 +1,4 @@
-// The stack machine of Lib/pickletools.py, without every opcode that could do something.
+// The stack machine of Lib/pickletools.py; opcodes that would make an object make a note of it.
 #include "checkpoint/pickle.hpp"
 
 #include <fmt/format.h>
@@ -27,6 +27,7 @@ class Machine {
 
   Pickle run() {
     while (!stopped_) step(byte());
+    pickle_.size = at_;
     return std::move(pickle_);
   }
 
@@ -34,12 +35,7 @@ class Machine {
   [[noreturn]] void damaged(const std::string& what) const {
     throw Error(fmt::format("{}: damaged pickle at byte {}: {}", where_, at_, what));
   }
-  [[noreturn]] void refuse(const std::string& name) const {
-    throw Error(fmt::format(
-        "{}: its pickle asks for {}, which is more than data; nothing of it was run. Save the "
-        "state dict alone: torch.save(model.state_dict(), FILE)",
-        where_, printable(name)));
-  }
+  [[noreturn]] void refuse(const std::string& name) const { refuse_opaque(name, where_); }
 
   // --- input
   std::uint8_t byte() { return take(1)[0]; }
@@ -152,22 +148,31 @@ class Machine {
   }
   void append(const std::vector<ValueId>& items) {
     PickleValue& list = top();
+    if (list.kind == Kind::opaque) return;
     if (list.kind != Kind::list) damaged("only a list can be appended to");
     list.items.insert(list.items.end(), items.begin(), items.end());
   }
   void set_items(const std::vector<ValueId>& items) {
     PickleValue& dict = top();
+    if (dict.kind == Kind::opaque) return;
     if (dict.kind != Kind::dict || items.size() % 2 != 0) damaged("only a dict can be filled");
     dict.items.insert(dict.items.end(), items.begin(), items.end());
   }
   void global(const std::string& module, const std::string& name) {
     const std::string full = module + "." + name;
-    if (!is_known_global(full)) refuse(full);
-    push_text(Kind::global, full);
+    push_text(is_known_global(full) ? Kind::global : Kind::opaque, full);
+  }
+  /// What a class would make, known by the class alone.
+  void push_object(ValueId type, const char* how) {
+    const PickleValue& value = pickle_.at(type);
+    if (value.kind == Kind::opaque) return push_text(Kind::opaque, value.text);
+    push_text(Kind::opaque,
+              "an object of " + (value.kind == Kind::global ? value.text : "a class") + how);
   }
   void reduce() {
     const PickleValue& arguments = pickle_.at(pop());
     const PickleValue& callable = pickle_.at(pop());
+    if (callable.kind == Kind::opaque) return push_text(Kind::opaque, callable.text);
     if (callable.kind != Kind::global) refuse("a call of something that is no function");
     auto result = call_global(pickle_, callable.text, arguments);
     if (!result) damaged(callable.text + " gets arguments that do not fit it");
@@ -175,7 +180,8 @@ class Machine {
   }
   void build() {
     pop();  // attributes, such as a state dict's _metadata: nothing we need
-    if (top().kind != Kind::dict) refuse("setting attributes of an object");
+    if (top().kind != Kind::dict && top().kind != Kind::opaque)
+      refuse("setting attributes of an object");
   }
   void persistent() {
     auto storage = persistent_storage(pickle_, pickle_.at(pop()));
@@ -265,6 +271,22 @@ void Machine::step(std::uint8_t opcode) {
       return global(module, line());
     }
     case 0x93: return stack_global();                                 // STACK_GLOBAL
+    case 'i': {                                                       // INST
+      const std::string module = line();
+      const std::string name = line();
+      pop_to_mark();
+      return push_text(Kind::opaque, module + "." + name);
+    }
+    case 'o': {                                                       // OBJ
+      const auto items = pop_to_mark();
+      if (items.empty()) damaged("an object of no class");
+      return push_object(items.front(), " (OBJ)");
+    }
+    case 0x81: pop(); return push_object(pop(), "");                  // NEWOBJ
+    case 0x92: pop(); pop(); return push_object(pop(), "");           // NEWOBJ_EX
+    case 0x8f: return push_text(Kind::opaque, "a set");               // EMPTY_SET
+    case 0x90: pop_to_mark(); top(); return;                          // ADDITEMS
+    case 0x91: pop_to_mark(); return push_text(Kind::opaque, "a set");  // FROZENSET
     case 'R': return reduce();                                        // REDUCE
     case 'b': return build();                                         // BUILD
     case 'Q': return persistent();                                    // BINPERSID
@@ -273,18 +295,8 @@ void Machine::step(std::uint8_t opcode) {
 }
 // clang-format on
 
-/// Opcodes that make objects are refused by the name of what they make, all others by number.
+/// The extension registry and objects by name are refused as such, all others by number.
 void Machine::unknown(std::uint8_t opcode) {
-  if (opcode == 'i') {  // INST: module, name
-    const std::string module = line();
-    refuse(module + "." + line());
-  }
-  if (opcode == 'o') refuse("an object of a class (OBJ)");
-  if (opcode == 0x81 || opcode == 0x92) {  // NEWOBJ, NEWOBJ_EX
-    for (int below = opcode == 0x81 ? 1 : 2; below > 0; --below) pop();
-    const PickleValue& type = pickle_.at(pop());
-    refuse("an object of " + (type.kind == Kind::global ? type.text : "a class"));
-  }
   if (opcode >= 0x82 && opcode <= 0x84) refuse("the extension registry (EXT)");
   if (opcode == 'P') refuse("a persistent object by name (PERSID)");
   throw Error(fmt::format(
@@ -297,11 +309,19 @@ void Machine::unknown(std::uint8_t opcode) {
 
 const PickleValue* Pickle::find(const PickleValue& dict, std::string_view key) const {
   if (dict.kind != Kind::dict) return nullptr;
+  const PickleValue* found = nullptr;
   for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleValue& name = at(dict.items[i]);
-    if (name.kind == Kind::text && name.text == key) return &at(dict.items[i + 1]);
+    if (name.kind == Kind::text && name.text == key) found = &at(dict.items[i + 1]);
   }
-  return nullptr;
+  return found;
+}
+
+void refuse_opaque(const std::string& what, const std::string& where) {
+  throw Error(fmt::format(
+      "{}: its pickle asks for {}, which is more than data; nothing of it was run. Save the state "
+      "dict alone: torch.save(model.state_dict(), FILE)",
+      where, printable(what)));
 }
 
 Pickle parse_pickle(std::span<const std::uint8_t> bytes, const std::string& where) {

@@ -1,6 +1,8 @@
 // Python's pickle, restricted to data: what torch.save() writes for tensors in dicts, lists and
-// tuples, and nothing else. Nothing in a pickle is ever executed; whatever asks for a function or
-// class that is not on the short list is refused by name.
+// tuples, and nothing else. Nothing in a pickle is ever executed or built: whatever asks for a
+// function or class that is not on the short list becomes an opaque value that knows its name, for
+// the reader to skip where it is of no interest (a file's arguments, its optimizer) and to refuse
+// by name where it stands in for data.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +30,8 @@ struct PickleValue {
     dict,     ///< `items` alternates keys and values, in the order of insertion
     global,   ///< `text` is module.name; on the short list
     storage,  ///< `text` is its key, `dtype` its elements' type, `integer` their number
-    tensor    ///< `items` holds its storage; `shape`, `stride`, `integer` = offset in elements
+    tensor,   ///< `items` holds its storage; `shape`, `stride`, `integer` = offset in elements
+    opaque    ///< `text` says what was asked for
   } kind = Kind::none;
   std::int64_t integer = 0;
   double real = 0;
@@ -40,13 +43,19 @@ struct PickleValue {
 struct Pickle {
   std::vector<PickleValue> values;
   ValueId root = 0;
+  std::size_t size = 0;  ///< bytes read: another pickle may follow
 
   [[nodiscard]] const PickleValue& at(ValueId id) const { return values[id]; }
-  /// The value of a text key; nullptr where `dict` has none.
+  /// The value of a text key, the last one where it comes twice, as in Python; nullptr where `dict`
+  /// has none.
   [[nodiscard]] const PickleValue* find(const PickleValue& dict, std::string_view key) const;
 };
 
-/// Throws Error naming `where`, and what the pickle asked for where it asked for more than data.
+/// The first pickle in `bytes`. Throws Error naming `where`: damaged, or written by operations that
+/// torch.save() does not use.
 Pickle parse_pickle(std::span<const std::uint8_t> bytes, const std::string& where);
+
+/// Throws Error: the pickle wants `what` built where data should be.
+[[noreturn]] void refuse_opaque(const std::string& what, const std::string& where);
 
 }  // namespace smoothcert

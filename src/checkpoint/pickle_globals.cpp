@@ -26,7 +26,8 @@ constexpr std::size_t kLongestKey = 64;  // torch.save() counts: "0", "1", …
 
 constexpr std::string_view kOrderedDict = "collections.OrderedDict", kSize = "torch.Size",
                            kTensor = "torch._utils._rebuild_tensor_v2",
-                           kParameter = "torch._utils._rebuild_parameter",
+                           kOldTensor = "torch._utils._rebuild_tensor",  // before 0.4
+    kParameter = "torch._utils._rebuild_parameter",
                            kParameterWithState = "torch._utils._rebuild_parameter_with_state";
 
 /// A tuple (or list) of integers that are sizes.
@@ -44,8 +45,32 @@ std::optional<std::vector<std::int64_t>> sizes(const Pickle& pickle, const Pickl
   return numbers;
 }
 
-/// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])
+PickleValue opaque(std::string what) {
+  PickleValue value;
+  value.kind = Kind::opaque;
+  value.text = std::move(what);
+  return value;
+}
+
+/// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata]). Metadata is
+/// a dict of flags that are set; each of them ("neg", "conj") changes the values.
 std::optional<PickleValue> tensor(const Pickle& pickle, const std::vector<ValueId>& arguments) {
+  if (arguments.empty()) return std::nullopt;
+  if (const PickleValue& storage = pickle.at(arguments[0]); storage.kind == Kind::opaque)
+    return opaque("a tensor of " + storage.text);
+  if (arguments.size() > 7) return opaque("a tensor with properties that are not known");
+  if (arguments.size() == 7) {
+    const PickleValue& metadata = pickle.at(arguments[6]);
+    const bool none =
+        metadata.kind == Kind::none || (metadata.kind == Kind::dict && metadata.items.empty());
+    if (!none) {
+      std::string names;
+      for (std::size_t i = 0; metadata.kind == Kind::dict && i < metadata.items.size(); i += 2)
+        names += (i > 0 ? ", " : " ") + pickle.at(metadata.items[i]).text;
+      return opaque("a tensor with metadata" + names +
+                    " (resolve_neg() and resolve_conj() before it is saved remove it)");
+    }
+  }
   if (arguments.size() < 4 || pickle.at(arguments[0]).kind != Kind::storage) return std::nullopt;
   const PickleValue& offset = pickle.at(arguments[1]);
   auto shape = sizes(pickle, pickle.at(arguments[2]));
@@ -81,6 +106,12 @@ std::optional<PickleValue> ordered_dict(const Pickle& pickle,
 
 }  // namespace
 
+std::uint64_t dtype_size(std::string_view dtype) {
+  if (dtype == "float64" || dtype == "int64") return 8;
+  if (dtype == "float32" || dtype == "int32") return 4;
+  return dtype == "float16" || dtype == "bfloat16" || dtype == "int16" ? 2 : 1;
+}
+
 std::string storage_dtype(std::string_view name) {
   for (const auto& [storage, dtype] : kStorages)
     if (name == storage) return std::string(dtype);
@@ -88,8 +119,8 @@ std::string storage_dtype(std::string_view name) {
 }
 
 bool is_known_global(std::string_view name) {
-  return name == kOrderedDict || name == kSize || name == kTensor || name == kParameter ||
-         name == kParameterWithState || !storage_dtype(name).empty();
+  return name == kOrderedDict || name == kSize || name == kTensor || name == kOldTensor ||
+         name == kParameter || name == kParameterWithState || !storage_dtype(name).empty();
 }
 
 std::optional<PickleValue> call_global(const Pickle& pickle, std::string_view name,
@@ -97,7 +128,7 @@ std::optional<PickleValue> call_global(const Pickle& pickle, std::string_view na
   if (arguments.kind != Kind::tuple) return std::nullopt;
   const auto& items = arguments.items;
   if (name == kOrderedDict) return ordered_dict(pickle, items);
-  if (name == kTensor) return tensor(pickle, items);
+  if (name == kTensor || name == kOldTensor) return tensor(pickle, items);
   if (name == kSize && items.size() == 1 && sizes(pickle, pickle.at(items[0]))) {
     PickleValue tuple = pickle.at(items[0]);
     tuple.kind = Kind::tuple;
@@ -105,15 +136,24 @@ std::optional<PickleValue> call_global(const Pickle& pickle, std::string_view na
   }
   // A parameter is its tensor; whether it wants a gradient is no concern of ours.
   if ((name == kParameter || name == kParameterWithState) && !items.empty() &&
-      pickle.at(items[0]).kind == Kind::tensor)
+      (pickle.at(items[0]).kind == Kind::tensor || pickle.at(items[0]).kind == Kind::opaque))
     return pickle.at(items[0]);
   return std::nullopt;
 }
 
 std::optional<PickleValue> persistent_storage(const Pickle& pickle, const PickleValue& id) {
-  if (id.kind != Kind::tuple || id.items.size() < 5) return std::nullopt;
+  if (id.kind != Kind::tuple || id.items.empty()) return std::nullopt;
+  // Before 1.6 whole modules were saved so, with their source.
+  if (const PickleValue& tag = pickle.at(id.items[0]);
+      tag.kind == Kind::text && tag.text == "module")
+    return opaque("a module with its source");
+  if (id.items.size() < 5) return std::nullopt;
   const PickleValue &what = pickle.at(id.items[0]), &type = pickle.at(id.items[1]),
                     &key = pickle.at(id.items[2]), &elements = pickle.at(id.items[4]);
+  if (what.kind == Kind::text && what.text == "storage" && type.kind == Kind::opaque)
+    return opaque(type.text);
+  if (id.items.size() > 5 && pickle.at(id.items[5]).kind != Kind::none)
+    return opaque("a view of a storage, as PyTorch before 0.4 saved them");
   if (what.kind != Kind::text || what.text != "storage" || type.kind != Kind::global ||
       storage_dtype(type.text).empty() || key.kind != Kind::text || key.text.size() > kLongestKey ||
       elements.kind != Kind::integer || elements.integer < 0)

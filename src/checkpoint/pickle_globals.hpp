@@ -16,7 +16,11 @@ bool is_known_global(std::string_view name);
 /// "float32" for torch.FloatStorage and so on; "" for anything that is no storage type.
 std::string storage_dtype(std::string_view name);
 
-/// What calling the global with these arguments gives; nothing where the arguments do not fit it.
+/// Bytes of an element of one of these.
+std::uint64_t dtype_size(std::string_view dtype);
+
+/// What calling the global with these arguments gives; nothing where the arguments do not fit it,
+/// an opaque value where they ask for what is not implemented.
 std::optional<PickleValue> call_global(const Pickle& pickle, std::string_view name,
                                        const PickleValue& arguments);
 

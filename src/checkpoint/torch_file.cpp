@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "checkpoint/pickle.hpp"
+#include "checkpoint/pickle_globals.hpp"
 #include "smoothcert/error.hpp"
 #include "util/half.hpp"
 #include "util/printable.hpp"
@@ -46,14 +49,20 @@ bool holds_tensors(const Pickle& pickle, const PickleValue& dict) {
 
 const PickleValue& state_dict_of(const Pickle& pickle, const std::string& where) {
   const PickleValue& root = pickle.at(pickle.root);
+  if (root.kind == Kind::opaque) refuse_opaque(root.text, where);
   for (const char* key : {"state_dict", "model_state_dict", "model", "net"})
     if (const auto* inner = pickle.find(root, key); inner != nullptr)
       if (holds_tensors(pickle, *inner)) return *inner;
-  if (!holds_tensors(pickle, root))
-    throw Error(where +
-                ": no state dict in it: neither the object itself nor its state_dict, "
-                "model_state_dict, model or net is a dict of tensors");
-  return root;
+  if (holds_tensors(pickle, root)) return root;
+  for (const char* key : {"state_dict", "model_state_dict", "model", "net"})
+    if (const auto* inner = pickle.find(root, key); inner != nullptr && inner->kind == Kind::opaque)
+      refuse_opaque(inner->text, where);
+  for (std::size_t i = 1; root.kind == Kind::dict && i < root.items.size(); i += 2)
+    if (const auto& value = pickle.at(root.items[i]); value.kind == Kind::opaque)
+      refuse_opaque(value.text, where);
+  throw Error(where +
+              ": no state dict in it: neither the object itself nor its state_dict, "
+              "model_state_dict, model or net is a dict of tensors");
 }
 
 /// The last element that a view touches; −1 for an empty one. Throws std::overflow_error.
@@ -99,46 +108,104 @@ float element(const std::string& dtype, const std::uint8_t* at) {
 }  // namespace
 
 TorchFile::TorchFile(std::span<const std::uint8_t> bytes, std::string where)
-    : archive_(bytes, where), where_(std::move(where)) {
-  folder_ = folder_of_pickle(archive_, where_);
-  if (const auto* order = archive_.find(folder_ + "byteorder")) {
-    const auto text = archive_.read(*order, 16);
+    : where_(std::move(where)) {
+  ZipArchive::looks_like_zip(bytes) ? read_zip(bytes) : read_legacy(bytes);
+}
+
+void TorchFile::read_zip(std::span<const std::uint8_t> bytes) {
+  archive_.emplace(bytes, where_);
+  folder_ = folder_of_pickle(*archive_, where_);
+  if (const auto* order = archive_->find(folder_ + "byteorder")) {
+    const auto text = archive_->read(*order, 16);
     if (std::string(text.begin(), text.end()) != "little")
       throw Error(where_ + ": saved on a big-endian machine; save it again on another");
   }
-  const Pickle pickle =
-      parse_pickle(archive_.read(*archive_.find(folder_ + "data.pkl"), kMostPickleBytes), where_);
+  read_state_dict(parse_pickle(
+      archive_->read(*archive_->find(folder_ + "data.pkl"), kMostPickleBytes), where_));
+}
+
+/// A magic number, a version, the machine, the object, the keys of its storages: five pickles; then
+/// each storage, its number of elements before it (torch/serialization.py, _legacy_save).
+void TorchFile::read_legacy(std::span<const std::uint8_t> bytes) {
+  const auto next = [&] {
+    Pickle pickle =
+        parse_pickle(bytes.first(std::min<std::size_t>(bytes.size(), kMostPickleBytes)), where_);
+    bytes = bytes.subspan(pickle.size);
+    return pickle;
+  };
+  next();  // the magic number, by which the format was recognised
+  const Pickle version = next();
+  if (version.at(version.root).kind != Kind::integer || version.at(version.root).integer != 1001)
+    throw Error(where_ + ": saved in a version of PyTorch's old format other than 1001");
+  const Pickle machine = next();
+  const PickleValue* little = machine.find(machine.at(machine.root), "little_endian");
+  if (little == nullptr || little->kind != Kind::boolean || little->integer == 0)
+    throw Error(where_ + ": saved on a big-endian machine; save it again on another");
+  const Pickle object = next();
+  const Pickle keys = next();
+  std::map<std::string, const PickleValue*> storages;
+  for (const PickleValue& value : object.values)
+    if (value.kind == Kind::storage) storages.emplace(value.text, &value);
+  for (const ValueId id : keys.at(keys.root).items) {
+    const auto found = storages.find(keys.at(id).text);
+    if (keys.at(id).kind != Kind::text || found == storages.end())
+      throw Error(
+          fmt::format("{}: its storage '{}' is of a kind that is not known, so that what "
+                      "follows cannot be found",
+                      where_, printable(keys.at(id).text)));
+    std::uint64_t elements = 0;
+    if (bytes.size() < sizeof elements) throw Error(where_ + ": it is cut short");
+    std::memcpy(&elements, bytes.data(), sizeof elements);
+    bytes = bytes.subspan(sizeof elements);
+    const std::uint64_t width = dtype_size(found->second->dtype);
+    if (elements > bytes.size() / width)
+      throw Error(
+          fmt::format("{}: its storage '{}' is cut short", where_, printable(found->first)));
+    legacy_storages_.emplace(found->first, bytes.first(elements * width));
+    bytes = bytes.subspan(elements * width);
+  }
+  read_state_dict(object);
+}
+
+void TorchFile::read_state_dict(const Pickle& pickle) {
   const PickleValue& dict = state_dict_of(pickle, where_);
   for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleValue &key = pickle.at(dict.items[i]), &value = pickle.at(dict.items[i + 1]);
+    // In Python the last of equal keys is the one that stays.
+    if (key.kind == Kind::text) tensors_.erase(key.text);
+    if (value.kind == Kind::opaque)
+      refuse_opaque(value.text + (key.kind == Kind::text ? " for '" + key.text + "'" : ""), where_);
     if (value.kind != Kind::tensor) continue;  // an _extra_state, a count
     if (key.kind != Kind::text)
       throw Error(where_ + ": its state dict has a tensor without a name");
     const PickleValue& storage = pickle.at(value.items.at(0));
-    const bool added =
-        tensors_
-            .emplace(key.text, TorchTensor{storage.dtype, value.shape, value.stride, value.integer,
-                                           storage.text, storage.integer})
-            .second;
-    if (!added)
-      throw Error(fmt::format("{}: the tensor '{}' is there twice", where_, printable(key.text)));
+    tensors_.emplace(key.text, TorchTensor{storage.dtype, value.shape, value.stride, value.integer,
+                                           storage.text, storage.integer});
   }
 }
 
-const std::vector<std::uint8_t>& TorchFile::storage(const std::string& name,
-                                                    const TorchTensor& tensor,
-                                                    std::uint64_t element_size) {
+std::span<const std::uint8_t> TorchFile::storage(const std::string& name, const TorchTensor& tensor,
+                                                 std::uint64_t element_size) {
   const std::uint64_t size = static_cast<std::uint64_t>(tensor.storage_size) * element_size;
-  const ZipEntry* entry = archive_.find(folder_ + "data/" + tensor.storage);
-  if (entry == nullptr)
-    throw Error(fmt::format("{}: tensor '{}': its storage '{}' is not in the file", where_,
-                            printable(name), printable(tensor.storage)));
-  if (entry->size != size)
-    throw Error(fmt::format("{}: tensor '{}': its storage '{}' has {} bytes, expected {} × {}",
-                            where_, printable(name), printable(tensor.storage), entry->size,
-                            tensor.storage_size, element_size));
+  const auto check = [&](bool there, std::uint64_t bytes) {
+    if (!there)
+      throw Error(fmt::format("{}: tensor '{}': its storage '{}' is not in the file", where_,
+                              printable(name), printable(tensor.storage)));
+    if (bytes != size)
+      throw Error(fmt::format("{}: tensor '{}': its storage '{}' has {} bytes, expected {} × {}",
+                              where_, printable(name), printable(tensor.storage), bytes,
+                              tensor.storage_size, element_size));
+  };
+  if (!archive_) {
+    const auto found = legacy_storages_.find(tensor.storage);
+    const bool there = found != legacy_storages_.end();
+    check(there, there ? found->second.size() : 0);
+    return found->second;
+  }
+  const ZipEntry* entry = archive_->find(folder_ + "data/" + tensor.storage);
+  check(entry != nullptr, entry != nullptr ? entry->size : 0);
   if (cached_key_ != entry->name) {
-    cached_ = archive_.read(*entry, size);
+    cached_ = archive_->read(*entry, size);
     cached_key_ = entry->name;
   }
   return cached_;
@@ -163,7 +230,7 @@ Tensor TorchFile::read(const std::string& name) {
   } catch (const std::overflow_error&) {
     throw bad("has sizes that no tensor has");
   }
-  const auto& bytes = storage(name, view, size);
+  const auto bytes = storage(name, view, size);
   Tensor tensor{view.shape, std::vector<float>(static_cast<std::size_t>(count))};
   std::vector<std::int64_t> index(view.shape.size(), 0), stride = view.stride;
   for (std::size_t d = 0; d < stride.size(); ++d)

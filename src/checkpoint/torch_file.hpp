@@ -1,12 +1,15 @@
-// The tensors of a file that torch.save() wrote (the ZIP format of PyTorch 1.6 and later).
+// The tensors of a file that torch.save() wrote: the ZIP format of PyTorch 1.6 and later, or the
+// pickles one after the other of the versions before it.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "checkpoint/pickle.hpp"
 #include "checkpoint/zip_archive.hpp"
 #include "smoothcert/network.hpp"
 
@@ -24,8 +27,8 @@ struct TorchTensor {
 class TorchFile {
  public:
   /// `bytes` must outlive it. Reads the names and shapes of the state dict: the file's only object,
-  /// or what that holds under state_dict, model_state_dict, model or net. Executes nothing. Throws
-  /// Error naming `where`.
+  /// or what that holds under state_dict, model_state_dict, model or net. Executes nothing, and
+  /// skips what stands beside the state dict. Throws Error naming `where`.
   TorchFile(std::span<const std::uint8_t> bytes, std::string where);
 
   [[nodiscard]] const std::map<std::string, TorchTensor>& tensors() const { return tensors_; }
@@ -36,11 +39,15 @@ class TorchFile {
   [[nodiscard]] Tensor read(const std::string& name);
 
  private:
-  const std::vector<std::uint8_t>& storage(const std::string& name, const TorchTensor& tensor,
-                                           std::uint64_t element_size);
+  void read_zip(std::span<const std::uint8_t> bytes);
+  void read_legacy(std::span<const std::uint8_t> bytes);
+  void read_state_dict(const Pickle& pickle);
+  std::span<const std::uint8_t> storage(const std::string& name, const TorchTensor& tensor,
+                                        std::uint64_t element_size);
 
-  ZipArchive archive_;
   std::string where_, folder_;
+  std::optional<ZipArchive> archive_;
+  std::map<std::string, std::span<const std::uint8_t>> legacy_storages_;
   std::map<std::string, TorchTensor> tensors_;
   std::string cached_key_;
   std::vector<std::uint8_t> cached_;  ///< the storage read last: tensors may share one

@@ -24,7 +24,7 @@ using compare_detail::Plan;
 using compare_detail::Work;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kShowcaseImages = 6, kNoisyCopies = 8;
+constexpr std::size_t kShowcaseImages = 6, kNoisyCopies = 8, kWorstImages = 8;
 constexpr std::uintmax_t kSpaceNeeded = 64u << 20;
 
 double seconds_since(Clock::time_point start) {
@@ -214,6 +214,7 @@ StudyResult compare(Backend& backend, const Dataset& train, const Dataset& test,
       compare_detail::make_showcase(test, pairs, plan.certify_indices, kShowcaseImages);
   study.demonstrations = compare_detail::make_demonstrations(
       test, pairs, vote_settings(options.certify, test), options.certify.n, kNoisyCopies);
+  study.worst = compare_detail::worst_images(test, study.models, kWorstImages);
   save_study(*store, study);
   write_files(options.folder, study);
   return study;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "compare/noisy_copies.hpp"
+#include "smoothcert/analysis.hpp"
 #include "smoothcert/attack.hpp"
 #include "smoothcert/statistics.hpp"
 
@@ -179,6 +180,22 @@ std::vector<NoiseDemonstration> make_demonstrations(const Dataset& test,
                          model.model->certificates[at]});
   }
   return demonstrations;
+}
+
+std::vector<WorstImages> worst_images(const Dataset& test, std::span<const StudyModel> models,
+                                      std::size_t count) {
+  std::vector<WorstImages> all;
+  for (const StudyModel& model : models) {
+    auto& worst = all.emplace_back();
+    worst.model = model.name;
+    for (const auto at : worst_certificates(model.certificates, count)) {
+      const Certificate& c = model.certificates[at];
+      const auto pixels = test.image(c.image);
+      worst.images.push_back(
+          {c.image, c.label, c.prediction, c.radius, {pixels.begin(), pixels.end()}});
+    }
+  }
+  return all;
 }
 
 }  // namespace smoothcert::compare_detail

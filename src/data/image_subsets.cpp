@@ -1,7 +1,10 @@
 // Which images a run, a shard of it, or a store is about.
+#include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "smoothcert/campaign.hpp"
+#include "smoothcert/device/philox.hpp"
 #include "smoothcert/error.hpp"
 #include "store/index_set.hpp"
 
@@ -18,7 +21,12 @@ Shard parse_shard(const std::string& text) {
       return shard;
     }
   }
-  throw UsageError("a shard is I/N with 1 <= I <= N, for instance 2/4, not '" + text + "'");
+  std::string hint;
+  if (part.ec == std::errc() && shard.part == 0 && part.ptr != end && *part.ptr == '/') {
+    const std::string parts(part.ptr + 1, end);
+    hint = "; the first is 1/" + parts + " (of a Slurm array: --array=1-" + parts + ")";
+  }
+  throw UsageError("a shard is I/N with 1 <= I <= N, for instance 2/4, not '" + text + "'" + hint);
 }
 
 std::vector<std::uint32_t> shard_indices(std::span<const std::uint32_t> indices, Shard shard) {
@@ -27,6 +35,23 @@ std::vector<std::uint32_t> shard_indices(std::span<const std::uint32_t> indices,
     ours.push_back(indices[i]);
   }
   return ours;
+}
+
+std::vector<std::uint32_t> sampled_indices(std::span<const std::uint32_t> indices,
+                                           std::uint64_t count, std::uint64_t seed) {
+  if (count == 0) throw UsageError("a random sample of 0 images leaves nothing");
+  std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> lots;  // two words, image
+  for (const std::uint32_t image : indices) {
+    const auto words =
+        device::philox_at(seed, static_cast<std::uint32_t>(Purpose::subset), image, 0, 0);
+    lots.emplace_back(words.v[0], words.v[1], image);
+  }
+  count = std::min<std::uint64_t>(count, lots.size());
+  std::ranges::nth_element(lots, lots.begin() + static_cast<std::ptrdiff_t>(count));
+  std::vector<std::uint32_t> chosen;
+  for (std::uint64_t i = 0; i < count; ++i) chosen.push_back(std::get<2>(lots[i]));
+  std::ranges::sort(chosen);
+  return chosen;
 }
 
 std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key) {

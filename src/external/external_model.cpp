@@ -99,14 +99,7 @@ ExternalIdentity ExternalModel::identity() const {
   return identity;
 }
 
-std::uint64_t ExternalModel::samples_at_once() const {
-  constexpr double kSeconds = 1, kMost = 65536;
-  const auto tile = static_cast<double>(settings_.tile);
-  if (!checked_) return static_cast<std::uint64_t>(std::max(tile, kMost));
-  const double pace = findings_.seconds_per_tile + findings_.noise_seconds_per_tile;
-  const double tiles = std::floor(std::min(kSeconds / std::max(pace, 1e-9), kMost / tile));
-  return static_cast<std::uint64_t>(std::max(tiles, 1.0) * tile);
-}
+std::uint64_t ExternalModel::tile() const { return static_cast<std::uint64_t>(settings_.tile); }
 
 void ExternalModel::forward(std::span<const float> images, std::span<float> logits) {
   const std::size_t pixels = spec_.input.size(), tile = static_cast<std::size_t>(settings_.tile);

@@ -9,11 +9,13 @@
 #include "util/atomic_file.hpp"
 #include "util/json_depth.hpp"
 #include "util/json_number.hpp"
+#include "util/printable.hpp"
 
 namespace smoothcert {
 namespace {
 
-constexpr const char* kFormat = "smoothcert-network-1";
+constexpr const char *kFormat = "smoothcert-network-1", *kFormatOfAny = "smoothcert-network-",
+                     *kInputRange = "[0,1]";
 
 std::string record_json(const TrainingRecord& r) {
   return nlohmann::ordered_json{
@@ -55,8 +57,28 @@ TrainingRecord parse_record(const std::string& text, const std::string& where) {
 }  // namespace
 
 void read_network_metadata(const SafetensorsFile& file, Network& net, const std::string& where) {
-  const auto clamp = file.metadata.find("clamp");
-  net.clamp = clamp == file.metadata.end() || clamp->second != "false";
+  const auto value = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  // Files of others have a format of theirs there ("pt"); ours must be the one that is read here.
+  if (const auto format = value("format");
+      !format.empty() && format != kFormat &&
+      (format.starts_with(kFormatOfAny) || file.metadata.contains("network")))
+    throw Error(where + ": its metadata says format '" + printable(format) +
+                "', but this program "
+                "reads '" +
+                kFormat + "'; a newer version may have written it");
+  if (const auto range = value("input_range"); !range.empty() && range != kInputRange)
+    throw Error(where + ": its metadata says input_range '" + printable(range) +
+                "', but networks are given images in " + kInputRange +
+                "; describe the difference as a normalize layer in front");
+  const auto clamp = value("clamp");
+  if (!clamp.empty() && clamp != "true" && clamp != "false")
+    throw Error(where + ": its metadata says clamp '" + printable(clamp) +
+                "'; expected true or false");
+  net.clamp = clamp == "true";
+  net.clamp_recorded = !clamp.empty();
   if (const auto training = file.metadata.find("training"); training != file.metadata.end())
     net.record = parse_record(training->second, where);
 }
@@ -67,9 +89,9 @@ std::vector<std::uint8_t> network_to_safetensors(const Network& net, const std::
   out.tensors = net.tensors;
   out.metadata = {{"format", kFormat},
                   {"network", network_spec_json(net.spec)},
-                  {"input_range", "[0,1]"},
-                  {"clamp", net.clamp ? "true" : "false"},
+                  {"input_range", kInputRange},
                   {"training", record_json(net.record)}};
+  if (net.clamp_recorded) out.metadata["clamp"] = net.clamp ? "true" : "false";
   return format_safetensors(out);
 }
 

@@ -37,9 +37,6 @@ void refuse_legacy_checkpoint(ModelFileKind kind, const std::string& where) {
   constexpr const char* kAdvice =
       "; with a recent PyTorch, save it again: torch.save(torch.load(FILE, weights_only=True), "
       "NEW_FILE)";
-  if (kind == ModelFileKind::torch_legacy)
-    throw Error(where + ": saved in PyTorch's format from before version 1.6, which is not read" +
-                kAdvice);
   if (kind == ModelFileKind::torch_tar)
     throw Error(where + ": a tar file, as PyTorch wrote before version 0.2, which is not read" +
                 kAdvice);

@@ -24,7 +24,8 @@ struct SafetensorsFile {
 /// shape, a name given twice.
 SafetensorsFile parse_safetensors(std::span<const std::uint8_t> bytes, const std::string& where);
 
-/// Clamp and training record from the metadata, where they are there.
+/// Clamp and training record from the metadata, where they are there. Throws Error for another
+/// format of ours, another input range, a clamp that is neither true nor false.
 void read_network_metadata(const SafetensorsFile& file, Network& net, const std::string& where);
 
 /// Deterministic bytes: tensors in the order of the map, header padded to 8 bytes.

@@ -1,8 +1,10 @@
 // The JSON form of a network description (docs/network-format.md).
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
@@ -35,6 +37,61 @@ std::vector<std::string> kind_names() {
   std::vector<std::string> names;
   for (const auto& k : kKinds) names.emplace_back(k.name);
   return names;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Layers of PyTorch that are near in spelling to another one here: gelu is no slip of relu.
+bool exists_elsewhere(std::string_view op) {
+  static constexpr std::string_view kElsewhere[] = {"gelu",
+                                                    "silu",
+                                                    "swish",
+                                                    "mish",
+                                                    "elu",
+                                                    "selu",
+                                                    "celu",
+                                                    "prelu",
+                                                    "rrelu",
+                                                    "relu6",
+                                                    "leaky_relu",
+                                                    "leakyrelu",
+                                                    "sigmoid",
+                                                    "tanh",
+                                                    "softplus",
+                                                    "softmax",
+                                                    "hardswish",
+                                                    "hardtanh",
+                                                    "hardsigmoid",
+                                                    "groupnorm",
+                                                    "layernorm",
+                                                    "instancenorm",
+                                                    "localresponsenorm",
+                                                    "avgpool",
+                                                    "avgpool2d",
+                                                    "adaptive_avgpool",
+                                                    "adaptive_avg_pool2d",
+                                                    "lppool",
+                                                    "conv1d",
+                                                    "conv3d",
+                                                    "conv_transpose2d",
+                                                    "bilinear",
+                                                    "unflatten",
+                                                    "mul",
+                                                    "sub",
+                                                    "concat",
+                                                    "cat",
+                                                    "dropout",
+                                                    "dropout2d",
+                                                    "identity",
+                                                    "upsample",
+                                                    "pixel_shuffle",
+                                                    "attention",
+                                                    "embedding"};
+  return std::find(std::begin(kElsewhere), std::end(kElsewhere), op) != std::end(kElsewhere);
 }
 
 /// Reads one JSON object, field by field; a field nobody asked for is an error, so that a misspelt
@@ -123,6 +180,10 @@ Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& 
       layer.kind = k.kind;
       found = true;
     }
+  if (!found && exists_elsewhere(op))
+    throw UsageError(where + ": op '" + op +
+                     "' exists in PyTorch, but not here, and nothing here stands for it (known: " +
+                     joined(kind_names()) + ")");
   if (!found) throw UsageError(where + ": " + unknown_name_message("op", op, kind_names()));
   layer.name = fields.optional<std::string>("name", "");
   switch (layer.kind) {

@@ -24,8 +24,11 @@ namespace {
 using Real = boost::multiprecision::cpp_bin_float_quad;
 using Wide = unsigned __int128;
 
-constexpr int kLargestLog2Columns = 12;
-constexpr double kSlackPerImage = 1e-11;
+constexpr int kLargestLog2Columns = 16;
+// A table is large enough where its slack is nothing beside the bound's own rounding. Where none is,
+// the best one is taken and its slack, which is subtracted, is the price.
+constexpr double kSlackPerImage = 1e-11, kLargestSlackPerImage = 1e-6;
+constexpr double kLargestSigma = 4;
 const Real kTwo64 = ldexp(Real(1), 64);
 
 struct Weights {
@@ -169,15 +172,22 @@ std::shared_ptr<const LatticeTable> make_lattice_table(double sigma, std::size_t
     message << "sigma must be positive and finite, not " << sigma;
     throw UsageError(message.str());
   }
+  const auto refuse = [&](const std::string& why) {
+    std::ostringstream message;
+    message << "lattice noise cannot be drawn for sigma " << sigma << " and images of " << pixels
+            << " values: " << why << "; or use continuous noise (--noise gaussian)";
+    throw UsageError(message.str());
+  };
+  if (sigma > kLargestSigma) refuse("the largest sigma is 4");
+  std::shared_ptr<const LatticeTable> best;
   for (int length = smallest_log2_columns(sigma); length <= kLargestLog2Columns; ++length) {
     auto table = cached(sigma, length);
-    if (static_cast<double>(pixels) * table->slack_per_pixel <= kSlackPerImage) return table;
+    if (!best || table->slack_per_pixel < best->slack_per_pixel) best = std::move(table);
+    if (static_cast<double>(pixels) * best->slack_per_pixel <= kSlackPerImage) break;
   }
-  std::ostringstream message;
-  message << "lattice noise cannot be drawn exactly enough for sigma " << sigma << " and images of "
-          << pixels << " values (largest sigma: " << ((1 << (kLargestLog2Columns - 1)) - 1) / 2040.0
-          << "); use a smaller sigma or continuous noise (--noise gaussian)";
-  throw UsageError(message.str());
+  if (static_cast<double>(pixels) * best->slack_per_pixel > kLargestSlackPerImage)
+    refuse("their slack would be above 1e-6; use smaller images");
+  return best;
 }
 
 }  // namespace smoothcert

@@ -16,8 +16,8 @@ std::size_t utf8_length(std::string_view text) {
   if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i)
     if ((byte(i) & 0xC0) != 0x80) return 0;
-  if (lead == 0xE0 && byte(1) < 0xA0) return 0;                 // overlong
-  if (lead == 0xED && byte(1) > 0x9F) return 0;                 // surrogates
+  if (lead == 0xE0 && byte(1) < 0xA0) return 0;                     // overlong
+  if (lead == 0xED && byte(1) > 0x9F) return 0;                     // surrogates
   if (lead == 0xEF && byte(1) == 0xBF && byte(2) > 0xBD) return 0;  // U+FFFE, U+FFFF: not XML
   if (lead == 0xF0 && byte(1) < 0x90) return 0;
   if (lead == 0xF4 && byte(1) > 0x8F) return 0;
@@ -51,12 +51,18 @@ std::string escaped(std::string_view text, Escape escape) {
 std::string xml(std::string_view text) {
   return escaped(text, [](char c) -> std::string_view {
     switch (c) {
-      case '&': return "&amp;";
-      case '<': return "&lt;";
-      case '>': return "&gt;";
-      case '"': return "&quot;";
-      case '\'': return "&#39;";
-      default: return {};
+      case '&':
+        return "&amp;";
+      case '<':
+        return "&lt;";
+      case '>':
+        return "&gt;";
+      case '"':
+        return "&quot;";
+      case '\'':
+        return "&#39;";
+      default:
+        return {};
     }
   });
 }
@@ -64,17 +70,29 @@ std::string xml(std::string_view text) {
 std::string markdown(std::string_view text) {
   return escaped(text, [](char c) -> std::string_view {
     switch (c) {
-      case '|': return "\\|";
-      case '\\': return "\\\\";
-      case '`': return "\\`";
-      case '*': return "\\*";
-      case '_': return "\\_";
-      case '[': return "\\[";
-      case ']': return "\\]";
-      case '<': return "&lt;";
-      case '&': return "&amp;";
-      case '\n': case '\r': return " ";
-      default: return {};
+      case '|':
+        return "\\|";
+      case '\\':
+        return "\\\\";
+      case '`':
+        return "\\`";
+      case '*':
+        return "\\*";
+      case '_':
+        return "\\_";
+      case '[':
+        return "\\[";
+      case ']':
+        return "\\]";
+      case '<':
+        return "&lt;";
+      case '&':
+        return "&amp;";
+      case '\n':
+      case '\r':
+        return " ";
+      default:
+        return {};
     }
   });
 }
@@ -82,21 +100,37 @@ std::string markdown(std::string_view text) {
 std::string latex(std::string_view text) {
   const std::string ascii = escaped(text, [](char c) -> std::string_view {
     switch (c) {
-      case '\\': return "\\textbackslash{}";
-      case '{': return "\\{";
-      case '}': return "\\}";
-      case '$': return "\\$";
-      case '&': return "\\&";
-      case '#': return "\\#";
-      case '_': return "\\_";
-      case '%': return "\\%";
-      case '^': return "\\textasciicircum{}";
-      case '~': return "\\textasciitilde{}";
-      case '<': return "\\textless{}";
-      case '>': return "\\textgreater{}";
-      case '|': return "\\textbar{}";
-      case '\n': case '\r': return " ";
-      default: return {};
+      case '\\':
+        return "\\textbackslash{}";
+      case '{':
+        return "\\{";
+      case '}':
+        return "\\}";
+      case '$':
+        return "\\$";
+      case '&':
+        return "\\&";
+      case '#':
+        return "\\#";
+      case '_':
+        return "\\_";
+      case '%':
+        return "\\%";
+      case '^':
+        return "\\textasciicircum{}";
+      case '~':
+        return "\\textasciitilde{}";
+      case '<':
+        return "\\textless{}";
+      case '>':
+        return "\\textgreater{}";
+      case '|':
+        return "\\textbar{}";
+      case '\n':
+      case '\r':
+        return " ";
+      default:
+        return {};
     }
   });
   // The symbols our own headings use, for engines that read ASCII only.
@@ -104,7 +138,7 @@ std::string latex(std::string_view text) {
       {"σ", "$\\sigma$"}, {"ε", "$\\varepsilon$"}, {"α", "$\\alpha$"}, {"∞", "$\\infty$"},
       {"₀", "$_0$"},      {"₁", "$_1$"},           {"₂", "$_2$"},      {"≥", "$\\geq$"},
       {"–", "--"},        {"±", "$\\pm$"},         {"−", "$-$"},       {"×", "$\\times$"},
-      {"·", "$\\cdot$"},     {"\u00a0", "~"}};
+      {"·", "$\\cdot$"},  {"\u00a0", "~"}};
   std::string out;
   for (std::size_t at = 0; at < ascii.size();) {
     bool found = false;

@@ -34,10 +34,13 @@ void FigureWriter::chart(const Chart& chart) {
   const std::vector<std::uint8_t> bytes = rasterise(svg, kPixelsPerUnit);
   files_.push_back(folder_ / (chart.name + ".png"));
   write_file_atomically(files_.back(), bytes);
+  files_.push_back(folder_ / (chart.name + ".pdf"));
+  write_file_atomically(files_.back(), pdf(svg));
 }
 
 void FigureWriter::study_images(const StudyResult& study) {
-  const auto write = [&](const std::string& name, const std::vector<std::vector<std::uint8_t>>& images,
+  const auto write = [&](const std::string& name,
+                         const std::vector<std::vector<std::uint8_t>>& images,
                          std::size_t columns) {
     if (images.empty() || columns == 0) return;
     files_.push_back(folder_ / (name + ".png"));

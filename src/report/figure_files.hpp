@@ -1,4 +1,4 @@
-// The folder figures/: charts as SVG and PNG, image panels as PNG.
+// The folder figures/: charts as SVG, PNG and PDF, image panels as PNG.
 #pragma once
 
 #include <filesystem>

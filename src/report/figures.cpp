@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "report/accuracy_chart.hpp"
 #include "report/escape.hpp"
 #include "smoothcert/statistics.hpp"
 #include "util/format_number.hpp"
@@ -13,7 +14,6 @@
 namespace smoothcert::report {
 namespace {
 
-constexpr std::size_t kGridPoints = 240;
 constexpr std::size_t kMaxRawPoints = 600;
 
 std::vector<std::string> class_names(int classes) {
@@ -51,7 +51,8 @@ void thin(const std::vector<float>& values, Series& raw) {
   const std::size_t stride = std::max<std::size_t>(1, 2 * values.size() / kMaxRawPoints);
   for (std::size_t i = 0; i < values.size(); i += stride) {
     const auto first = values.begin() + static_cast<std::ptrdiff_t>(i);
-    const auto last = values.begin() + static_cast<std::ptrdiff_t>(std::min(i + stride, values.size()));
+    const auto last =
+        values.begin() + static_cast<std::ptrdiff_t>(std::min(i + stride, values.size()));
     auto [low, high] = std::minmax_element(first, last);
     if (high < low) std::swap(low, high);
     for (const auto& at : {low, high}) {
@@ -78,20 +79,48 @@ Chart history_chart(const StudyResult& study, std::size_t model, bool loss) {
     for (const double v : smoothed(loss ? other.history.step_loss : other.history.step_accuracy,
                                    smoothing_window(other.history.step_loss.size())))
       if (std::isfinite(v)) highest = std::max(highest, v);
-  chart.y = loss ? Axis{.label = {}, .low = 0, .high = highest > 0 ? 1.05 * highest : 1, .percent = false, .categories = {}}
+  chart.y = loss ? Axis{.label = {},
+                        .low = 0,
+                        .high = highest > 0 ? 1.05 * highest : 1,
+                        .percent = false,
+                        .categories = {}}
                  : Axis{.label = {}, .low = 0, .high = 1, .percent = true, .categories = {}};
   const int style = static_cast<int>(model) % kStyles;
-  Series raw{.label = {}, .style = style, .mark = Mark::faint, .x = {}, .y = {}, .y2 = {}, .point_text = {}, .highlight = {}};
+  Series raw{.label = {},
+             .style = style,
+             .mark = Mark::faint,
+             .x = {},
+             .y = {},
+             .y2 = {},
+             .point_text = {},
+             .highlight = {}};
   thin(values, raw);
-  Series line{.label = {}, .style = style, .mark = Mark::line, .x = iota(values.size()),
-              .y = smoothed(values, smoothing_window(values.size())), .y2 = {}, .point_text = {},
+  Series line{.label = {},
+              .style = style,
+              .mark = Mark::line,
+              .x = iota(values.size()),
+              .y = smoothed(values, smoothing_window(values.size())),
+              .y2 = {},
+              .point_text = {},
               .highlight = {}};
-  const auto finite = std::find_if(line.y.rbegin(), line.y.rend(), [](double v) { return std::isfinite(v); });
+  const auto finite =
+      std::find_if(line.y.rbegin(), line.y.rend(), [](double v) { return std::isfinite(v); });
   const double end = finite == line.y.rend() ? std::nan("") : *finite;
   chart.description =
       fmt::format("{} of the {} model over {} steps, ending at {}",
                   loss ? "Training loss" : "Training accuracy", m.name, format_count(values.size()),
                   loss ? format_fixed(end, 3) : format_percent(end, 1) + " %");
+  line.label = {};
+  chart.reader = {"step", {}};
+  const std::size_t places = std::min<std::size_t>(values.size(), 60);
+  for (std::size_t i = 0; i < places; ++i) {
+    const std::size_t at = places == 1 ? 0 : i * (values.size() - 1) / (places - 1);
+    chart.reader.x.push_back(static_cast<double>(at));
+    const double v = line.y[at];
+    line.values.push_back(!std::isfinite(v) ? "–"
+                          : loss            ? format_fixed(v, 3)
+                                            : format_percent(v, 1) + " %");
+  }
   chart.series = {std::move(raw), std::move(line)};
   return chart;
 }
@@ -99,56 +128,6 @@ Chart history_chart(const StudyResult& study, std::size_t model, bool loss) {
 }  // namespace
 
 std::size_t smoothing_window(std::size_t steps) { return std::max<std::size_t>(1, steps / 30) | 1; }
-
-Curve certified_accuracy_curve(const std::vector<Certificate>& certificates) {
-  Curve curve;
-  std::vector<double> radii;
-  for (const Certificate& c : certificates)
-    if (c.correct() && std::isfinite(c.radius)) radii.push_back(c.radius);
-  std::sort(radii.begin(), radii.end());
-  const double last = radii.empty() ? 0.0 : radii.back();
-  const auto add = [&](double r, double at) {
-    const auto k = static_cast<std::uint64_t>(
-        radii.end() - std::lower_bound(radii.begin(), radii.end(), at));
-    const std::uint64_t n = certificates.size();
-    const Interval interval = n == 0 ? Interval{0, 0} : share_interval(k, n, 0.05);
-    curve.radius.push_back(r);
-    curve.accuracy.push_back(n == 0 ? 0.0 : static_cast<double>(k) / static_cast<double>(n));
-    curve.low.push_back(interval.low);
-    curve.high.push_back(interval.high);
-  };
-  for (std::size_t i = 0; i <= kGridPoints && last > 0; ++i) {
-    const double r = i == kGridPoints ? last : last * static_cast<double>(i) / kGridPoints;
-    add(r, r);
-  }
-  if (last == 0) add(0, 0);
-  add(last, std::nextafter(last, HUGE_VAL));  // beyond the largest radius nothing is certified
-  return curve;
-}
-
-Chart certified_accuracy_chart(const StudyResult& study) {
-  Chart chart;
-  chart.name = "certified-accuracy";
-  chart.x.label = "L2 radius r, in units of [0, 1] pixels";
-  chart.y = {.label = "certified accuracy", .low = 0, .high = 1, .percent = true, .categories = {}};
-  chart.description = "Certified accuracy against radius.";
-  for (std::size_t i = 0; i < study.models.size(); ++i) {
-    const StudyModel& m = study.models[i];
-    if (m.certificates.empty()) continue;
-    Curve curve = certified_accuracy_curve(m.certificates);
-    chart.description += fmt::format(" {}: {} % at radius 0, largest radius {}.", m.name,
-                                     format_percent(curve.accuracy.front(), 1),
-                                     format_down(curve.radius.back(), 3));
-    const int style = static_cast<int>(i) % kStyles;
-    chart.series.push_back({.label = {}, .style = style, .mark = Mark::band, .x = curve.radius,
-                            .y = std::move(curve.low), .y2 = std::move(curve.high), .point_text = {},
-                            .highlight = {}});
-    chart.series.push_back({.label = m.name, .style = style, .mark = Mark::line,
-                            .x = std::move(curve.radius), .y = std::move(curve.accuracy), .y2 = {},
-                            .point_text = {}, .highlight = {}});
-  }
-  return chart;
-}
 
 Chart loss_chart(const StudyResult& study, std::size_t model) {
   return history_chart(study, model, true);
@@ -162,13 +141,22 @@ Chart vote_chart(const NoiseDemonstration::Vote& vote, std::uint32_t image) {
   Chart chart;
   chart.name = fmt::format("votes-image-{}-{}", image, slug(vote.model));
   chart.title = vote.model;
-  chart.x = {.label = "class answered", .low = 0, .high = 0, .percent = false,
+  chart.x = {.label = "class answered",
+             .low = 0,
+             .high = 0,
+             .percent = false,
              .categories = class_names(static_cast<int>(counts.size()))};
   const std::uint64_t n =
       std::accumulate(counts.begin(), counts.end(), vote.certificate.estimation.invalid);
   chart.y = {.label = {}, .low = 0, .high = 1, .percent = true, .categories = {}};
-  Series bars{.label = {}, .style = 0, .mark = Mark::bars, .x = iota(counts.size()), .y = {}, .y2 = {},
-              .point_text = {}, .highlight = {vote.certificate.selected}};
+  Series bars{.label = {},
+              .style = 0,
+              .mark = Mark::bars,
+              .x = iota(counts.size()),
+              .y = {},
+              .y2 = {},
+              .point_text = {},
+              .highlight = {vote.certificate.selected}};
   chart.description = fmt::format("Votes of the {} model for image {}:", vote.model, image);
   for (std::size_t c = 0; c < counts.size(); ++c) {
     bars.y.push_back(n == 0 ? 0.0 : static_cast<double>(counts[c]) / static_cast<double>(n));
@@ -204,12 +192,22 @@ Chart noise_answers_chart(const StudyModel& model, int classes) {
   Chart chart;
   chart.name = "noise-answers-" + slug(model.name);
   chart.title = model.name + ": answers on noisy images";
-  chart.x = {.label = "class answered", .low = 0, .high = 0, .percent = false,
+  chart.x = {.label = "class answered",
+             .low = 0,
+             .high = 0,
+             .percent = false,
              .categories = class_names(classes)};
   chart.y = {.label = {}, .low = 0, .high = 1, .percent = true, .categories = {}};
-  Series bars{.label = {}, .style = 0, .mark = Mark::bars, .x = iota(answers.votes.size()), .y = {},
-              .y2 = {}, .point_text = {}, .highlight = {answers.favourite}};
-  chart.description = fmt::format("Share of the {} model's answers on noisy images by class:", model.name);
+  Series bars{.label = {},
+              .style = 0,
+              .mark = Mark::bars,
+              .x = iota(answers.votes.size()),
+              .y = {},
+              .y2 = {},
+              .point_text = {},
+              .highlight = {answers.favourite}};
+  chart.description =
+      fmt::format("Share of the {} model's answers on noisy images by class:", model.name);
   for (int c = 0; c < classes; ++c) {
     bars.y.push_back(answers.share(c));
     // Four characters above neighbouring bars would touch.
@@ -225,12 +223,22 @@ Chart certified_by_class_chart(const StudyModel& model, int classes) {
   const NoiseAnswers answers = noise_answers(model, classes);
   Chart chart;
   chart.name = "certified-by-class-" + slug(model.name);
-  chart.title = model.name + ": certified images";
-  chart.x = {.label = "class certified", .low = 0, .high = 0, .percent = false,
+  chart.title = model.name + ": certified, by answer";
+  chart.x = {.label = "class answered, right or wrong",
+             .low = 0,
+             .high = 0,
+             .percent = false,
              .categories = class_names(classes)};
-  Series bars{.label = {}, .style = 0, .mark = Mark::bars, .x = iota(answers.certified.size()), .y = {},
-              .y2 = {}, .point_text = {}, .highlight = {answers.favourite}};
-  chart.description = fmt::format("Images the {} model certifies, by predicted class:", model.name);
+  Series bars{.label = {},
+              .style = 0,
+              .mark = Mark::bars,
+              .x = iota(answers.certified.size()),
+              .y = {},
+              .y2 = {},
+              .point_text = {},
+              .highlight = {answers.favourite}};
+  chart.description = fmt::format(
+      "Images the {} model certifies, right or wrong, by the class it answers:", model.name);
   for (std::size_t c = 0; c < answers.certified.size(); ++c) {
     bars.y.push_back(static_cast<double>(answers.certified[c]));
     bars.point_text.push_back(answers.certified[c] == 0 ? "" : format_count(answers.certified[c]));
@@ -244,7 +252,12 @@ std::vector<Chart> all_charts(const StudyResult& study) {
   std::vector<Chart> charts;
   const bool certified = std::any_of(study.models.begin(), study.models.end(),
                                      [](const StudyModel& m) { return !m.certificates.empty(); });
-  if (certified) charts.push_back(certified_accuracy_chart(study));
+  if (certified) {
+    const auto runs = charted(run_views(study));
+    for (Chart& chart : accuracy_charts(runs, "certified-accuracy", ""))
+      charts.push_back(std::move(chart));
+    for (Chart& chart : bound_charts(runs, "bounds", "")) charts.push_back(std::move(chart));
+  }
   for (const NoiseDemonstration& demo : study.demonstrations)
     for (const auto& vote : demo.votes) charts.push_back(vote_chart(vote, demo.image));
   for (const StudyModel& m : study.models) {

@@ -9,14 +9,6 @@
 
 namespace smoothcert::report {
 
-/// Certified accuracy against radius with a pointwise 95 % Clopper–Pearson band over images.
-struct Curve {
-  std::vector<double> radius, accuracy, low, high;
-};
-Curve certified_accuracy_curve(const std::vector<Certificate>& certificates);
-
-Chart certified_accuracy_chart(const StudyResult& study);
-
 /// Per-step values of one model: raw, and a centred moving average over `window` steps.
 Chart loss_chart(const StudyResult& study, std::size_t model);
 Chart training_accuracy_chart(const StudyResult& study, std::size_t model);
@@ -40,6 +32,7 @@ struct NoiseAnswers {
 };
 NoiseAnswers noise_answers(const StudyModel& model, int classes);
 Chart noise_answers_chart(const StudyModel& model, int classes);
+/// Counts by the class answered, not by label.
 Chart certified_by_class_chart(const StudyModel& model, int classes);
 
 /// Every chart of the study, in the order of the report: figures/ holds these.

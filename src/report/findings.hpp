@@ -9,8 +9,14 @@
 
 namespace smoothcert::report {
 
-/// The abstract, sentence by sentence.
+/// All of them, sentence by sentence: what was done, what was certified, what to beware of.
 std::vector<std::string> findings(const StudyResult& study);
+
+/// The opening paragraph, of three sentences where there is so much to say, and what is left.
+struct Opening {
+  std::vector<std::string> sentences, rest;
+};
+Opening opening(const StudyResult& study);
 
 /// What must not be overlooked: stand-in data, continuous noise, a part of the test set, fast mode,
 /// and the study's own notes. Shown as banners.

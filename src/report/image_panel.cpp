@@ -61,8 +61,10 @@ std::vector<std::uint8_t> png_panel(std::span<const std::vector<std::uint8_t>> i
   const std::size_t cell_width = static_cast<std::size_t>(shape.width * scale);
   const std::size_t cell_height = static_cast<std::size_t>(shape.height * scale);
   const auto space = static_cast<std::size_t>(gap);
-  Canvas canvas{across * (cell_width + space) - space, down * (cell_height + space) - space,
-                shape.channels == 3 ? std::size_t{3} : std::size_t{1}, {}};
+  Canvas canvas{across * (cell_width + space) - space,
+                down * (cell_height + space) - space,
+                shape.channels == 3 ? std::size_t{3} : std::size_t{1},
+                {}};
   canvas.bytes.assign(canvas.width * canvas.height * canvas.channels, 255);
   for (std::size_t i = 0; i < images.size(); ++i)
     if (!images[i].empty())
@@ -79,8 +81,7 @@ std::string data_uri(std::span<const std::uint8_t> bytes) {
     const std::size_t left = std::min<std::size_t>(3, bytes.size() - i);
     std::uint32_t word = 0;
     for (std::size_t k = 0; k < 3; ++k) word = word << 8 | (k < left ? bytes[i + k] : 0u);
-    for (std::size_t k = 0; k < 4; ++k)
-      out += k <= left ? kDigits[word >> (18 - 6 * k) & 63] : '=';
+    for (std::size_t k = 0; k < 4; ++k) out += k <= left ? kDigits[word >> (18 - 6 * k) & 63] : '=';
   }
   return out;
 }

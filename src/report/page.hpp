@@ -12,11 +12,15 @@ namespace smoothcert::report {
 /// A chart that shares its row with others.
 inline constexpr Size kSmall{280, 210};
 
+/// A chart as HTML, with a slider to read its values where it has a Reader.
+std::string plot_html(const Chart& chart, Size size);
+
 /// Collects the body of one HTML page and numbers its figures and tables.
 class Page {
  public:
   void raw(std::string_view html) { body_ += html; }
   void heading(std::string_view text, std::string_view id);
+  void subheading(std::string_view text);
   void paragraph(std::string_view text, std::string_view css_class = {});
   void table(const Table& table) { body_ += table_html(table, ++tables_); }
 

@@ -3,6 +3,7 @@
 #include "smoothcert/error.hpp"
 
 #ifdef SMOOTHCERT_RSVG
+#include <cairo-pdf.h>
 #include <cairo.h>
 #include <librsvg/rsvg.h>
 
@@ -44,25 +45,59 @@ cairo_status_t append(void* out, const unsigned char* bytes, unsigned int size) 
 
 std::string rasteriser_missing() { return {}; }
 
-std::vector<std::uint8_t> rasterise(const std::string& svg, double scale) {
-  GError* error = nullptr;
-  const std::unique_ptr<RsvgHandle, Deleter<unref>> handle(
-      rsvg_handle_new_from_data(reinterpret_cast<const guint8*>(svg.data()), svg.size(), &error));
-  if (!handle) fail(error);
+namespace {
+
+struct Drawing {
+  std::unique_ptr<RsvgHandle, Deleter<unref>> handle;
   double width = 0, height = 0;
-  if (!rsvg_handle_get_intrinsic_size_in_pixels(handle.get(), &width, &height))
-    throw Error("report: a chart has no size in pixels");
-  scale = std::min(scale, kMostPixels / std::max(width, height));
+
+  explicit Drawing(const std::string& svg) {
+    GError* error = nullptr;
+    handle.reset(
+        rsvg_handle_new_from_data(reinterpret_cast<const guint8*>(svg.data()), svg.size(), &error));
+    if (!handle) fail(error);
+    if (!rsvg_handle_get_intrinsic_size_in_pixels(handle.get(), &width, &height))
+      throw Error("report: a chart has no size in pixels");
+  }
+
+  void draw_on(cairo_surface_t* surface, double scale) const {
+    const std::unique_ptr<cairo_t, Deleter<cairo_destroy>> context(cairo_create(surface));
+    const RsvgRectangle viewport{0, 0, width * scale, height * scale};
+    GError* error = nullptr;
+    if (!rsvg_handle_render_document(handle.get(), context.get(), &viewport, &error)) fail(error);
+  }
+};
+
+}  // namespace
+
+std::vector<std::uint8_t> rasterise(const std::string& svg, double scale) {
+  const Drawing drawing(svg);
+  scale = std::min(scale, kMostPixels / std::max(drawing.width, drawing.height));
   const std::unique_ptr<cairo_surface_t, Deleter<cairo_surface_destroy>> surface(
-      cairo_image_surface_create(CAIRO_FORMAT_RGB24, static_cast<int>(std::ceil(width * scale)),
-                                 static_cast<int>(std::ceil(height * scale))));
-  const std::unique_ptr<cairo_t, Deleter<cairo_destroy>> context(cairo_create(surface.get()));
-  const RsvgRectangle viewport{0, 0, width * scale, height * scale};
-  if (!rsvg_handle_render_document(handle.get(), context.get(), &viewport, &error)) fail(error);
+      cairo_image_surface_create(CAIRO_FORMAT_RGB24,
+                                 static_cast<int>(std::ceil(drawing.width * scale)),
+                                 static_cast<int>(std::ceil(drawing.height * scale))));
+  drawing.draw_on(surface.get(), scale);
   std::vector<std::uint8_t> png;
   if (cairo_surface_write_to_png_stream(surface.get(), append, &png) != CAIRO_STATUS_SUCCESS)
     throw Error("report: cannot encode a chart as PNG");
   return png;
+}
+
+std::vector<std::uint8_t> pdf(const std::string& svg) {
+  constexpr double kPointsPerPixel = 0.75;  // 96 pixels and 72 points an inch
+  const Drawing drawing(svg);
+  std::vector<std::uint8_t> bytes;
+  {
+    const std::unique_ptr<cairo_surface_t, Deleter<cairo_surface_destroy>> surface(
+        cairo_pdf_surface_create_for_stream(append, &bytes, drawing.width * kPointsPerPixel,
+                                            drawing.height * kPointsPerPixel));
+    drawing.draw_on(surface.get(), kPointsPerPixel);
+    cairo_surface_finish(surface.get());
+    if (cairo_surface_status(surface.get()) != CAIRO_STATUS_SUCCESS)
+      throw Error("report: cannot encode a chart as PDF");
+  }
+  return bytes;
 }
 
 #else
@@ -74,6 +109,8 @@ std::string rasteriser_missing() {
 std::vector<std::uint8_t> rasterise(const std::string&, double) {
   throw Error(rasteriser_missing());
 }
+
+std::vector<std::uint8_t> pdf(const std::string&) { throw Error(rasteriser_missing()); }
 
 #endif
 

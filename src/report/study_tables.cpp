@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "report/analysis_tables.hpp"
+#include "report/published.hpp"
+#include "smoothcert/analysis.hpp"
+#include "smoothcert/soundness.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
 namespace {
-
-constexpr double kZ95 = 1.959963984540054;
 
 double share(std::uint64_t k, std::uint64_t n) {
   return n == 0 ? -1.0 : static_cast<double>(k) / static_cast<double>(n);
@@ -44,12 +46,6 @@ double published_accuracy(const PublishedFigures& published, const AttackSpec& s
   return -1;
 }
 
-/// The published figures are MNIST's and say nothing about other data.
-const PublishedFigures* published_for(const StudyResult& study, const StudyModel& model) {
-  if (study.stand_in_data || study.dataset_name != "mnist") return nullptr;
-  return published_figures(model.name);
-}
-
 }  // namespace
 
 std::string dataset_title(const std::string& name) {
@@ -63,12 +59,11 @@ std::string dataset_title(const std::string& name) {
 std::string alpha_caveat(double alpha) {
   if (!(alpha > 0 && alpha < 1)) return {};
   const double one_in = 1 / alpha;
-  const std::string many =
-      std::fabs(one_in - 20) < 1e-9 ? "twenty"
-      : std::fabs(one_in - 10) < 1e-9 ? "ten"
-      : std::fabs(one_in - std::round(one_in)) < 1e-6 * one_in
-          ? format_count(static_cast<std::uint64_t>(std::llround(one_in)))
-          : format_fixed(one_in, 1);
+  const std::string many = std::fabs(one_in - 20) < 1e-9   ? "twenty"
+                           : std::fabs(one_in - 10) < 1e-9 ? "ten"
+                           : std::fabs(one_in - std::round(one_in)) < 1e-6 * one_in
+                               ? format_count(static_cast<std::uint64_t>(std::llround(one_in)))
+                               : format_fixed(one_in, 1);
   return fmt::format(
       "At α = {} up to one certificate in {} may be false: each one holds with probability at "
       "least {} %.",
@@ -83,12 +78,24 @@ std::string p_b_text(SecondBound p_b) {
 std::string attack_label(const AttackSpec& spec) {
   std::string label;
   switch (spec.kind) {
-    case AttackKind::fgm_l1: label = "L1"; break;
-    case AttackKind::fgm_l1_steepest: label = "L1 steepest"; break;
-    case AttackKind::fgm_l2: label = "L2"; break;
-    case AttackKind::fgm_linf: label = "L∞"; break;
-    case AttackKind::pgd_l2: label = "PGD L2"; break;
-    case AttackKind::pgd_linf: label = "PGD L∞"; break;
+    case AttackKind::fgm_l1:
+      label = "L1";
+      break;
+    case AttackKind::fgm_l1_steepest:
+      label = "L1 steepest";
+      break;
+    case AttackKind::fgm_l2:
+      label = "L2";
+      break;
+    case AttackKind::fgm_linf:
+      label = "L∞";
+      break;
+    case AttackKind::pgd_l2:
+      label = "PGD L2";
+      break;
+    case AttackKind::pgd_linf:
+      label = "PGD L∞";
+      break;
   }
   label += ", ε\u00a0=\u00a0" + format_shortest(spec.epsilon);
   if (spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf)
@@ -99,44 +106,54 @@ std::string attack_label(const AttackSpec& spec) {
 Table comparison_table(const StudyResult& study) {
   Table table;
   table.caption = fmt::format(
-      "Certification of {} test images (σ = {}, n₀ = {}, n = {}, α = {}). ± is a 95 % interval over "
+      "Certification of {} test images (σ = {}, n₀ = {}, n = {}, α = {}). ± is a 95 % interval "
+      "over "
       "images.",
       format_count(study.certified_images), format_shortest(study.certify.sigma),
       format_count(study.certify.n0), format_count(study.certify.n),
       format_shortest(study.certify.alpha));
   table.label = "comparison";
-  table.columns = {{"model", false},        {"correct & certified"}, {"of all, %"},
-                   {"wrong"},               {"abstained"},           {"avg_radius_certified"},
-                   {"avg_radius_correct"},  {"acr"}};
+  table.columns = {{"model", false},
+                   {"correct & certified"},
+                   {"of all, %"},
+                   {"certified, but wrong"},
+                   {"abstained"},
+                   {"mean radius, right or wrong"},
+                   {"mean radius, right ones"},
+                   {"ACR"}};
   for (const StudyModel& m : study.models) {
     const Summary& s = m.summary;
     if (s.images == 0) continue;
     const bool any_certified = s.wrong + s.correct_certified > 0;
-    table.rows.push_back(
-        {m.name, format_count(s.correct_certified),
-         format_percent(share(s.correct_certified, s.images), 2), format_count(s.wrong),
-         format_count(s.abstained), any_certified ? format_down(s.avg_radius_certified, 4) : "–",
-         s.correct_certified > 0 ? format_down(s.avg_radius_correct, 4) : "–",
-         format_down(s.acr, 4) + " ± " + format_fixed(kZ95 * s.acr_standard_error, 4)});
+    table.rows.push_back({m.name, format_count(s.correct_certified),
+                          format_percent(share(s.correct_certified, s.images), 2),
+                          format_count(s.wrong), format_count(s.abstained),
+                          any_certified ? format_down(s.avg_radius_certified, 4) : "–",
+                          s.correct_certified > 0 ? format_down(s.avg_radius_correct, 4) : "–",
+                          format_down(s.acr, 4) + " ± " +
+                              format_fixed(kStandardErrors95 * s.acr_standard_error, 4)});
     const PublishedFigures* published = published_for(study, m);
     if (published == nullptr || published->correct_certified < 0) continue;
     table.quiet_rows.push_back(table.rows.size());
-    table.rows.push_back({"published",
-                          format_count(static_cast<std::uint64_t>(published->correct_certified)),
-                          format_percent(published->correct_certified / 10000, 2), "–", "–",
-                          published->avg_radius_certified < 0
-                              ? "–"
-                              : format_fixed(published->avg_radius_certified, 4),
-                          "–", "–"});
+    table.rows.push_back(
+        {"published", format_count(static_cast<std::uint64_t>(published->correct_certified)),
+         format_percent(published->correct_certified / 10000, 2), "–", "–",
+         published->avg_radius_certified < 0 ? "–"
+                                             : format_fixed(published->avg_radius_certified, 4),
+         "–", "–"});
   }
-  table.notes = {alpha_caveat(study.certify.alpha),
-                 "avg_radius_certified: mean radius over all images that did not abstain, wrong ones "
-                 "included (the study's average). avg_radius_correct: over correct and certified images. "
-                 "acr: the radii of correct images, summed, over all images (the literature's average "
-                 "certified radius). Radii are rounded down."};
+  table.notes = {
+      alpha_caveat(study.certify.alpha),
+      "Mean radius, right or wrong: over all images that did not abstain (the study’s "
+      "average). Right ones: over correct and certified images. ACR: the radii of correct "
+      "images, summed, over all images (the literature’s average certified radius). Radii "
+      "are rounded down."};
+  for (std::string& text : constancy_sentences(run_views(study)))
+    table.notes.push_back(std::move(text));
   if (!table.quiet_rows.empty())
     table.notes.push_back(
-        "Published: the study's own figures, on all 10,000 MNIST test images with n₀ = 1,000, n = 10,000, "
+        "Published: the figures of the study whose comparison this repeats (see References), on "
+        "all 10,000 MNIST test images with n₀ = 1,000, n = 10,000, "
         "α = 0.05.");
   return table;
 }
@@ -150,22 +167,30 @@ Table accuracy_table(const StudyResult& study) {
   table.columns = {{"model", false}, {"figure", false}, {"clean"}};
   for (const AttackSpec& spec : attacks) table.columns.push_back({attack_label(spec)});
   for (const StudyModel& m : study.models) {
-    std::vector<std::string> worst = {m.name, "worse of two losses", format_percent(m.clean_accuracy, 2)};
+    std::vector<std::string> worst = {m.name, "worse of two losses",
+                                      format_percent(m.clean_accuracy, 2)};
     std::vector<std::string> cross_entropy = {m.name, "cross-entropy (study's)",
                                               format_percent(m.clean_accuracy, 2)};
     std::vector<std::string> zero = {m.name, "zero gradients, images", ""};
+    std::vector<std::string> nan = {m.name, "NaN gradients, images", ""};
+    bool any_nan = false;
     for (const AttackSpec& spec : attacks) {
       const AttackReport* a = find_attack(m, spec);
       worst.push_back(a ? format_percent(share(a->correct_worst, a->images), 2) : "–");
-      cross_entropy.push_back(a ? format_percent(share(a->correct_cross_entropy, a->images), 2) : "–");
+      cross_entropy.push_back(a ? format_percent(share(a->correct_cross_entropy, a->images), 2)
+                                : "–");
       zero.push_back(a ? format_count(a->zero_gradient) : "–");
+      nan.push_back(a ? format_count(a->nan_gradient) : "–");
+      any_nan = any_nan || (a && a->nan_gradient > 0);
     }
     table.rows.push_back(std::move(cross_entropy));
     table.rows.push_back(std::move(worst));
     table.rows.push_back(std::move(zero));
+    if (any_nan) table.rows.push_back(std::move(nan));
     const PublishedFigures* published = published_for(study, m);
     if (published == nullptr) continue;
-    std::vector<std::string> row = {m.name, "published", format_percent(published->clean_accuracy, 2)};
+    std::vector<std::string> row = {m.name, "published",
+                                    format_percent(published->clean_accuracy, 2)};
     bool any = published->clean_accuracy >= 0;
     for (const AttackSpec& spec : attacks) {
       const double accuracy = published_accuracy(*published, spec);
@@ -177,8 +202,10 @@ Table accuracy_table(const StudyResult& study) {
     table.rows.push_back(std::move(row));
   }
   table.notes = {
-      "Worse of two losses: an image counts as correct only if neither the cross-entropy nor the margin "
-      "loss breaks it; that is the figure to quote. Where the gradient is exactly zero, an attack on the "
+      "Worse of two losses: an image counts as correct only if neither the cross-entropy nor the "
+      "margin "
+      "loss breaks it; that is the figure to quote. Where the gradient is exactly zero, an attack "
+      "on the "
       "cross-entropy has nothing to follow."};
   return table;
 }
@@ -199,8 +226,10 @@ Table settings_table(const StudyResult& study) {
   add("started", study.started);
   add("data set", study.dataset_name);
   add("data origin", study.dataset_origin);
-  add("training images", fmt::format("{}, SHA-256 {}", format_count(study.train_images), study.train_hash));
-  add("test images", fmt::format("{}, SHA-256 {}", format_count(study.test_images), study.test_hash));
+  add("training images",
+      fmt::format("{}, SHA-256 {}", format_count(study.train_images), study.train_hash));
+  add("test images",
+      fmt::format("{}, SHA-256 {}", format_count(study.test_images), study.test_hash));
   add("certified images", format_count(study.certified_images) +
                               (study.subset_note.empty() ? "" : "; " + study.subset_note));
   add("σ", format_shortest(c.sigma));
@@ -215,19 +244,21 @@ Table settings_table(const StudyResult& study) {
                        : "continuous Gaussian (sound in real arithmetic only)");
   add("clamp", c.clamp ? "noisy pixels clamped to [0, 1]" : "none");
   add("mode", c.mode == Mode::exact ? "exact" : "fast");
+  add("guarantee", std::string(soundness_text(soundness_of(c.noise, c.mode))));
   for (const StudyModel& m : study.models) {
     add("model " + m.name,
         fmt::format("{}, {} parameters; recipe {}, {} epoch{}, seed {}; SHA-256 {}", m.network,
                     format_count(m.parameters), m.record.recipe, m.record.epochs,
                     m.record.epochs == 1 ? "" : "s", m.record.seed, m.hash));
-    add("votes of " + m.name, m.run.precision.empty() && m.run.backend.empty()
-                                  ? ""
-                                  : m.run.precision + (m.run.backend.empty() ? "" : ", " + m.run.backend));
+    add("votes of " + m.name,
+        m.run.precision.empty() && m.run.backend.empty()
+            ? ""
+            : m.run.precision + (m.run.backend.empty() ? "" : ", " + m.run.backend));
   }
-  add("time", fmt::format("training {}, attacks {}, certification {}",
-                          format_duration(study.seconds_training),
-                          format_duration(study.seconds_attacks),
-                          format_duration(study.seconds_certify)));
+  add("time",
+      fmt::format("training {}, attacks {}, certification {}",
+                  format_duration(study.seconds_training), format_duration(study.seconds_attacks),
+                  format_duration(study.seconds_certify)));
   return table;
 }
 

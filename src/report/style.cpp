@@ -1,5 +1,7 @@
 #include "report/style.hpp"
 
+#include <fmt/format.h>
+
 #include "report/svg_chart.hpp"
 
 namespace smoothcert::report {
@@ -15,7 +17,7 @@ h1{font-size:2rem;line-height:1.2;font-weight:600;margin:0 0 .35rem;letter-spaci
 h2{font-size:1.28rem;line-height:1.3;font-weight:600;margin:3.2rem 0 .7rem;text-wrap:balance}
 h3{font-size:1.02rem;font-weight:600;margin:1.8rem 0 .4rem}
 p{margin:.7rem 0;max-width:42rem;overflow-wrap:anywhere}
-.byline,figcaption,table,.note,.strip,nav,.banner,footer{font-family:'Helvetica Neue',Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif}
+.byline,figcaption,table,.note,nav,.banner,.reader,.files,.references,details{font-family:'Helvetica Neue',Helvetica,Arial,'Liberation Sans','DejaVu Sans',sans-serif}
 .byline{color:var(--muted);font-size:.84rem;margin:0;max-width:none}
 nav{font-size:.84rem;margin:1.6rem 0 0;padding:.55rem 0;border-top:1px solid var(--grid);border-bottom:1px solid var(--grid);display:flex;flex-wrap:wrap;gap:.2rem 1.2rem}
 a{color:inherit;text-decoration-color:var(--pale);text-underline-offset:.18em}
@@ -58,12 +60,25 @@ table.images .model th{font-weight:600;color:var(--ink);text-align:left;padding-
 .right{color:var(--ink)}
 .wrong{color:var(--accent);font-weight:600}
 
-
+.plot svg{touch-action:pan-y}
+.chart .cursor{fill:none;stroke:var(--ink);stroke-width:1;stroke-dasharray:2 2}
+.reader{font-size:.8rem;line-height:1.5;margin:.2rem 0 0}
+.reader label{display:flex;align-items:center;gap:.6rem;color:var(--muted)}
+.reader input{flex:1;max-width:28rem;min-width:8rem;height:1.5rem;accent-color:var(--s0)}
+.reader input:focus-visible,summary:focus-visible{outline:2px solid var(--s0);outline-offset:2px}
+.reader output{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;min-height:1.5em;font-variant-numeric:tabular-nums lining-nums}
+.reader b{font-weight:600}
+.value::before{content:"";display:inline-block;width:.7em;height:.7em;border-radius:50%;margin-right:.4em;background:var(--muted)}
+.files{font-size:.84rem;margin:.7rem 0}
+.files dt{font-weight:600;margin-top:.5rem}
+.files dd{margin:0;overflow-wrap:anywhere}
+details{font-size:.84rem}
+summary{cursor:pointer}
+.figures{columns:18rem;padding-left:1.1rem}
+.references{font-size:.84rem;line-height:1.5;padding-left:1.4rem;max-width:44rem;overflow-wrap:anywhere}
 
 .settings tbody td,.settings tbody td:nth-child(2):not(.n){overflow-wrap:anywhere;white-space:normal;word-break:break-word}
 
-footer{margin-top:3.5rem;padding-top:.8rem;border-top:1px solid var(--grid);color:var(--muted);font-size:.8rem}
-footer p{max-width:none}
 @media(max-width:640px){
  body{font-size:16px}
  main{padding:1.6rem 1rem 3rem}
@@ -83,20 +98,29 @@ footer p{max-width:none}
  :root{color-scheme:light}
  body{font-size:10.5pt}
  main{max-width:none;padding:0}
- nav{display:none}
+ nav,.reader{display:none}
  h2{break-after:avoid}
  figure,.banner{break-inside:avoid}
  .scroll{overflow:visible}
 }
 )css";
 
+/// The dot before a value in a reader, in its curve's colour.
+std::string value_colours() {
+  std::string css;
+  for (int i = 0; i < kStyles; ++i)
+    css += fmt::format(".value.s{0}::before{{background:var(--s{0})}}\n", i);
+  return css;
+}
+
 }  // namespace
 
 std::string page_css() {
   const std::string light = palette_variables(light_palette()) + "--tint:#fdf3ec;";
   const std::string dark = palette_variables(dark_palette()) + "--tint:#2a211b;";
-  return ":root{color-scheme:light dark;" + light + "}\n@media screen and (prefers-color-scheme:dark){:root{" +
-         dark + "}}\n" + chart_css(variable_palette()) + kLayout;
+  return ":root{color-scheme:light dark;" + light +
+         "}\n@media screen and (prefers-color-scheme:dark){:root{" + dark + "}}\n" +
+         chart_css(variable_palette()) + kLayout + value_colours();
 }
 
 }  // namespace smoothcert::report

@@ -69,7 +69,8 @@ std::vector<double> set_range(const Axis& axis, double data_low, double data_hig
 }
 
 std::string marker(int style, double x, double y) {
-  const char* fill = style % 2 == 0 ? "full" : "hollow";
+  // Four shapes, full or hollow: neighbours differ in both, and no two of kStyles are equal.
+  const char* fill = (style + style / 4) % 2 == 0 ? "full" : "hollow";
   switch (style % 4) {
     case 0:
       return fmt::format("<circle class=\"mark {} s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>",
@@ -140,12 +141,22 @@ std::string bars(const Series& s, const Chart& chart, const Frame& f) {
   return out;
 }
 
+/// " data-name=… data-values=…" for the page's reader.
+std::string read_values(const Series& s, const Chart& chart, bool alone) {
+  if (alone || chart.reader.x.empty() || s.values.size() != chart.reader.x.size()) return {};
+  std::string values;
+  for (const std::string& text : s.values) values += (values.empty() ? "" : "|") + text;
+  return fmt::format(" data-name=\"{}\" data-values=\"{}\"", xml(s.label), xml(values));
+}
+
 /// A curve with its markers, a few along its length.
-std::string curve(const Series& s, const Frame& f) {
+std::string curve(const Series& s, const Chart& chart, const Frame& f, bool alone) {
   const std::string d = path_points(s, f);
   if (d.empty()) return {};
   if (s.mark == Mark::faint) return fmt::format("<path class=\"faint s{}\" d=\"{}\"/>", s.style, d);
-  std::string out = fmt::format("<path class=\"line s{}\" d=\"{}\"/>", s.style, d);
+  if (s.mark == Mark::context) return fmt::format("<path class=\"other\" d=\"{}\"/>", d);
+  std::string out = fmt::format("<path class=\"line s{}\" d=\"{}\"{}/>", s.style, d,
+                                read_values(s, chart, alone));
   const std::size_t n = std::min(s.x.size(), s.y.size());
   const std::size_t every = std::max<std::size_t>(1, n / 9);
   for (std::size_t i = every / 2 + (static_cast<std::size_t>(s.style) * every) / 8; i < n;
@@ -174,7 +185,8 @@ double legend(const Chart& chart, double left, double right, double top, std::st
   double x = left, y = top;
   bool any = false;
   for (const Series& s : chart.series) {
-    if (s.label.empty() || s.mark == Mark::bars || s.mark == Mark::band) continue;
+    if (s.label.empty() || s.mark == Mark::bars || s.mark == Mark::band || s.mark == Mark::context)
+      continue;
     const double width = 40 + text_width(s.label, 12) + 14;
     if (any && x + width > right) {
       x = left;
@@ -197,12 +209,116 @@ double legend(const Chart& chart, double left, double right, double top, std::st
 
 double bottom_margin(const Chart& chart) { return chart.x.label.empty() ? 24 : 44; }
 
+constexpr double kLabelSample = 30;  ///< line and marker before a label's text
+constexpr double kLineHeight = 15;
+
+bool labels_beside(const Chart& chart, Size size) {
+  return chart.direct_labels && size.width >= 560;
+}
+
+/// A curve's name in the right margin.
+struct SideLabel {
+  const Series* series;
+  std::vector<std::string> lines;
+  double y = 0;  ///< centre
+  [[nodiscard]] double height() const {
+    return kLineHeight * static_cast<double>(lines.size()) + 6;
+  }
+};
+
+/// The names of all lines, wrapped to at most a third of the chart; sets the width they take.
+std::vector<SideLabel> side_labels(const Chart& chart, Size size, double& width) {
+  std::vector<SideLabel> labels;
+  width = 0;
+  const double most = 0.3 * size.width - kLabelSample;
+  for (const Series& s : chart.series) {
+    if (s.label.empty() || (s.mark != Mark::line && s.mark != Mark::steps)) continue;
+    labels.push_back({&s, wrapped(s.label, most)});
+    for (const std::string& line : labels.back().lines)
+      width = std::max(width, kLabelSample + text_width(line, 12) + 10);
+  }
+  width = std::min(width, 0.38 * size.width);
+  return labels;
+}
+
+/// Where a curve is at height `y`, the rightmost place; else its point that comes closest.
+std::pair<double, double> at_height(const Series& s, const Frame& f, double y) {
+  double best_x = f.left, best_y = f.bottom, distance = HUGE_VAL;
+  double last_x = 0, last_y = std::nan("");
+  for (std::size_t i = 0; i < std::min(s.x.size(), s.y.size()); ++i) {
+    if (!std::isfinite(s.x[i]) || !std::isfinite(s.y[i])) continue;
+    const double px = f.x(s.x[i]), py = f.y(std::clamp(s.y[i], f.y_low, f.y_high));
+    if (std::fabs(py - y) <= distance) {
+      distance = std::fabs(py - y);
+      best_x = px;
+      best_y = py;
+    }
+    if ((last_y - y) * (py - y) < 0) {  // crossed between the two points
+      distance = 0;
+      best_x = last_x + (px - last_x) * (y - last_y) / (py - last_y);
+      best_y = y;
+    }
+    last_x = px;
+    last_y = py;
+  }
+  return {best_x, best_y};
+}
+
+/// The labels beside the plot, each as near to its curve's height as the others allow, with a thin
+/// line to the curve.
+std::string draw_side_labels(std::vector<SideLabel> labels, const Frame& f) {
+  if (labels.empty()) return {};
+  const auto mean_height = [&](const SideLabel& label) {
+    double sum = 0;
+    std::size_t n = 0;
+    for (const double v : label.series->y)
+      if (std::isfinite(v)) sum += f.y(std::clamp(v, f.y_low, f.y_high)), ++n;
+    return n == 0 ? f.bottom : sum / static_cast<double>(n);
+  };
+  for (SideLabel& label : labels) label.y = mean_height(label);
+  std::ranges::stable_sort(labels, {}, &SideLabel::y);
+  double top = f.top;
+  for (SideLabel& label : labels) {
+    label.y = std::max(label.y, top + label.height() / 2);
+    top = label.y + label.height() / 2;
+  }
+  double bottom = f.bottom;
+  for (auto label = labels.rbegin(); label != labels.rend(); ++label) {
+    label->y = std::min(label->y, bottom - label->height() / 2);
+    bottom = label->y - label->height() / 2;
+  }
+  std::string out;
+  for (const SideLabel& label : labels) {
+    const auto [x, y] = at_height(*label.series, f, label.y);
+    const double left = f.right + 8;
+    out += fmt::format("<path class=\"leader\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", x, y, left,
+                       label.y);
+    out += marker(label.series->style, x, y);
+    out += fmt::format("<path class=\"line s{}\" d=\"M{:.1f} {:.1f}h22\"/>", label.series->style,
+                       left, label.y);
+    out += marker(label.series->style, left + 11, label.y);
+    double baseline = label.y + 4 - kLineHeight / 2 * static_cast<double>(label.lines.size() - 1);
+    for (const std::string& line : label.lines) {
+      out += fmt::format("<text class=\"name\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>",
+                         left + kLabelSample - 2, baseline, xml(line));
+      baseline += kLineHeight;
+    }
+  }
+  return out;
+}
+
 /// `size`, or higher where a long legend would leave too little for the plot.
 Size with_room(const Chart& chart, Size size) {
   std::string ignored;
-  const double above = legend(chart, 2, size.width, 0, ignored) + (chart.title.empty() ? 8 : 26) +
-                       (chart.y.label.empty() ? 10 : 24);
-  const double needed = above + 0.55 * size.height + bottom_margin(chart);
+  double keys = 0, beside = 0;
+  if (labels_beside(chart, size)) {
+    double width = 0;
+    for (const SideLabel& label : side_labels(chart, size, width)) beside += label.height();
+  } else {
+    keys = legend(chart, 2, size.width, 0, ignored);
+  }
+  const double above = keys + (chart.title.empty() ? 8 : 26) + (chart.y.label.empty() ? 10 : 24);
+  const double needed = above + std::max(0.55 * size.height, beside + 12) + bottom_margin(chart);
   size.height = std::max(size.height, static_cast<int>(std::ceil(needed)));
   return size;
 }
@@ -237,16 +353,29 @@ std::string axes(const Chart& chart, const Frame& f, const std::vector<double>& 
   return out;
 }
 
-std::string open_tag(const Chart& chart, Size size, bool alone) {
+/// " data-…" for the page's reader: where x is on the drawing, and the places it stops at.
+std::string read_places(const Chart& chart, const Frame& f) {
+  if (chart.reader.x.empty()) return {};
+  std::string places;
+  for (const double x : chart.reader.x) places += (places.empty() ? "" : " ") + format_shortest(x);
+  return fmt::format(
+      " data-quantity=\"{}\" data-places=\"{}\" data-frame=\"{:.1f} {:.1f} {:.1f} "
+      "{:.1f} {} {}\"",
+      xml(chart.reader.quantity), places, f.left, f.right, f.top, f.bottom,
+      format_shortest(f.x_low), format_shortest(f.x_high));
+}
+
+std::string open_tag(const Chart& chart, Size size, bool alone, const Frame& f) {
   const std::string text = chart.description.empty() ? chart.title : chart.description;
   return fmt::format(
       "<svg {}class=\"chart\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {} {}\" width=\"{}\" "
-      "height=\"{}\">",
+      "height=\"{}\"{}>",
       alone ? "xmlns=\"http://www.w3.org/2000/svg\" " : "", xml(text), size.width, size.height,
-      size.width, size.height);
+      size.width, size.height, alone ? "" : read_places(chart, f));
 }
 
-std::string body(const Chart& chart, Size size) {
+/// What is inside the <svg> element, and where the plot is in it.
+std::string body(const Chart& chart, Size size, bool alone, Frame& f) {
   double x_low = std::numeric_limits<double>::infinity(), x_high = -x_low;
   double y_low = x_low, y_high = -x_low;
   bool has_bars = false;
@@ -264,20 +393,24 @@ std::string body(const Chart& chart, Size size) {
     out += fmt::format("<text class=\"title\" x=\"2\" y=\"16\">{}</text>", xml(chart.title));
     top += 18;
   }
-  Frame f{};
   const std::vector<double> y_ticks =
       set_range(chart.y, y_low, y_high, std::max(2, size.height / 70), f.y_low, f.y_high);
   double label_width = 0;
   const double y_step = y_ticks.size() > 1 ? y_ticks[1] - y_ticks[0] : 1;
   for (const double tick : y_ticks)
     label_width = std::max(label_width, text_width(tick_text(chart.y, tick, y_step), 12));
-  top += legend(chart, 2, size.width, top, keys);
+  std::vector<SideLabel> beside;
+  double margin = 0;
+  if (labels_beside(chart, size))
+    beside = side_labels(chart, size, margin);
+  else
+    top += legend(chart, 2, size.width, top, keys);
   if (!chart.y.label.empty()) {
     out += fmt::format("<text x=\"2\" y=\"{:.1f}\">{}</text>", top + 10, xml(chart.y.label));
     top += 14;
   }
   f.left = 12 + label_width;
-  f.right = size.width - 14;
+  f.right = size.width - std::max(14.0, margin);
   f.top = top + (has_bars ? 18 : 10);
   f.bottom = size.height - bottom_margin(chart);
 
@@ -293,15 +426,16 @@ std::string body(const Chart& chart, Size size) {
   }
 
   out += keys + axes(chart, f, x_ticks, y_ticks);
-  for (const Mark layer : {Mark::band, Mark::bars, Mark::faint, Mark::steps, Mark::line}) {
+  for (const Mark layer :
+       {Mark::band, Mark::bars, Mark::context, Mark::faint, Mark::steps, Mark::line}) {
     for (const Series& s : chart.series) {
       if (s.mark != layer) continue;
       out += layer == Mark::band   ? band(s, f)
              : layer == Mark::bars ? bars(s, chart, f)
-                                   : curve(s, f);
+                                   : curve(s, chart, f, alone);
     }
   }
-  return out;
+  return out + draw_side_labels(std::move(beside), f);
 }
 
 }  // namespace
@@ -325,17 +459,21 @@ std::vector<double> nice_ticks(double low, double high, int count) {
 
 std::string render_chart(const Chart& chart, Size size) {
   size = with_room(chart, size);
-  return open_tag(chart, size, false) + body(chart, size) + "</svg>";
+  Frame f{};
+  const std::string inside = body(chart, size, false, f);
+  return open_tag(chart, size, false, f) + inside + "</svg>";
 }
 
 std::string chart_document(const Chart& chart, Size size) {
   size = with_room(chart, size);
   const Palette palette = light_palette();
-  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + open_tag(chart, size, true) + "<style>" +
-         chart_css(palette) +
+  Frame f{};
+  const std::string inside = body(chart, size, true, f);
+  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + open_tag(chart, size, true, f) +
+         "<style>" + chart_css(palette) +
          fmt::format("</style><rect width=\"100%\" height=\"100%\" fill=\"{}\"/>",
                      palette.surface) +
-         body(chart, size) + "</svg>\n";
+         inside + "</svg>\n";
 }
 
 }  // namespace smoothcert::report

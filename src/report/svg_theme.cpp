@@ -8,8 +8,8 @@
 namespace smoothcert::report {
 namespace {
 
-constexpr const char* kDashes[kStyles] = {"none", "7 3",     "none",      "2 3",
-                                          "9 3 2 3", "12 4", "4 2 4 6", "1 2"};
+constexpr const char* kDashes[kStyles] = {"none",    "7 3",  "14 3 2 3 2 3", "2 3",
+                                          "9 3 2 3", "12 4", "4 2 4 6",      "1 2"};
 
 }  // namespace
 
@@ -36,17 +36,20 @@ Palette dark_palette() {
 }
 
 Palette variable_palette() {
-  Palette palette{.surface = "var(--surface)", .ink = "var(--ink)", .muted = "var(--muted)",
-                  .grid = "var(--grid)", .accent = "var(--accent)", .pale = "var(--pale)",
+  Palette palette{.surface = "var(--surface)",
+                  .ink = "var(--ink)",
+                  .muted = "var(--muted)",
+                  .grid = "var(--grid)",
+                  .accent = "var(--accent)",
+                  .pale = "var(--pale)",
                   .series = {}};
   for (int i = 0; i < kStyles; ++i) palette.series.push_back(fmt::format("var(--s{})", i));
   return palette;
 }
 
 std::string palette_variables(const Palette& p) {
-  std::string css =
-      fmt::format("--surface:{};--ink:{};--muted:{};--grid:{};--accent:{};--pale:{};", p.surface,
-                  p.ink, p.muted, p.grid, p.accent, p.pale);
+  std::string css = fmt::format("--surface:{};--ink:{};--muted:{};--grid:{};--accent:{};--pale:{};",
+                                p.surface, p.ink, p.muted, p.grid, p.accent, p.pale);
   for (int i = 0; i < kStyles; ++i) css += fmt::format("--s{}:{};", i, p.series[i]);
   return css;
 }
@@ -62,6 +65,8 @@ std::string chart_css(const Palette& p) {
       ".chart .bar{{fill:{pale}}}.chart .bar-main{{fill:{accent}}}"
       ".chart .line{{fill:none;stroke-width:2;stroke-linejoin:round}}"
       ".chart .faint{{fill:none;stroke-width:1;stroke-opacity:.32;stroke-linejoin:round}}"
+      ".chart .other{{fill:none;stroke:{pale};stroke-width:1;stroke-opacity:.8}}"
+      ".chart .leader{{fill:none;stroke:{muted};stroke-width:.8;stroke-opacity:.7}}"
       ".chart .band{{stroke:none;fill-opacity:.17}}"
       ".chart .mark{{stroke-width:1.6}}.chart .hollow{{fill:{surface}}}",
       fmt::arg("ink", p.ink), fmt::arg("muted", p.muted), fmt::arg("grid", p.grid),

@@ -3,13 +3,20 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <set>
 
+#include "analysis/analysis_json.hpp"
+#include "report/accuracy_chart.hpp"
+#include "report/analysis_tables.hpp"
 #include "report/escape.hpp"
 #include "report/figure_files.hpp"
-#include "report/figures.hpp"
 #include "report/page.hpp"
+#include "report/references.hpp"
 #include "report/study_tables.hpp"
 #include "report/sweep_tables.hpp"
+#include "report/table_files.hpp"
+#include "smoothcert/analysis.hpp"
 #include "smoothcert/version.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
@@ -18,84 +25,118 @@ namespace smoothcert {
 namespace {
 
 using report::Chart;
-using report::Mark;
-using report::Table;
+using report::ChartedRun;
+using report::RunView;
 
-constexpr std::size_t kMostBands = 5;  // more hide each other
+constexpr std::size_t kWorstShown = 6;
 
-Chart accuracy_chart(const std::vector<const ReportedRun*>& runs, const std::vector<int>& styles,
-                     const std::string& name, const std::string& title) {
-  Chart chart;
-  chart.name = name;
-  chart.title = title;
-  chart.x.label = "L2 radius r, in units of [0, 1] pixels";
-  chart.y = {.label = "certified accuracy", .low = 0, .high = 1, .percent = true, .categories = {}};
-  chart.description = "Certified accuracy against radius.";
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    report::Curve curve = report::certified_accuracy_curve(runs[i]->certificates);
-    chart.description +=
-        fmt::format(" {}: {} % at radius 0, largest radius {}.", runs[i]->name,
-                    format_percent(curve.accuracy.front(), 1), format_down(curve.radius.back(), 3));
-    if (runs.size() <= kMostBands)
-      chart.series.push_back({.label = {},
-                              .style = styles[i],
-                              .mark = Mark::band,
-                              .x = curve.radius,
-                              .y = std::move(curve.low),
-                              .y2 = std::move(curve.high),
-                              .point_text = {},
-                              .highlight = {}});
-    chart.series.push_back({.label = runs[i]->name,
-                            .style = styles[i],
-                            .mark = Mark::line,
-                            .x = std::move(curve.radius),
-                            .y = std::move(curve.accuracy),
-                            .y2 = {},
-                            .point_text = {},
-                            .highlight = {}});
-  }
-  return chart;
+/// The runs of one noise level; imported ones, whose σ nobody knows, are a group of their own.
+struct Panel {
+  std::string name;   ///< of files: "sigma-0-5", "imported"
+  std::string title;  ///< "σ = 0.5"
+  std::vector<ChartedRun> runs;
+};
+
+/// A run's name without the σ that its panel's title says.
+std::string name_in_panel(const RunView& run) {
+  if (run.settings == nullptr) return run.name;
+  const std::string sigma = ", σ = " + format_shortest(run.settings->sigma);
+  std::string name = run.name;
+  if (const std::size_t at = name.find(sigma);
+      at != std::string::npos &&
+      (at + sigma.size() == name.size() || name[at + sigma.size()] == ','))
+    name.erase(at, sigma.size());
+  return name;
 }
 
-/// All runs in one plot; and, where that is crowded, one plot a σ.
-std::vector<Chart> sweep_charts(const SweepResult& sweep) {
-  std::vector<const ReportedRun*> all;
-  std::vector<int> styles;
-  std::map<double, std::vector<const ReportedRun*>> by_sigma;
-  for (const ReportedRun& run : sweep.runs) {
-    styles.push_back(static_cast<int>(all.size()) % report::kStyles);
-    all.push_back(&run);
-    if (!run.imported) by_sigma[run.settings.certify.sigma].push_back(&run);
+/// One panel a noise level. A model keeps its style from panel to panel while there are styles.
+std::vector<Panel> panels(const std::vector<RunView>& runs) {
+  std::map<double, Panel> by_sigma;
+  Panel imported{"imported", "imported results", {}};
+  std::vector<std::string> styles;
+  for (const RunView& run : runs) {
+    const std::string label = name_in_panel(run);
+    auto known = std::ranges::find(styles, label);
+    if (known == styles.end()) known = styles.insert(styles.end(), label);
+    const auto style = static_cast<int>(known - styles.begin());
+    if (run.settings == nullptr) {
+      imported.runs.push_back({label, style, run});
+      continue;
+    }
+    const std::string sigma = format_shortest(run.settings->sigma);
+    Panel& panel = by_sigma[run.settings->sigma];
+    panel.name = "sigma-" + report::slug(sigma);
+    panel.title = "σ = " + sigma;
+    panel.runs.push_back({label, style, run});
   }
-  std::vector<Chart> charts = {accuracy_chart(all, styles, "certified-accuracy", "")};
-  if (all.size() <= kMostBands || by_sigma.size() < 2) return charts;
-  for (const auto& [sigma, runs] : by_sigma) {
-    std::vector<int> own;
-    for (std::size_t i = 0; i < runs.size(); ++i)
-      own.push_back(static_cast<int>(i) % report::kStyles);
-    const std::string text = format_shortest(sigma);
-    charts.push_back(
-        accuracy_chart(runs, own, "certified-accuracy-sigma-" + report::slug(text), "σ = " + text));
-  }
+  std::vector<Panel> out;
+  for (auto& [sigma, panel] : by_sigma) out.push_back(std::move(panel));
+  if (!imported.runs.empty()) out.push_back(std::move(imported));
+  if (styles.size() > static_cast<std::size_t>(report::kStyles))
+    for (Panel& panel : out)
+      for (std::size_t i = 0; i < panel.runs.size(); ++i)
+        panel.runs[i].style = static_cast<int>(i) % report::kStyles;
+  return out;
+}
+
+/// All runs in one plot while every one of them can have a style of its own; and, where that is
+/// crowded or impossible, one plot a σ.
+std::vector<Chart> sweep_charts(const std::vector<RunView>& runs) {
+  std::vector<Chart> charts;
+  const auto styles = static_cast<std::size_t>(report::kStyles);
+  if (runs.size() <= styles)
+    charts = report::accuracy_charts(report::charted(runs), "certified-accuracy", "");
+  const auto groups = panels(runs);
+  if (runs.size() > styles || (runs.size() > report::kMostBands && groups.size() > 1))
+    for (const Panel& panel : groups)
+      for (Chart& chart :
+           report::accuracy_charts(panel.runs, "certified-accuracy-" + panel.name, panel.title))
+        charts.push_back(std::move(chart));
   return charts;
 }
 
-std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
+std::vector<Chart> sweep_bound_charts(const std::vector<RunView>& runs) {
+  if (runs.size() <= static_cast<std::size_t>(report::kStyles))
+    return report::bound_charts(report::charted(runs), "bounds", "");
+  std::vector<Chart> charts;
+  for (const Panel& panel : panels(runs))
+    for (Chart& chart : report::bound_charts(panel.runs, "bounds-" + panel.name, panel.title))
+      charts.push_back(std::move(chart));
+  return charts;
+}
+
+std::vector<std::string> sweep_warnings(const SweepResult& sweep,
+                                        const std::vector<RunView>& runs) {
   std::vector<std::string> out;
   std::uint64_t most = 0, least = UINT64_MAX;
-  bool continuous = false, fast = false;
+  std::set<std::string> data;
+  bool continuous = false, fast = false, same = true;
   for (const ReportedRun& run : sweep.runs) {
     most = std::max<std::uint64_t>(most, run.certificates.size());
     least = std::min<std::uint64_t>(least, run.certificates.size());
+    same = same && std::ranges::equal(run.certificates, sweep.runs.front().certificates, {},
+                                      &Certificate::image, &Certificate::image);
+    if (run.certificates.empty())
+      out.push_back(fmt::format("No images. {} covers none, and says nothing.", run.name));
     if (run.imported) continue;
+    data.insert(run.settings.dataset_hash);
     continuous |= run.settings.certify.noise == NoiseLaw::gaussian;
     fast |= run.settings.certify.mode == Mode::fast;
   }
-  if (least < most)
+  if (data.size() > 1) {
     out.push_back(
-        fmt::format("Not the same images. The runs are over {} to {} images, so their figures "
-                    "cannot be compared as they stand.",
-                    format_count(least), format_count(most)));
+        "Several data sets. The runs are about different images: compare rows of one data set "
+        "only.");
+  } else if (!same) {
+    const bool common = !report::common_table(runs).rows.empty();
+    out.push_back(fmt::format(
+        "Not the same images. The runs are over {}, so their figures cannot be compared as they "
+        "stand{}",
+        least < most ? fmt::format("{} to {} images", format_count(least), format_count(most))
+                     : fmt::format("{} images each, but not the same ones", format_count(least)),
+        common ? "; a table below compares them over the images that all of them cover."
+               : "; no image is covered by all of them."));
+  }
   if (continuous)
     out.push_back(
         "Continuous noise. Some certificates hold in real arithmetic only: in floating point "
@@ -107,93 +148,195 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
   return out;
 }
 
-std::string abstract(const SweepResult& sweep) {
-  const ReportedRun* best = nullptr;
-  Summary summary;
+std::string joined(const std::vector<std::string>& items) {
+  std::string out;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (i > 0) out += i + 1 == items.size() ? " and " : ", ";
+    out += items[i];
+  }
+  return out;
+}
+
+std::string what_was_done(const SweepResult& sweep) {
+  std::set<double> sigmas;
+  std::set<std::string> models, data;
   std::size_t imported = 0;
+  std::uint64_t most = 0;
   for (const ReportedRun& run : sweep.runs) {
-    imported += run.imported ? 1 : 0;
-    const Summary s = summarise(run.certificates);
-    if (best != nullptr && s.acr <= summary.acr) continue;
-    best = &run;
-    summary = s;
+    most = std::max<std::uint64_t>(most, run.certificates.size());
+    if (run.imported) {
+      ++imported;
+      continue;
+    }
+    sigmas.insert(run.settings.certify.sigma);
+    models.insert(run.settings.model_hash);
+    data.insert(report::dataset_title(run.settings.dataset_name));
   }
   const auto counted = [](std::size_t n, const char* what) {
     return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
   };
-  std::string text = counted(sweep.runs.size() - imported, "run");
-  if (imported > 0) text += " and " + counted(imported, "imported result");
-  if (best == nullptr) return text + ".";
-  return text +
-         fmt::format(
-             ". The largest average certified radius is {}: {}, which is right with a "
-             "certificate for {} of {} images ({} %).",
-             format_down(summary.acr, 4), best->name, format_count(summary.correct_certified),
-             format_count(summary.images),
-             format_percent(static_cast<double>(summary.correct_certified) /
-                                static_cast<double>(std::max<std::uint64_t>(1, summary.images)),
-                            1));
+  const std::size_t own = sweep.runs.size() - imported;
+  if (own == 0)
+    return fmt::format("{} of randomized smoothing, over up to {} images.",
+                       counted(imported, "imported result"), format_count(most));
+  std::vector<std::string> levels;
+  for (const double sigma : sigmas) levels.push_back(format_shortest(sigma));
+  return fmt::format(
+      "{} of {} on {}, certified by randomized smoothing at σ = {} over up to {} images{}.",
+      counted(own, "run"), counted(models.size(), "model"),
+      joined(std::vector<std::string>(data.begin(), data.end())), joined(levels),
+      format_count(most),
+      imported > 0 ? ", and " + counted(imported, "imported result") : std::string());
+}
+
+/// The largest ACR of each noise level, where one may be named: all runs at it differ in the model
+/// alone, cover the same images, and the winner is not a constant classifier.
+std::string what_came_out(const std::vector<RunView>& runs) {
+  std::map<double, std::vector<const RunView*>> by_sigma;
+  for (const RunView& run : runs)
+    if (run.settings != nullptr) by_sigma[run.settings->sigma].push_back(&run);
+  std::vector<std::string> best;
+  for (const auto& [sigma, group] : by_sigma) {
+    const RunView* first = nullptr;
+    double largest = -1;
+    for (const RunView* run : group) {
+      if (!report::comparable(*run, *group.front()))
+        return "The runs differ in more than model and σ (data, n, α, p_B, noise or mode), which "
+               "changes radii without changing a model, so none is named the best: compare rows "
+               "that "
+               "are equal in these.";
+      if (!std::ranges::equal(*run->certificates, *group.front()->certificates, {},
+                              &Certificate::image, &Certificate::image))
+        return "The runs cover different images, so none is named the best.";
+      if (constancy(*run->certificates).nearly_constant()) continue;
+      const double acr = summarise(*run->certificates).acr;
+      if (acr > largest) first = run, largest = acr;
+    }
+    if (first == nullptr) continue;
+    const Summary s = summarise(*first->certificates);
+    best.push_back(fmt::format(
+        "{} ± {} at σ = {} ({}{}\u00a0% correct and certified)", format_down(s.acr, 4),
+        format_fixed(kStandardErrors95 * s.acr_standard_error, 4), format_shortest(sigma),
+        group.size() > 1 ? name_in_panel(*first) + ", " : std::string(),
+        format_percent(static_cast<double>(s.correct_certified) /
+                           static_cast<double>(std::max<std::uint64_t>(1, s.images)),
+                       1)));
+  }
+  if (best.empty()) return "No run is named the best.";
+  return fmt::format("The {}average certified radius (ACR, ± a 95 % interval over images) is {}.",
+                     runs.size() > by_sigma.size() ? "largest " : "", joined(best));
+}
+
+std::string what_to_beware_of(const std::vector<RunView>& runs) {
+  const auto constant = report::constancy_sentences(runs);
+  if (!constant.empty()) return constant.front();
+  double alpha = 0;
+  for (const RunView& run : runs)
+    if (run.settings != nullptr) alpha = std::max(alpha, run.settings->alpha);
+  return alpha > 0 ? report::alpha_caveat(alpha)
+                   : "Imported results are shown as their files tell them.";
 }
 
 }  // namespace
 
-std::string sweep_report_html(const SweepResult& sweep) {
+std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files) {
+  const std::vector<RunView> runs = report::run_views(sweep);
   report::Page page;
   page.raw(fmt::format("<header><h1>{}</h1>\n<p class=\"byline\">smoothcert {}</p></header>\n",
                        report::xml(sweep.title), report::xml(kVersion)));
-  for (const std::string& text : sweep_warnings(sweep)) {
+  for (const std::string& text : sweep_warnings(sweep, runs)) {
     const std::size_t stop = text.find(". ");
     page.raw(fmt::format("<p class=\"banner\" role=\"note\"><b>{}</b>{}</p>\n",
                          report::xml(text.substr(0, stop + 1)),
                          report::xml(text.substr(stop + 1))));
   }
-  page.raw("<section class=\"abstract\" aria-label=\"Abstract\"><p>" +
-           report::xml(abstract(sweep)) +
-           "</p></section>\n<nav aria-label=\"Sections\"><a href=\"#curves\">Certified accuracy</a>"
-           "<a href=\"#acr\">ACR</a><a href=\"#saturation\">Abstention and saturation</a>"
-           "<a href=\"#settings\">Settings</a></nav>\n");
-  const auto charts = sweep_charts(sweep);
+  page.raw(fmt::format(
+      "<section class=\"abstract\" aria-label=\"Abstract\"><p>{}\n{}\n{}</p></section>\n"
+      "<nav aria-label=\"Sections\"><a href=\"#curves\">Certified accuracy</a>"
+      "<a href=\"#acr\">ACR</a><a href=\"#analysis\">Label by label</a>"
+      "<a href=\"#saturation\">Behind the radii</a>{}<a href=\"#settings\">Settings</a>"
+      "<a href=\"#references\">References</a></nav>\n",
+      report::xml(what_was_done(sweep)), report::xml(what_came_out(runs)),
+      report::xml(what_to_beware_of(runs)),
+      files != nullptr ? "<a href=\"#files\">Files</a>" : ""));
   page.heading("Certified accuracy", "curves");
-  // The legend of many runs must not eat the plot, least of all on a phone.
-  const int more = static_cast<int>(std::min<std::size_t>(sweep.runs.size(), 40));
-  page.figure_html(
-      fmt::format("<div class=\"wide\">{}</div><div class=\"narrow\">{}</div>",
-                  report::render_chart(charts.front(), {830, 430 + 5 * more}),
-                  report::render_chart(charts.front(), {350, 330 + 16 * more})),
-      std::string("Certified accuracy against radius: the share of all images that are answered "
-                  "correctly with a certified radius of at least r.") +
-          (sweep.runs.size() <= kMostBands
-               ? " Bands are pointwise 95 % Clopper–Pearson intervals over images."
-               : ""));
-  if (charts.size() > 1)
-    page.figure_grid({charts.begin() + 1, charts.end()}, {400, 330},
-                     "The same, one plot for each noise level.");
-  page.table(report::radius_table(sweep));
+  const auto charts = sweep_charts(runs);
+  for (const Chart& chart : charts) {
+    const bool bands = std::ranges::any_of(
+        chart.series, [](const auto& s) { return s.mark == report::Mark::band; });
+    page.figure(
+        chart,
+        (chart.title.empty() ? "Certified accuracy against radius"
+                             : "Certified accuracy against radius, " + chart.title) +
+            std::string(": the share of all images that are answered correctly with a "
+                        "certified radius of at least r.") +
+            (bands ? " Bands are pointwise 95 % Clopper–Pearson intervals over images." : ""));
+  }
+  page.table(report::radius_table(runs));
   page.heading("Average certified radius", "acr");
   page.table(report::acr_table(sweep));
-  page.heading("Abstention and saturation", "saturation");
-  page.table(report::saturation_table(sweep));
+  if (const report::Table common = report::common_table(runs); !common.rows.empty())
+    page.table(common);
+  const report::Pairs pairs = report::compared_pairs(runs);
+  if (!pairs.pairs.empty() || !pairs.notes.empty()) page.table(report::pair_table(pairs));
+  page.heading("Label by label", "analysis");
+  page.table(report::label_table(runs));
+  page.table(report::worst_table(runs, kWorstShown));
+  page.heading("What stands behind the radii", "saturation");
+  page.table(report::standing_table(runs));
+  for (const Chart& chart : sweep_bound_charts(runs))
+    page.figure(chart,
+                "The distribution of the bounds p̲ from which the radii follow" +
+                    (chart.title.empty() ? std::string() : ", " + chart.title) +
+                    ": the share of images whose selected class, right or wrong, has at least "
+                    "probability p under noise. Left of p = ½ nothing is certified.");
+  if (files != nullptr) report::files_section(page, *files);
   page.heading("Settings", "settings");
   page.raw("<div class=\"settings stack\">");
   page.table(report::runs_table(sweep));
   page.raw("</div>");
+  report::references_section(page, false);
   return page.document(sweep.title);
 }
 
 std::string sweep_tables(const SweepResult& sweep, TableFormat format) {
   const auto write = format == TableFormat::latex ? report::table_latex : report::table_markdown;
-  return write(report::acr_table(sweep)) + "\n" + write(report::radius_table(sweep)) + "\n" +
-         write(report::saturation_table(sweep));
+  const std::vector<RunView> runs = report::run_views(sweep);
+  std::string text = write(report::acr_table(sweep)) + "\n" + write(report::radius_table(runs)) +
+                     "\n" + write(report::standing_table(runs));
+  if (const report::Table common = report::common_table(runs); !common.rows.empty())
+    text += "\n" + write(common);
+  if (const report::Pairs pairs = report::compared_pairs(runs); !pairs.pairs.empty())
+    text += "\n" + write(report::pair_table(pairs));
+  return text;
+}
+
+std::string sweep_json(const SweepResult& sweep) {
+  nlohmann::json runs = nlohmann::json::array(), pairs = nlohmann::json::array();
+  const std::vector<RunView> views = report::run_views(sweep);
+  for (const RunView& run : views)
+    runs.push_back({{"name", run.name},
+                    {"imported", run.settings == nullptr},
+                    {"images", run.certificates->size()},
+                    {"analysis", analysis_json(*run.certificates, run.settings, run.shape)}});
+  for (const report::Pair& p : report::compared_pairs(views).pairs)
+    pairs.push_back(
+        paired_json(p.first, p.second, p.comparison, p.mcnemar_adjusted, p.permutation_adjusted));
+  return nlohmann::json{{"runs", std::move(runs)}, {"pairs", std::move(pairs)}}.dump(2);
 }
 
 ReportFiles write_sweep_report(const SweepResult& sweep, const std::filesystem::path& folder) {
   ReportFiles files;
   files.html = folder / "report.html";
+  const std::vector<RunView> runs = report::run_views(sweep);
   report::FigureWriter figures(folder / "figures");
-  for (const Chart& chart : sweep_charts(sweep)) figures.chart(chart);
+  for (const Chart& chart : sweep_charts(runs)) figures.chart(chart);
+  for (const Chart& chart : sweep_bound_charts(runs)) figures.chart(chart);
   files.figures = figures.files();
   files.note = figures.note();
-  write_file_atomically(files.html, sweep_report_html(sweep));
+  files.data = report::write_tables(runs, folder / "tables");
+  files.data.insert(files.data.end(), sweep.stores.begin(), sweep.stores.end());
+  write_file_atomically(files.html, sweep_report_html(sweep, &files));
   return files;
 }
 

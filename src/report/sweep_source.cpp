@@ -33,6 +33,12 @@ const Part kParts[] = {
     },
     [](const RunSettings& s) { return std::string(s.certify.clamp ? "clamped" : "not clamped"); },
     [](const RunSettings& s) { return s.precision; },
+    [](const RunSettings& s) {
+      return s.pixels.empty() ? "pixels as stored" : "pixels " + s.pixels;
+    },
+    [](const RunSettings& s) {
+      return std::string(s.certify.sequential ? "stopped early" : "fixed n");
+    },
 };
 
 bool varies(const std::vector<ReportedRun>& runs, Part part) {
@@ -50,6 +56,9 @@ void name_runs(std::vector<ReportedRun>& runs) {
   for (ReportedRun& run : runs) {
     run.name = run.settings.model_name;
     for (const Part part : shown) run.name += ", " + part(run.settings);
+    const Soundness soundness = soundness_of(run.settings);
+    if (soundness != Soundness::as_executed)
+      run.name += ", " + std::string(soundness_text(soundness));
     if (!taken.insert(run.name).second) {
       run.name += ", " + run.settings.model_hash.substr(0, 8);  // two models of one name
       taken.insert(run.name);
@@ -86,11 +95,10 @@ bool before(const ReportedRun& a, const ReportedRun& b) {
 
 }  // namespace
 
-SweepResult sweep_of_store(const std::filesystem::path& file,
-                           ResultsStore::FaultHandler on_fault) {
-  const auto store =
-      ResultsStore::open(file, ResultsStore::Access::read_only, std::move(on_fault));
+SweepResult sweep_of_store(const std::filesystem::path& file, ResultsStore::FaultHandler on_fault) {
+  const auto store = ResultsStore::open(file, ResultsStore::Access::read_only, std::move(on_fault));
   SweepResult sweep;
+  sweep.stores = {file};
   for (const RunInfo& info : store->runs()) {
     ReportedRun run;
     run.settings = info.settings;
@@ -114,7 +122,9 @@ SweepResult sweep_of_store(const std::filesystem::path& file,
 
 void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name) {
   ImportedResults results = import_tsv(file);
-  results.name = name.empty() ? file.stem().string() : name;
+  if (!name.empty()) results.name = name;
+  if (results.certificates.empty())
+    throw Error("'" + file.string() + "' holds no images; leave it out");
   add_imported(sweep, std::move(results));
 }
 

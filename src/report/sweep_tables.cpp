@@ -2,26 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <numeric>
 #include <set>
 
+#include "report/analysis_tables.hpp"
 #include "report/study_tables.hpp"
-#include "report/svg_chart.hpp"
+#include "smoothcert/analysis.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
 namespace {
 
-constexpr double kZ95 = 1.959963984540054;
-constexpr std::size_t kMostRadii = 8;  // beside radius 0
-
 double share(std::uint64_t k, std::uint64_t n) {
   return n == 0 ? -1.0 : static_cast<double>(k) / static_cast<double>(n);
-}
-
-std::string setting(const ReportedRun& run, std::string text) {
-  return run.imported ? "–" : std::move(text);
 }
 
 /// One sentence for each α of our runs.
@@ -39,28 +31,11 @@ std::vector<std::string> caveats(const SweepResult& sweep) {
   if (imported)
     notes.push_back(
         "Imported results are shown as their files tell them: their settings are not known here, "
-        "and "
-        "radii that were rounded to three digits may be rounded up.");
+        "and radii that were rounded to three digits may be rounded up.");
   return notes;
 }
 
 }  // namespace
-
-Saturation saturation(const ReportedRun& run) {
-  Saturation result;
-  if (run.imported) return result;
-  for (const Certificate& c : run.certificates) {
-    const auto& counts = c.estimation.counts;
-    const std::uint64_t n = std::accumulate(counts.begin(), counts.end(), c.estimation.invalid);
-    if (c.prediction < 0 || c.selected < 0 || counts[static_cast<std::size_t>(c.selected)] != n)
-      continue;
-    ++result.images;
-    result.ceiling = c.radius;
-  }
-  if (result.images > 0) return result;
-  result.ceiling = ceiling_radius(run.settings.certify, run.settings.shape);
-  return result;
-}
 
 Table acr_table(const SweepResult& sweep) {
   Table table;
@@ -74,7 +49,8 @@ Table acr_table(const SweepResult& sweep) {
                    {"wrong,\u00a0%"},
                    {"abstained,\u00a0%"},
                    {"mean radius of correct"},
-                   {"ACR"}};
+                   {"ACR"},
+                   {"guarantee", false}};
   for (const ReportedRun& run : sweep.runs) {
     const Summary s = summarise(run.certificates);
     table.rows.push_back(
@@ -82,72 +58,13 @@ Table acr_table(const SweepResult& sweep) {
          format_percent(share(s.wrong, s.images), 1),
          format_percent(share(s.abstained, s.images), 1),
          s.correct_certified > 0 ? format_down(s.avg_radius_correct, 3) : "–",
-         format_down(s.acr, 4) + " ± " + format_fixed(kZ95 * s.acr_standard_error, 4)});
+         format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4),
+         run.imported ? std::string("not known")
+                      : std::string(soundness_text(soundness_of(run.settings)))});
   }
   table.notes = caveats(sweep);
-  return table;
-}
-
-std::vector<double> table_radii(const SweepResult& sweep) {
-  double largest = 0;
-  for (const ReportedRun& run : sweep.runs)
-    for (const Certificate& c : run.certificates)
-      if (c.correct()) largest = std::max(largest, c.radius);
-  std::vector<double> radii = {0};
-  if (largest <= 0) return radii;
-  double step = 0.25;  // the literature's, where it fits
-  while (largest / step > static_cast<double>(kMostRadii)) step *= 2;
-  while (largest < 2 * step) step /= 2;
-  for (int i = 1; i * step <= largest; ++i) radii.push_back(i * step);
-  return radii;
-}
-
-Table radius_table(const SweepResult& sweep) {
-  Table table;
-  table.caption =
-      "Certified accuracy in %: the share of all images that are correct with a radius of at least "
-      "r.";
-  table.label = "certified-accuracy";
-  table.columns = {{"run", false}};
-  const auto radii = table_radii(sweep);
-  for (const double r : radii) table.columns.push_back({"r\u00a0=\u00a0" + format_shortest(r)});
-  for (const ReportedRun& run : sweep.runs) {
-    std::vector<std::string> row = {run.name};
-    for (const double r : radii) {
-      const double accuracy = certified_accuracy(run.certificates, r);
-      row.push_back(accuracy > 0 ? format_percent(accuracy, 1) : "0");
-    }
-    table.rows.push_back(std::move(row));
-  }
-  return table;
-}
-
-Table saturation_table(const SweepResult& sweep) {
-  Table table;
-  table.caption = "Abstention, and saturation: images whose every vote is for one class.";
-  table.label = "saturation";
-  table.columns = {{"run", false},
-                   {"abstained"},
-                   {"abstained,\u00a0%"},
-                   {"at the ceiling"},
-                   {"at the ceiling,\u00a0%"},
-                   {"ceiling radius"}};
-  bool saturated = false;
-  for (const ReportedRun& run : sweep.runs) {
-    const Summary s = summarise(run.certificates);
-    const Saturation at = saturation(run);
-    saturated |= share(at.images, s.images) > 0.2;
-    table.rows.push_back({run.name, format_count(s.abstained),
-                          format_percent(share(s.abstained, s.images), 1),
-                          setting(run, format_count(at.images)),
-                          setting(run, format_percent(share(at.images, s.images), 1)),
-                          setting(run, format_down(at.ceiling, 4))});
-  }
-  table.notes = {
-      "The ceiling is the radius that n votes out of n give: with these n and α nothing "
-      "larger can be certified, however robust the model."};
-  if (saturated)
-    table.notes.push_back("Where many images reach it, ACR measures n as much as the model.");
+  for (std::string& text : constancy_sentences(run_views(sweep)))
+    table.notes.push_back(std::move(text));
   return table;
 }
 
@@ -174,7 +91,9 @@ Table runs_table(const SweepResult& sweep) {
              format_shortest(c.sigma), format_count(c.n0), format_count(c.n),
              format_shortest(c.alpha), p_b_text(c.p_b), c.seed,
              c.noise == NoiseLaw::lattice ? "lattice noise" : "continuous noise",
-             c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version)});
+             c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version) +
+             (s.pixels.empty() ? "" : "; pixels " + s.pixels) + "; " +
+             std::string(soundness_text(soundness_of(s)))});
   }
   return table;
 }

@@ -29,15 +29,16 @@ std::string breakable(const std::string& text) {
 std::string table_html(const Table& table, int number) {
   std::string out = fmt::format(
       "<figure class=\"table\"><figcaption><b>Table {}.</b> {}</figcaption>\n"
-      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table {}\"><table>\n<thead><tr>",
+      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table "
+      "{}\"><table>\n<thead><tr>",
       number, xml(table.caption), number);
   for (const auto& column : table.columns)
     out += fmt::format("<th scope=\"col\"{}>{}</th>", column.number ? " class=\"n\"" : "",
                        breakable(xml(column.head)));
   out += "</tr></thead>\n<tbody>\n";
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
-    const bool quiet = std::find(table.quiet_rows.begin(), table.quiet_rows.end(), r) !=
-                       table.quiet_rows.end();
+    const bool quiet =
+        std::find(table.quiet_rows.begin(), table.quiet_rows.end(), r) != table.quiet_rows.end();
     const bool same = r > 0 && cell(table.rows[r], 0) == cell(table.rows[r - 1], 0);
     out += fmt::format("<tr class=\"{}{}\">", quiet ? "quiet" : "", same ? " same" : "");
     for (std::size_t c = 0; c < table.columns.size(); ++c) {
@@ -50,7 +51,8 @@ std::string table_html(const Table& table, int number) {
     out += "</tr>\n";
   }
   out += "</tbody></table></div>";
-  for (const std::string& note : table.notes) out += fmt::format("\n<p class=\"note\">{}</p>", xml(note));
+  for (const std::string& note : table.notes)
+    out += fmt::format("\n<p class=\"note\">{}</p>", xml(note));
   return out + "</figure>\n";
 }
 
@@ -71,9 +73,10 @@ std::string table_markdown(const Table& table) {
 }
 
 std::string table_latex(const Table& table) {
-  std::string out = "\\begin{table}\n  \\centering\n";
-  out += fmt::format("  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \\begin{{tabular}}{{", latex(table.caption),
-                     slug(table.label));
+  std::string out =
+      "% Needs \\usepackage{booktabs} in the preamble.\n\\begin{table}\n  \\centering\n";
+  out += fmt::format("  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \\begin{{tabular}}{{",
+                     latex(table.caption), slug(table.label));
   for (const auto& column : table.columns) out += column.number ? 'r' : 'l';
   out += "}\n    \\toprule\n    ";
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
@@ -90,7 +93,8 @@ std::string table_latex(const Table& table) {
     out += " \\\\\n";
   }
   out += "    \\bottomrule\n  \\end{tabular}\n";
-  for (const std::string& note : table.notes) out += fmt::format("  \\par\\footnotesize {}\n", latex(note));
+  for (const std::string& note : table.notes)
+    out += fmt::format("  \\par\\footnotesize {}\n", latex(note));
   return out + "\\end{table}\n";
 }
 

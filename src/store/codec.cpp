@@ -205,7 +205,7 @@ std::string checksum(const std::string& run_key, const Certificate& c) {
 }
 
 std::string checksum(const std::string& run_key, const ChunkCounts& c) {
-  return sha256_hex("counts of run " + run_key + ": " + chunk_text(c));
+  return sha256_hex(fmt::format("counts of run {}: {} label={}", run_key, chunk_text(c), c.label));
 }
 
 }  // namespace store

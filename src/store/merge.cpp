@@ -16,9 +16,14 @@ namespace smoothcert {
 
 namespace {
 
+/// What is known of a store that is not open: hundreds of them need no hundreds of files.
 struct Input {
   std::filesystem::path file;
-  std::unique_ptr<ResultsStore> store;
+  std::vector<RunInfo> runs;
+
+  [[nodiscard]] std::unique_ptr<ResultsStore> open() const {
+    return ResultsStore::open(file, ResultsStore::Access::read_only);
+  }
 };
 
 // "sigma=0.5 n=1000 …" as its parts.
@@ -59,7 +64,7 @@ std::string difference(const RunInfo& run, const std::vector<RunInfo>& others) {
 void check_same_runs(const std::vector<Input>& inputs, bool allow_gaps) {
   std::map<std::string, RunInfo> all;
   for (const Input& input : inputs) {
-    for (const RunInfo& run : input.store->runs()) {
+    for (const RunInfo& run : input.runs) {
       if (run.settings.arithmetic != kArithmetic) {
         throw Error(
             fmt::format("'{}' holds a run of arithmetic '{}', this smoothcert ({}) merges "
@@ -71,7 +76,7 @@ void check_same_runs(const std::vector<Input>& inputs, bool allow_gaps) {
   }
   if (allow_gaps) return;
   for (const Input& input : inputs) {
-    const auto runs = input.store->runs();
+    const auto& runs = input.runs;
     for (const auto& [key, run] : all) {
       const bool held = std::ranges::any_of(runs, [&](const RunInfo& r) { return r.key == key; });
       if (held) continue;
@@ -84,14 +89,14 @@ void check_same_runs(const std::vector<Input>& inputs, bool allow_gaps) {
   }
 }
 
-void merge_run(ResultsStore& out, const Input& input, const RunInfo& run,
+void merge_run(ResultsStore& out, const Input& input, const ResultsStore& store, const RunInfo& run,
                const MergeOptions& options, MergeReport& report) {
   const RunInfo target = out.find_or_create_run(run.settings);
   std::map<std::uint32_t, std::string> held;
   for (const Certificate& c : out.certificates(target.id)) {
     held.emplace(c.image, store::certificate_text(c));
   }
-  for (const Certificate& c : input.store->certificates(run.id)) {
+  for (const Certificate& c : store.certificates(run.id)) {
     const auto found = held.find(c.image);
     if (found == held.end()) {
       out.add_certificate(target.id, c);
@@ -112,11 +117,12 @@ void merge_run(ResultsStore& out, const Input& input, const RunInfo& run,
                       store::certificate_text(c), found->second));
     }
   }
-  for (const ChunkCounts& chunk : input.store->chunks(run.id)) out.add_chunk(target.id, chunk);
+  for (const ChunkCounts& chunk : store.chunks(run.id)) out.add_chunk(target.id, chunk);
 }
 
-void merge_document(ResultsStore& out, const Input& input, const std::string& key) {
-  const std::string text = input.store->document(key).value_or("");
+void merge_document(ResultsStore& out, const Input& input, const ResultsStore& store,
+                    const std::string& key) {
+  const std::string text = store.document(key).value_or("");
   const auto held = out.document(key);
   if (!held) {
     out.put_document(key, text);
@@ -169,11 +175,13 @@ MergeReport merge_stores(const std::filesystem::path& out,
   if (std::filesystem::exists(out, ignored)) {
     throw UsageError("'" + out.string() + "' exists; merge writes a new store");
   }
-  std::vector<Input> opened;
+  std::vector<Input> known;
   for (const auto& file : inputs) {
-    opened.push_back({file, ResultsStore::open(file, ResultsStore::Access::read_only)});
+    Input input{file, {}};
+    input.runs = input.open()->runs();
+    known.push_back(std::move(input));
   }
-  check_same_runs(opened, options.allow_gaps);
+  check_same_runs(known, options.allow_gaps);
   // Under another name until it is whole: whoever finds `out` finds all of it.
   const std::filesystem::path partial = out.string() + ".partial";
   remove_store(partial);
@@ -181,12 +189,13 @@ MergeReport merge_stores(const std::filesystem::path& out,
   try {
     {
       auto store = ResultsStore::open(partial, ResultsStore::Access::read_write);
-      for (const Input& input : opened) {
-        for (const RunInfo& run : input.store->runs()) {
-          merge_run(*store, input, run, options, report);
+      for (const Input& input : known) {
+        const auto part = input.open();
+        for (const RunInfo& run : input.runs) {
+          merge_run(*store, input, *part, run, options, report);
         }
-        for (const std::string& key : input.store->document_keys()) {
-          merge_document(*store, input, key);
+        for (const std::string& key : part->document_keys()) {
+          merge_document(*store, input, *part, key);
         }
       }
       store->flush();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
@@ -10,7 +11,26 @@
 
 namespace smoothcert {
 
+namespace {
+
+/// No field of ours holds a comma or a quote.
+std::string with_commas(std::string tsv) {
+  std::ranges::replace(tsv, '\t', ',');
+  return tsv;
+}
+
+}  // namespace
+
+std::string certificates_csv(std::vector<Certificate> certificates, bool compat) {
+  return with_commas(certificates_tsv(std::move(certificates), compat));
+}
+
+std::string predictions_csv(std::vector<Prediction> predictions) {
+  return with_commas(predictions_tsv(std::move(predictions)));
+}
+
 std::string duration_text(double seconds) {
+  if (std::isnan(seconds)) return "";
   const auto us = static_cast<std::int64_t>(std::llround(std::max(seconds, 0.0) * 1e6));
   return fmt::format("{}:{:02}:{:02}.{:06}", us / 3'600'000'000, us / 60'000'000 % 60,
                      us / 1'000'000 % 60, us % 1'000'000);

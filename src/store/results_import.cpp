@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <string_view>
 
@@ -15,24 +16,27 @@ namespace smoothcert {
 
 namespace {
 
-constexpr std::string_view kHeader = "idx\tlabel\tpredict\tradius\tcorrect\ttime";
+constexpr std::array<std::string_view, 6> kHeader = {"idx",    "label",   "predict",
+                                                     "radius", "correct", "time"};
 constexpr std::size_t kLimit = std::size_t{256} << 20;
 
 // One line of the file, with what its errors need.
 class Line {
  public:
-  Line(const std::filesystem::path& file, std::size_t number, std::string_view text)
+  Line(const std::filesystem::path& file, std::size_t number, std::string_view text, char separator)
       : where_(fmt::format("'{}' line {}", file.string(), number)) {
     for (std::size_t i = 0; i < fields_.size(); ++i) {
-      const std::size_t tab = text.find('\t');
+      const std::size_t end = text.find(separator);
       const bool last = i + 1 == fields_.size();
-      if (last != (tab == std::string_view::npos)) {
-        fail(fmt::format("expected {} tab-separated fields", fields_.size()));
-      }
-      fields_[i] = text.substr(0, tab);
-      if (!last) text.remove_prefix(tab + 1);
+      // The last field may hold a comma: "1 day, 2:03:04".
+      if (last ? separator == '\t' && end != std::string_view::npos : end == std::string_view::npos)
+        fail(fmt::format("expected {} fields separated by {}", fields_.size(),
+                         separator == '\t' ? "tabs" : "commas"));
+      fields_[i] = text.substr(0, last ? text.size() : end);
+      if (!last) text.remove_prefix(end + 1);
     }
   }
+  [[nodiscard]] bool is_header() const { return fields_ == kHeader; }
 
   template <class T>
   [[nodiscard]] T number(std::size_t field, const char* name) const {
@@ -45,21 +49,31 @@ class Line {
     return value;
   }
 
-  // str(datetime.timedelta): "0:00:12.345678", the fraction left out when it is zero.
+  // str(datetime.timedelta): "0:00:12.345678", the fraction left out when it is zero, "1 day, " or
+  // "2 days, " before it; or seconds. NaN where it is none of these.
   [[nodiscard]] double seconds(std::size_t field) const {
+    constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
     std::string_view text = fields_[field];
-    const std::size_t first = text.find(':'), second = text.rfind(':');
-    if (first == std::string_view::npos || first == second) return 0;
-    double total = 0;
-    for (const std::string_view part :
-         {text.substr(0, first), text.substr(first + 1, second - first - 1),
-          text.substr(second + 1)}) {
+    if (text.starts_with('"') && text.ends_with('"') && text.size() >= 2)  // as CSV quotes it
+      text = text.substr(1, text.size() - 2);
+    const auto plain = [](std::string_view part) {
       double value = 0;
       const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
-      if (error != std::errc() || end != part.data() + part.size()) return 0;
-      total = total * 60 + value;
+      const bool whole = error == std::errc() && end == part.data() + part.size() && !part.empty();
+      return whole && std::isfinite(value) && value >= 0 ? value : kUnknown;
+    };
+    double days = 0;
+    if (const std::size_t day = text.find(" day"); day != std::string_view::npos) {
+      const std::size_t comma = text.find(", ", day);
+      if (comma == std::string_view::npos) return kUnknown;
+      days = plain(text.substr(0, day));
+      text.remove_prefix(comma + 2);
     }
-    return std::isfinite(total) ? total : 0;
+    const std::size_t first = text.find(':'), second = text.rfind(':');
+    if (first == std::string_view::npos) return days == 0 ? plain(text) : kUnknown;
+    if (first == second) return kUnknown;
+    return days * 86400 + plain(text.substr(0, first)) * 3600 +
+           plain(text.substr(first + 1, second - first - 1)) * 60 + plain(text.substr(second + 1));
   }
 
   [[noreturn]] void fail(const std::string& what) const { throw Error(where_ + ": " + what); }
@@ -75,17 +89,40 @@ Certificate read_line(const Line& line) {
   c.label = line.number<Label>(1, "label");
   c.prediction = line.number<int>(2, "predict");
   c.radius = line.number<double>(3, "radius");
-  const int correct = line.number<int>(4, "correct");
   c.seconds = line.seconds(5);
   c.selected = c.prediction;
   if (c.prediction < -1) line.fail(fmt::format("predict is {}", c.prediction));
   if (!(c.radius >= 0) || std::isinf(c.radius)) line.fail("the radius is not a finite number >= 0");
   if (c.prediction == -1 && c.radius != 0) line.fail("an abstention with a radius");
-  if ((correct != 0 && correct != 1) || (correct == 1) != c.correct()) {
-    line.fail(fmt::format("correct is {}, but label is {} and predict is {}", correct, c.label,
-                          c.prediction));
-  }
   return c;
+}
+
+/// The column `correct`: 0 or 1 as label and predict say, or how many were so far.
+class CorrectColumn {
+ public:
+  void check(const Line& line, const Certificate& c) {
+    const auto value = line.number<std::uint64_t>(4, "correct");
+    const std::uint64_t is = c.correct() ? 1 : 0;
+    // A total may begin anywhere, where a run was continued, but above what a flag can be.
+    const bool counts_on = any_ ? value == before_ + is : value > 1;
+    if (value != is && !counts_on)
+      line.fail(fmt::format("correct is {}, but label is {} and predict is {}", value, c.label,
+                            c.prediction));
+    total_ = total_ || value != is;
+    any_ = true;
+    before_ = value;
+  }
+  [[nodiscard]] bool is_total() const { return total_; }
+
+ private:
+  bool any_ = false, total_ = false;
+  std::uint64_t before_ = 0;
+};
+
+std::string name_of(const std::filesystem::path& file) {
+  for (const char* ending : {".tsv", ".txt", ".csv"})
+    if (file.extension() == ending) return file.stem().string();
+  return file.filename().string();  // "sigma_0.50" ends in a number
 }
 
 }  // namespace
@@ -93,28 +130,46 @@ Certificate read_line(const Line& line) {
 ImportedResults import_tsv(const std::filesystem::path& file) {
   const std::vector<std::uint8_t> bytes = read_file(file, kLimit);
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  ImportedResults results{file.filename().string(), file.string(), {}};
+  ImportedResults results{
+      name_of(file), std::filesystem::absolute(file).lexically_normal().string(), {}, {}};
   std::set<std::uint32_t> seen;
+  CorrectColumn correct;
+  std::size_t unreadable_times = 0;
+  char separator = '\t';
+  bool header = false;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (number == 1) {
-      if (line != kHeader) {
-        throw Error("'" + file.string() +
-                    "' is not a certification file: its first line must be "
-                    "idx, label, predict, radius, correct, time, separated by tabs");
-      }
+      separator = line.find('\t') == std::string_view::npos ? ',' : '\t';
+      header = std::ranges::count(line, separator) == 5 &&
+               Line(file, number, line, separator).is_header();
+      if (!header) break;
       continue;
     }
     if (line.empty()) continue;
-    const Line fields(file, number, line);
+    const Line fields(file, number, line, separator);
     results.certificates.push_back(read_line(fields));
+    correct.check(fields, results.certificates.back());
+    unreadable_times += std::isnan(results.certificates.back().seconds) ? 1 : 0;
     const std::uint32_t image = results.certificates.back().image;
     if (!seen.insert(image).second) fields.fail(fmt::format("idx {} appears twice", image));
   }
-  if (results.certificates.empty()) throw Error("'" + file.string() + "' holds no results");
+  if (!header)
+    throw Error("'" + file.string() +
+                "' is not a certification file: its first line must be "
+                "idx, label, predict, radius, correct, time, separated by tabs");
+  if (correct.is_total())
+    results.notes.push_back(
+        fmt::format("'{}': its column 'correct' is a running total; what is correct was taken from "
+                    "label and predict",
+                    file.string()));
+  if (unreadable_times > 0)
+    results.notes.push_back(fmt::format("'{}': {} of {} times cannot be read and are left unknown",
+                                        file.string(), unreadable_times,
+                                        results.certificates.size()));
   std::ranges::sort(results.certificates, {}, &Certificate::image);
   return results;
 }

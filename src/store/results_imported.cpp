@@ -1,11 +1,14 @@
 // Imported results as documents of a store: the report finds them beside our own runs.
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "smoothcert/statistics.hpp"
+#include "util/json_number.hpp"
 
 namespace smoothcert {
 
@@ -14,6 +17,12 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kPrefix = "import/";
+
+template <class Int>
+Int whole(const json& value) {
+  if (!holds_whole<Int>(value)) throw Error("not a whole number, or out of range");
+  return value.get<Int>();
+}
 
 double number(const std::string& text) {
   double value = 0;
@@ -30,7 +39,9 @@ void put_imported(ResultsStore& store, const ImportedResults& results) {
   json rows = json::array();
   for (const Certificate& c : results.certificates) {
     // Radii as text: every digit of the file survives.
-    rows.push_back({c.image, c.label, c.prediction, format_radius(c.radius), c.seconds});
+    // A time that nobody knows is null.
+    rows.push_back({c.image, c.label, c.prediction, format_radius(c.radius),
+                    std::isnan(c.seconds) ? json() : json(c.seconds)});
   }
   const json document = {
       {"name", results.name}, {"origin", results.origin}, {"certificates", std::move(rows)}};
@@ -48,11 +59,12 @@ std::vector<ImportedResults> imported_results(const ResultsStore& store) {
       results.origin = document.at("origin");
       for (const json& row : document.at("certificates")) {
         Certificate c;
-        c.image = row.at(0);
-        c.label = row.at(1);
-        c.prediction = c.selected = row.at(2);
+        c.image = whole<std::uint32_t>(row.at(0));
+        c.label = whole<std::uint16_t>(row.at(1));
+        c.prediction = c.selected = whole<int>(row.at(2));
         c.radius = number(row.at(3));
-        c.seconds = row.at(4);
+        c.seconds = row.at(4).is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                        : row.at(4).get<double>();
         results.certificates.push_back(std::move(c));
       }
       all.push_back(std::move(results));

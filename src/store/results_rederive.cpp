@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/results.hpp"
@@ -26,6 +27,38 @@ double radius_in_norm(double l2_radius, Norm norm, std::size_t pixels) {
   // Root and quotient are rounded to nearest, half an ulp each: two steps down cover both.
   const double nearest = l2_radius / std::sqrt(static_cast<double>(pixels));
   return std::nextafter(std::nextafter(nearest, 0), 0);
+}
+
+std::vector<Certificate> interrupted_certificates(const RunInfo& run,
+                                                  const std::vector<ChunkCounts>& chunks) {
+  const CertifySettings& s = run.settings.certify;
+  std::vector<Certificate> certificates;
+  if (!s.sequential || run.settings.arithmetic != kArithmetic) return certificates;
+  struct Sums {
+    StageCounts stage[2];
+    std::uint64_t reached[2] = {0, 0};  // samples from 0 on without a gap
+    int label = -1;
+  };
+  std::map<std::uint32_t, Sums> images;
+  for (const ChunkCounts& chunk : chunks) {  // by image, stage and first sample
+    Sums& sums = images[chunk.image];
+    const std::size_t stage = chunk.stage == Purpose::select ? 0 : 1;
+    if (chunk.first != sums.reached[stage]) continue;
+    StageCounts& sum = sums.stage[stage];
+    sum.counts.resize(chunk.counts.counts.size());
+    for (std::size_t c = 0; c < sum.counts.size(); ++c) sum.counts[c] += chunk.counts.counts[c];
+    sum.invalid += chunk.counts.invalid;
+    sums.reached[stage] = chunk.last;
+    if (chunk.label >= 0) sums.label = chunk.label;
+  }
+  const BoundSettings bounds = bound_settings(s, run.settings.shape);
+  for (const auto& [image, sums] : images) {
+    if (sums.reached[0] != s.n0 || sums.reached[1] == 0 || sums.label < 0) continue;
+    certificates.push_back(make_certificate(image, static_cast<Label>(sums.label), sums.stage[0],
+                                            sums.stage[1], bounds));
+    certificates.back().stop = StopReason::interrupted;
+  }
+  return certificates;
 }
 
 std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certificate>& stored,

@@ -16,6 +16,7 @@
 #include "smoothcert/results.hpp"
 #include "smoothcert/version.hpp"
 #include "store/canonical_dump.hpp"
+#include "store/journal.hpp"
 #include "store/row_check.hpp"
 #include "store/schema.hpp"
 #include "store/sqlite.hpp"
@@ -49,7 +50,7 @@ class SqliteStore final : public ResultsStore {
     reading_.bound = store::stored_bound(db_);
     reading_.on_fault = [this](const std::string& line) { tell(line); };
     if (!writable_) return;
-    db_.execute("PRAGMA journal_mode=WAL");
+    journal_ = store::choose_journal(db_, store::shared_filesystem(file));
     db_.execute("PRAGMA synchronous=FULL");
     db_.execute("PRAGMA foreign_keys=ON");
     bring_up_to_date();
@@ -136,6 +137,8 @@ class SqliteStore final : public ResultsStore {
     const std::lock_guard lock(mutex_);
     return store::read_document_keys(db_);
   }
+
+  std::string note() const override { return journal_.note; }
 
   std::string canonical_dump() const override {
     const std::lock_guard lock(mutex_);
@@ -248,6 +251,7 @@ class SqliteStore final : public ResultsStore {
   }
 
   bool writable_;
+  store::Journal journal_;  // its mark goes after the database is closed
   mutable std::mutex mutex_;
   mutable Database db_;
   mutable std::vector<Pending> pending_;

@@ -45,7 +45,7 @@ CREATE TABLE runs(
 CREATE TABLE chunks(
   run INTEGER NOT NULL REFERENCES runs(id), image INTEGER NOT NULL, stage INTEGER NOT NULL,
   first INTEGER NOT NULL, last INTEGER NOT NULL, counts TEXT NOT NULL, invalid INTEGER NOT NULL,
-  checksum TEXT NOT NULL DEFAULT '',
+  label INTEGER NOT NULL DEFAULT -1, checksum TEXT NOT NULL DEFAULT '',
   PRIMARY KEY(run, image, stage, first)
 ) WITHOUT ROWID;
 CREATE TABLE certificates(
@@ -111,6 +111,7 @@ void upgrade(Database& db) {
       add_column(db, "runs", column);
     db.execute(
         "UPDATE runs SET soundness = CASE noise WHEN 'gaussian' THEN 'real' ELSE 'executed' END");
+    add_column(db, "chunks", "label INTEGER NOT NULL DEFAULT -1");
     add_column(db, "chunks", "checksum TEXT NOT NULL DEFAULT ''");
     for (const char* column :
          {"samples INTEGER NOT NULL DEFAULT 0", "stop TEXT NOT NULL DEFAULT 'n'",

@@ -2,6 +2,7 @@ smoothcert_sources(SMOOTHCERT_STORE_SOURCES
   canonical_dump.cpp
   codec.cpp
   index_set.cpp
+  journal.cpp
   merge.cpp
   results_export.cpp
   results_import.cpp

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -145,6 +146,11 @@ void Database::fail(int code, std::string_view doing) const {
       const auto folder = std::filesystem::absolute(file_).parent_path();
       if (!std::filesystem::is_directory(folder, ignored)) {
         throw Error(name + " cannot be opened: there is no folder '" + folder.string() + "'");
+      }
+      if (const int cause = db_ != nullptr ? sqlite3_system_errno(db_) : 0;
+          cause == EMFILE || cause == ENFILE) {
+        throw Error(name +
+                    " cannot be opened: too many files are open; 'ulimit -n' says how many may be");
       }
       throw Error(name + " cannot be opened; check the permissions of the file and its folder");
     }

@@ -132,6 +132,10 @@ ChunkCounts chunk_row(const Statement& row, int classes) {
   c.first = bounded(row, 2, UINT32_MAX, "first");
   c.last = bounded(row, 3, UINT32_MAX, "last");
   c.counts = {parse_counts(row.text(4), classes, "counts"), bounded(row, 5, INT64_MAX, "invalid")};
+  const std::int64_t label = row.integer(7);
+  if (label < -1 || label >= classes)
+    throw Error(fmt::format("label is {}, outside -1 … {}", label, classes - 1));
+  c.label = static_cast<int>(label);
   return c;
 }
 
@@ -171,7 +175,7 @@ template <class Take>
 void each_chunk(Database& db, const RunInfo& run, const Reading& reading, Take&& take) {
   Statement query(db, fmt::format("SELECT image, stage, first, last, counts, invalid, {} FROM "
                                   "chunks WHERE run = ? ORDER BY image, stage, first",
-                                  reading.version < 3 ? "''" : "checksum"));
+                                  reading.version < 3 ? "'', -1" : "checksum, label"));
   query.bind(0, run.id);
   const RowCheck check(run, reading.bound, reading.version >= 3);
   each_row(
@@ -362,8 +366,8 @@ RowWriter::RowWriter(Database& db, const Reading& reading)
                     "SELECT first, last, counts, invalid FROM chunks WHERE run = ? AND image = ? "
                     "AND stage = ? AND first < ? AND last > ? LIMIT 1"),
       insert_chunk_(db,
-                    "INSERT INTO chunks(run, image, stage, first, last, counts, invalid, checksum) "
-                    "VALUES(?,?,?,?,?,?,?,?)") {}
+                    "INSERT INTO chunks(run, image, stage, first, last, counts, invalid, checksum, "
+                    "label) VALUES(?,?,?,?,?,?,?,?,?)") {}
 
 const RunInfo& RowWriter::info(std::int64_t run) {
   auto found = runs_.find(run);
@@ -430,7 +434,8 @@ std::string RowWriter::write(std::int64_t run, const ChunkCounts& c) {
   Statement& row = insert_chunk_;
   row.bind(0, run).bind(1, image).bind(2, stage).bind(3, as_signed(c.first));
   row.bind(4, as_signed(c.last)).bind(5, counts_text(c.counts.counts));
-  row.bind(6, as_signed(c.counts.invalid)).bind(7, checksum(info(run).key, c)).run();
+  row.bind(6, as_signed(c.counts.invalid)).bind(7, checksum(info(run).key, c));
+  row.bind(8, std::int64_t{c.label}).run();
   return "";
 }
 

@@ -16,6 +16,7 @@ constexpr const char* kModels = "study/models";
 constexpr const char* kHistories = "study/histories";
 constexpr const char* kShowcase = "study/showcase";
 constexpr const char* kDemonstrations = "study/demonstrations";
+constexpr const char* kWorst = "study/worst";
 
 json read(const ResultsStore& store, const char* key, const std::filesystem::path& file) {
   const auto text = store.document(key);
@@ -61,6 +62,22 @@ void attach_votes(StudyResult& study) {
             if (certificate.image == demonstration.image) vote.certificate = certificate;
 }
 
+/// Labels, answers and radii of the stored pictures, from the certificates.
+void attach_worst(StudyResult& study) {
+  for (auto& worst : study.worst) {
+    const auto model = std::ranges::find(study.models, worst.model, &StudyModel::name);
+    std::erase_if(worst.images, [&](WorstImages::Image& image) {
+      if (model == study.models.end()) return true;
+      const auto c = std::ranges::find(model->certificates, image.image, &Certificate::image);
+      if (c == model->certificates.end() || c->prediction < 0 || c->correct()) return true;
+      image.label = c->label;
+      image.prediction = c->prediction;
+      image.radius = c->radius;
+      return false;
+    });
+  }
+}
+
 }  // namespace
 
 void save_study(ResultsStore& store, const StudyResult& s) {
@@ -73,6 +90,7 @@ void save_study(ResultsStore& store, const StudyResult& s) {
   store.put_document(kHistories, histories.dump());
   store.put_document(kShowcase, study::showcase_json(s.showcase).dump());
   store.put_document(kDemonstrations, study::demonstrations_json(s.demonstrations).dump());
+  store.put_document(kWorst, study::worst_json(s.worst).dump());
   store.put_document(kHead, study::head_json(s).dump());  // last: without it there is no study
   store.flush();
 }
@@ -101,6 +119,8 @@ StudyResult load_study(const std::filesystem::path& folder) {
     }
     result.showcase = study::read_showcase(read(*store, kShowcase, file));
     result.demonstrations = study::read_demonstrations(read(*store, kDemonstrations, file));
+    if (const auto worst = store->document(kWorst))  // older versions kept none
+      result.worst = study::read_worst(json::parse(*worst));
   } catch (const json::exception& error) {
     throw Error(
         fmt::format("{}: the stored comparison cannot be read ({}); run 'smoothcert "
@@ -108,6 +128,7 @@ StudyResult load_study(const std::filesystem::path& folder) {
                     file.string(), error.what()));
   }
   attach_votes(result);
+  attach_worst(result);
   return result;
 }
 

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <array>
 
+#include "analysis/analysis_json.hpp"
+#include "smoothcert/analysis.hpp"
+#include "smoothcert/soundness.hpp"
 #include "study/study_json.hpp"
 #include "util/format_number.hpp"
 
@@ -39,7 +42,32 @@ json accuracy_json(const AttackReport& a) {
           {"accuracy_cross_entropy", share(a.correct_cross_entropy, a.images)},
           {"accuracy_margin", share(a.correct_margin, a.images)},
           {"accuracy_worst", share(a.correct_worst, a.images)},
-          {"zero_gradient", a.zero_gradient}};
+          {"zero_gradient", a.zero_gradient},
+          {"nan_gradient", a.nan_gradient}};
+}
+
+/// Every pair of models over the same images, at half of σ.
+json pairs_json(const StudyResult& s) {
+  std::vector<std::pair<std::size_t, std::size_t>> pairs;
+  std::vector<PairedComparison> results;
+  std::vector<double> mcnemar, permutation;
+  for (std::size_t i = 0; i < s.models.size(); ++i)
+    for (std::size_t j = i + 1; j < s.models.size(); ++j) {
+      const auto result =
+          compare_paired(s.models[i].certificates, s.models[j].certificates, s.certify.sigma / 2);
+      if (result.images < 2) continue;
+      pairs.emplace_back(i, j);
+      results.push_back(result);
+      mcnemar.push_back(result.mcnemar_p);
+      permutation.push_back(result.permutation_p);
+    }
+  mcnemar = holm_adjusted(mcnemar);
+  permutation = holm_adjusted(permutation);
+  json list = json::array();
+  for (std::size_t k = 0; k < pairs.size(); ++k)
+    list.push_back(paired_json(s.models[pairs[k].first].name, s.models[pairs[k].second].name,
+                               results[k], mcnemar[k], permutation[k]));
+  return list;
 }
 
 }  // namespace
@@ -86,7 +114,7 @@ std::string study_table(const StudyResult& s) {
                   format_count(s.certify.n), format_shortest(s.certify.alpha));
   text +=
       fmt::format("{:<14}{:>10}{:>8}{:>22}{:>23}{:>20}{:>9}\n", "training", "abstained", "wrong",
-                  "correct & certified", "avg_radius_certified", "avg_radius_correct", "acr");
+                  "correct & certified", "mean radius, certified", "mean, correct", "ACR");
   bool published = false;
   for (const auto& model : s.models) {
     const auto& m = model.summary;
@@ -106,9 +134,11 @@ std::string study_table(const StudyResult& s) {
                         format_fixed(figures->avg_radius_certified, 4));
   }
   text +=
-      "\navg_radius_certified: over all images that did not abstain, wrong ones included (the "
-      "study's average).\navg_radius_correct: over correct & certified images. acr: wrong and "
-      "abstained images count 0.\n";
+      "\nmean radius, certified: over all images that did not abstain, wrong ones included (the "
+      "study's average).\nmean, correct: over correct & certified images. ACR (average certified "
+      "radius): wrong and abstained images count 0.\n";
+  text += fmt::format("guarantee: {}.\n",
+                      soundness_text(soundness_of(s.certify.noise, s.certify.mode)));
   if (published) text += "study: the published figures, on all 10,000 test images of MNIST.\n";
   for (const auto& note : s.notes) text += note + "\n";
   return text;
@@ -116,6 +146,7 @@ std::string study_table(const StudyResult& s) {
 
 std::string study_summary_json(const StudyResult& s) {
   json summary = study::head_json(s);
+  summary["guarantee"] = soundness_text(soundness_of(s.certify.noise, s.certify.mode));
   json models = json::array();
   for (const auto& model : s.models) {
     json attacks = json::array();
@@ -138,13 +169,15 @@ std::string study_summary_json(const StudyResult& s) {
                   {"avg_radius_correct", m.avg_radius_correct},
                   {"acr", m.acr},
                   {"acr_standard_error", m.acr_standard_error},
-                  {"certify_seconds", model.certify_seconds}};
+                  {"certify_seconds", model.certify_seconds},
+                  {"analysis", analysis_json(model.certificates, &s.certify, s.shape)}};
     if (const auto* figures = published_figures(model.name))
       entry["published"] = {{"correct_certified", figures->correct_certified},
                             {"avg_radius_certified", figures->avg_radius_certified}};
     models.push_back(std::move(entry));
   }
   summary["models"] = std::move(models);
+  summary["pairs"] = pairs_json(s);
   return summary.dump(2);
 }
 

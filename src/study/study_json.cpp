@@ -159,6 +159,7 @@ json attacks_json(const std::vector<AttackReport>& attacks) {
                     {"correct_margin", a.correct_margin},
                     {"correct_worst", a.correct_worst},
                     {"zero_gradient", a.zero_gradient},
+                    {"nan_gradient", a.nan_gradient},
                     {"seconds", a.seconds}});
   return list;
 }
@@ -180,6 +181,7 @@ std::vector<AttackReport> read_attacks(const json& list) {
     a.correct_margin = j.at("correct_margin");
     a.correct_worst = j.at("correct_worst");
     a.zero_gradient = j.at("zero_gradient");
+    a.nan_gradient = j.value("nan_gradient", std::uint64_t{0});  // older stores do not count them
     a.seconds = j.at("seconds");
     attacks.push_back(a);
   }
@@ -291,6 +293,31 @@ std::vector<NoiseDemonstration> read_demonstrations(const json& list) {
     }
   }
   return demonstrations;
+}
+
+json worst_json(const std::vector<WorstImages>& worst) {
+  json list = json::array();
+  for (const auto& w : worst) {
+    json images = json::array();
+    for (const auto& image : w.images)
+      images.push_back({{"image", image.image}, {"pixels", image.pixels}});
+    list.push_back({{"model", w.model}, {"images", std::move(images)}});
+  }
+  return list;
+}
+
+std::vector<WorstImages> read_worst(const json& list) {
+  std::vector<WorstImages> worst;
+  for (const auto& j : list) {
+    auto& w = worst.emplace_back();
+    w.model = j.at("model");
+    for (const auto& image : j.at("images")) {
+      auto& i = w.images.emplace_back();
+      i.image = image.at("image");
+      i.pixels = image.at("pixels").get<std::vector<std::uint8_t>>();
+    }
+  }
+  return worst;
 }
 
 }  // namespace smoothcert::study

@@ -33,6 +33,10 @@ std::vector<ShowcaseImage> read_showcase(const nlohmann::json& json);
 nlohmann::json demonstrations_json(const std::vector<NoiseDemonstration>& demonstrations);
 std::vector<NoiseDemonstration> read_demonstrations(const nlohmann::json& json);
 
+/// Numbers and pixels; the rest is in the certificates.
+nlohmann::json worst_json(const std::vector<WorstImages>& worst);
+std::vector<WorstImages> read_worst(const nlohmann::json& json);
+
 nlohmann::json certify_json(const CertifySettings& settings);
 CertifySettings read_certify(const nlohmann::json& json);
 

@@ -38,6 +38,11 @@ class Sweep {
         observer_(observer),
         plan_(plan_sweep(spec, data.size())),
         ours_(shard_indices(plan_.indices, options.shard)) {
+    // What cannot be drawn is said before a plan is printed and models are timed.
+    std::set<double> drawn;
+    for (const SweepRun& run : plan_.runs)
+      if (spec.noise == NoiseLaw::lattice && drawn.insert(run.settings.sigma).second)
+        make_lattice_table(run.settings.sigma, data.shape.size());
     progress_.runs = plan_.runs.size();
     progress_.images_total = plan_.runs.size() * ours_.size();
   }
@@ -73,6 +78,7 @@ class Sweep {
                          "share one run, under one name",
                          spec_.models[m].name, first->second)});
       }
+      decide_clamping(m, network);
       const auto model = backend_.load(network);
       double speed = 0;
       std::set<double> checked;  // findings depend on σ, hardly on n
@@ -132,6 +138,18 @@ class Sweep {
     return options_.shard.parts == 1
                ? ""
                : fmt::format(" (shard {}/{})", options_.shard.part, options_.shard.parts);
+  }
+
+  /// Only the model knows how it was trained, where the file does not say.
+  void decide_clamping(std::size_t model, const Network& network) {
+    if (spec_.clamp) return;
+    for (SweepRun& run : plan_.runs)
+      if (run.model == model) run.settings.clamp = network.clamp;
+    if (!network.clamp_recorded)
+      say(fmt::format(
+          "model '{}': noisy pixels are not clamped, as its file does not say how it was trained; "
+          "\"clamp\": true clamps them to [0,1], false says that this is right",
+          spec_.models[model].name));
   }
 
   void check_fits(const SweepModel& model, const Network& network) const {

@@ -9,7 +9,9 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/sweep.hpp"
 #include "util/atomic_file.hpp"
+#include "util/decimal.hpp"
 #include "util/json_depth.hpp"
+#include "util/model_name.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -51,8 +53,10 @@ class Object {
     if (!has(name)) return;
     out.clear();
     for (const json& v : list(name)) {
-      if (!v.is_number()) fail(name, "must be a number or a list of numbers");
-      out.push_back(v.get<double>());
+      const auto fraction = v.is_string() ? parse_real(v.get<std::string>()) : std::nullopt;
+      if (!v.is_number() && !fraction)
+        fail(name, "must be a number, a fraction as in \"8/255\", or a list of them");
+      out.push_back(fraction ? *fraction : v.get<double>());
     }
     refuse_duplicates(name, out);
   }
@@ -114,13 +118,25 @@ SweepModel parse_model(const json& value, const std::filesystem::path& folder,
     if (model.network.ends_with(".json")) model.network = (folder / model.network).string();
     object.numbers("sigma", model.sigmas);
   }
-  if (model.name.empty()) model.name = model.file.stem().string();
   return model;
 }
 
+/// Those that the file does not name.
+void name_models(std::vector<SweepModel>& models) {
+  std::vector<std::filesystem::path> files;
+  for (const SweepModel& model : models)
+    if (model.name.empty()) files.push_back(model.file);
+  const auto names = model_names(files);
+  auto next = names.begin();
+  for (SweepModel& model : models)
+    if (model.name.empty()) model.name = *next++;
+}
+
 SubsetSpec parse_subset(const json& value, const std::string& where) {
-  const Object object(value, where, {"start", "skip", "max"});
-  SubsetSpec subset{object.count("start", 0), object.count("skip", 1), object.count("max", 0)};
+  const Object object(value, where, {"start", "skip", "max", "sample", "sample_seed"});
+  SubsetSpec subset{object.count("start", 0), object.count("skip", 1), object.count("max", 0),
+                    object.count("sample", 0), object.count("sample_seed", 0)};
+  if (object.has("sample") && subset.sample == 0) object.fail("sample", "must be at least 1");
   if (subset.skip == 0) object.fail("skip", "must be at least 1");
   return subset;
 }
@@ -158,16 +174,30 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
     object.fail("split", "must be \"train\" or \"test\"");
   }
   if (!object.has("models")) object.fail("models", "is missing");
-  std::set<std::string> names;
-  for (const json& model : object.list("models")) {
+  for (const json& model : object.list("models"))
     spec.models.push_back(parse_model(model, folder, where + ": \"models\""));
-    if (!names.insert(spec.models.back().name).second) {
-      object.fail("models",
-                  "has two models named '" + spec.models.back().name + "'; give them a \"name\"");
+  name_models(spec.models);
+  std::set<std::string> names;
+  for (const SweepModel& model : spec.models) {
+    if (!names.insert(model.name).second) {
+      object.fail("models", "has two models named '" + model.name + "'; give them a \"name\"");
     }
   }
   object.numbers("sigma", spec.sigmas);
+  const auto check_sigmas = [&](const std::vector<double>& sigmas) {
+    for (const double sigma : sigmas) {
+      CertifySettings settings;
+      settings.sigma = sigma;
+      try {
+        validate(settings);
+      } catch (const UsageError& error) {
+        throw UsageError(where + ": " + error.what());
+      }
+    }
+  };
+  check_sigmas(spec.sigmas);
   for (const SweepModel& model : spec.models) {
+    check_sigmas(model.sigmas);
     if (model.sigmas.empty() && spec.sigmas.empty()) {
       object.fail("sigma", "is missing, and model '" + model.name + "' has none of its own");
     }
@@ -198,7 +228,7 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   if (mode != "exact" && mode != "fast") object.fail("mode", "must be \"exact\" or \"fast\"");
   spec.noise = noise == "lattice" ? NoiseLaw::lattice : NoiseLaw::gaussian;
   spec.mode = mode == "exact" ? Mode::exact : Mode::fast;
-  spec.clamp = object.flag("clamp", true);
+  if (object.has("clamp")) spec.clamp = object.flag("clamp", true);
   if (object.has("stop_within") && object.has("stop_at"))
     object.fail("stop_at", "and \"stop_within\" are two rules; an image stops by one");
   for (const auto& [name, rule] :

@@ -23,7 +23,7 @@ std::vector<std::uint32_t> subset_indices(const SubsetSpec& subset, std::size_t 
     throw UsageError(fmt::format("the subset start {}, skip {}, max {} holds none of {} images",
                                  subset.start, subset.skip, subset.max, size));
   }
-  return indices;
+  return subset.sample == 0 ? indices : sampled_indices(indices, subset.sample, subset.sample_seed);
 }
 
 // Lists multiply: a slip of the pen, or a hostile file, must not ask for more memory than there is.
@@ -60,7 +60,7 @@ SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
             for (const double alpha : spec.alphas) {
               for (const SecondBound p_b : spec.p_bs) {
                 CertifySettings settings{sigma,      n0,         n,         alpha, seed,
-                                         spec.noise, spec.clamp, spec.mode, p_b};
+                                         spec.noise, spec.clamp.value_or(true), spec.mode, p_b};
                 settings.sequential = spec.stopping.has_value();
                 settings.stopping = spec.stopping.value_or(Stopping{});
                 validate(settings);

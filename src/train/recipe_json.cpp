@@ -5,6 +5,7 @@
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/train.hpp"
+#include "util/decimal.hpp"
 #include "util/json_number.hpp"
 #include "util/nearest_name.hpp"
 
@@ -95,6 +96,12 @@ struct Read {
         if (!value.is_array() || !std::all_of(value.begin(), value.end(), holds_whole<int, Json>))
           wrong(name, "must be a list of whole numbers");
       } else if constexpr (std::is_same_v<T, double>) {
+        if (value.is_string()) {  // "8/255"
+          const auto real = parse_real(value.get<std::string>());
+          if (!real) wrong(name, "must be a number, or a fraction as in \"8/255\"");
+          field = *real;
+          return;
+        }
         if (!value.is_number()) wrong(name, "must be a number");
       }
       field = value.get<T>();

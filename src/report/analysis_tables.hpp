@@ -1,0 +1,50 @@
+// Tables of what certificates say beyond their averages, for both reports: by label, by bound, in
+// pairs, and whether a run is close to a constant classifier.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "report/run_view.hpp"
+#include "report/table.hpp"
+#include "smoothcert/analysis.hpp"
+
+namespace smoothcert::report {
+
+/// The radii of tables and files: 0 and multiples of a round step, at most nine.
+std::vector<double> table_radii(const std::vector<RunView>& runs);
+/// Certified accuracy in % at those radii.
+Table radius_table(const std::vector<RunView>& runs);
+
+/// Correct & certified by label, with 95 % intervals where the table has room for them.
+Table label_table(const std::vector<RunView>& runs);
+
+/// Abstention, saturation, the median bound, the class certified most often, clean accuracy: what
+/// shows a constant classifier for what it is.
+Table standing_table(const std::vector<RunView>& runs);
+/// A sentence for each run that is nearly constant.
+std::vector<std::string> constancy_sentences(const std::vector<RunView>& runs);
+
+/// Two runs and what they share.
+struct Pair {
+  std::string first, second;
+  PairedComparison comparison;
+  double mcnemar_adjusted = 1, permutation_adjusted = 1;  ///< Holm, over all pairs of the report
+};
+struct Pairs {
+  std::vector<Pair> pairs;
+  std::vector<std::string> notes;  ///< which comparisons are left out and why
+};
+/// Pairs whose radii may be compared: runs that differ in the model alone (all pairs of up to five,
+/// else each beside the first), and imported results beside ours.
+Pairs compared_pairs(const std::vector<RunView>& runs);
+Table pair_table(const Pairs& pairs);
+
+/// Confidently wrong: up to `count` images a run, the largest wrong radius first.
+Table worst_table(const std::vector<RunView>& runs, std::size_t count);
+
+/// Rows that cover different images, over the images that all of them cover. No rows where all cover
+/// the same or nothing is common.
+Table common_table(const std::vector<RunView>& runs);
+
+}  // namespace smoothcert::report

@@ -1,0 +1,31 @@
+#include "report/run_view.hpp"
+
+namespace smoothcert::report {
+
+std::vector<RunView> run_views(const StudyResult& study) {
+  std::vector<RunView> views;
+  for (const StudyModel& m : study.models)
+    if (!m.certificates.empty())
+      views.push_back({m.name, &m.certificates, &study.certify, study.shape, m.clean_accuracy,
+                       study.test_hash});
+  return views;
+}
+
+std::vector<RunView> run_views(const SweepResult& sweep) {
+  std::vector<RunView> views;
+  for (const ReportedRun& run : sweep.runs) {
+    const bool ours = !run.imported;
+    views.push_back({run.name, &run.certificates, ours ? &run.settings.certify : nullptr,
+                     run.settings.shape, -1, ours ? run.settings.dataset_hash : ""});
+  }
+  return views;
+}
+
+bool comparable(const RunView& a, const RunView& b) {
+  if (a.settings == nullptr || b.settings == nullptr || a.data != b.data) return false;
+  const CertifySettings &s = *a.settings, &t = *b.settings;
+  return s.sigma == t.sigma && s.n == t.n && s.alpha == t.alpha && s.p_b == t.p_b &&
+         s.noise == t.noise && s.clamp == t.clamp && s.mode == t.mode;
+}
+
+}  // namespace smoothcert::report

@@ -1,0 +1,29 @@
+// One run as the charts and tables of both reports see it: a model of a comparison, a run of a
+// store, or a peer's file.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "smoothcert/report.hpp"
+#include "smoothcert/study.hpp"
+
+namespace smoothcert::report {
+
+struct RunView {
+  std::string name;
+  const std::vector<Certificate>* certificates = nullptr;
+  const CertifySettings* settings = nullptr;  ///< none where imported
+  ImageShape shape;
+  double clean_accuracy = -1;  ///< of the base classifier, in [0,1]; −1 = unknown
+  std::string data;            ///< what identifies the images; empty where imported
+};
+
+/// Models that have certificates, in the study's order.
+std::vector<RunView> run_views(const StudyResult& study);
+std::vector<RunView> run_views(const SweepResult& sweep);
+
+/// Runs whose radii differ for the model's sake alone: equal data, σ, n, α, p_B, noise and mode.
+bool comparable(const RunView& a, const RunView& b);
+
+}  // namespace smoothcert::report
