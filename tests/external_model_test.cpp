@@ -376,7 +376,7 @@ TEST(ExternalCampaign, AnExceptionEndsTheRunAndGoingOnGivesTheSameCounts) {
       *ResultsStore::open(c.folder.path("whole.sqlite"), ResultsStore::Access::read_write),
       whole_model, c.request());
 
-  std::atomic<int> calls_left = 60;
+  std::atomic<int> calls_left = 60;  // of 8 for the check and 130
   const auto failing = [&](std::span<float> images, std::span<float> out) {
     if (--calls_left < 0) throw std::domain_error("out of memory, said the model");
     std::this_thread::sleep_for(std::chrono::milliseconds(30));  // slow: small jobs, small windows
@@ -421,7 +421,7 @@ TEST(ExternalCampaign, WindowsHoldWholeTiles) {
   int calls = 0;
   ExternalModel model(settings_of(tiny_spec(), 256), [&](std::span<float> images, std::span<float> out) {
     ++calls;
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
     brighter(images, out);
   });
   const auto settings = quick_settings();

@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -11,12 +12,12 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "certify/vote_window.hpp"
 #include "models.hpp"
 #include "settings.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/external_identity.hpp"
-#include "certify/vote_window.hpp"
 
 namespace smoothcert::python {
 namespace {

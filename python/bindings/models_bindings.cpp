@@ -3,6 +3,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "models.hpp"
@@ -71,6 +73,7 @@ class CallableModel final : public Model {
   }
   BackendModel& backend() override { return *model_; }
   const Network& network() const override { return net_; }
+  std::size_t tile() const { return rows_; }
 
  private:
   template <class T, int Dimensions>
@@ -191,7 +194,8 @@ void bind_models(nb::module_& m) {
       .def(nb::init<const std::string&, std::vector<int>, int, int, const std::string&,
                     const std::string&, const std::string&, bool, bool, int, nb::object>(),
            "name"_a, "shape"_a, "classes"_a, "tile"_a, "hash"_a, "precision"_a, "record"_a,
-           "labels"_a, "allow_batch_dependence"_a, "threads"_a, "callable"_a);
+           "labels"_a, "allow_batch_dependence"_a, "threads"_a, "callable"_a)
+      .def_prop_ro("tile", &CallableModel::tile);
   m.def("forward", &forward, "model"_a, "images"_a);
 }
 
