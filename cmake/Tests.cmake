@@ -16,6 +16,19 @@ add_dependencies(smoothcert_tests smoothcert_cli)
 target_link_libraries(smoothcert_tests PRIVATE smoothcert smoothcert_options GTest::gtest
   GTest::gmock GTest::gtest_main Boost::headers fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB
   SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)
+# Radii are compared with ball arithmetic where Arb is: flint-arb, or flint from version 3 on.
+find_path(SMOOTHCERT_ARB_INCLUDE_DIR arb_hypgeom.h PATH_SUFFIXES flint)
+find_library(SMOOTHCERT_ARB_LIBRARY NAMES flint-arb flint)
+find_library(SMOOTHCERT_FLINT_LIBRARY flint)
+if(SMOOTHCERT_ARB_INCLUDE_DIR AND SMOOTHCERT_ARB_LIBRARY)
+  set_source_files_properties(tests/enclosure_test.cpp PROPERTIES
+    COMPILE_DEFINITIONS SMOOTHCERT_HAVE_ARB=1
+    INCLUDE_DIRECTORIES ${SMOOTHCERT_ARB_INCLUDE_DIR})
+  target_link_libraries(smoothcert_tests PRIVATE ${SMOOTHCERT_ARB_LIBRARY}
+    ${SMOOTHCERT_FLINT_LIBRARY})
+else()
+  message(STATUS "smoothcert: no Arb: radii are not compared with ball arithmetic")
+endif()
 gtest_discover_tests(smoothcert_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS cpu TIMEOUT 600
   ${_test_environment})
 

@@ -92,7 +92,8 @@ PairedComparison pair_of(int b, int c, int same) {
   std::vector<Certificate> first, second;
   for (int i = 0; i < b + c + same; ++i) {
     const auto image = static_cast<std::uint32_t>(i);
-    first.push_back(certificate(image, 0, i < b || i >= b + c ? 0 : -1, i < b || i >= b + c ? 1 : 0));
+    first.push_back(
+        certificate(image, 0, i < b || i >= b + c ? 0 : -1, i < b || i >= b + c ? 1 : 0));
     second.push_back(certificate(image, 0, i < b ? -1 : 0, i < b ? 0 : 1));
   }
   return compare_paired(first, second, 0.5);
@@ -179,8 +180,9 @@ TEST(Paired, OnlyCommonImagesOfOneLabelling) {
 }
 
 TEST(Paired, HolmAdjustsForTheNumberOfQuestions) {
-  EXPECT_THAT(holm_adjusted(std::vector{0.01, 0.04, 0.03}),
-              ElementsAre(DoubleNear(0.03, 1e-12), DoubleNear(0.06, 1e-12), DoubleNear(0.06, 1e-12)));
+  EXPECT_THAT(
+      holm_adjusted(std::vector{0.01, 0.04, 0.03}),
+      ElementsAre(DoubleNear(0.03, 1e-12), DoubleNear(0.06, 1e-12), DoubleNear(0.06, 1e-12)));
   EXPECT_THAT(holm_adjusted(std::vector{0.9, 0.8}), ElementsAre(1, 1));
   EXPECT_TRUE(holm_adjusted({}).empty());
 }

@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <map>
 #include <set>
 #include <stdexcept>
+#include <thread>
 #include <tuple>
 
 #include "fake_model_support.hpp"
@@ -266,6 +270,25 @@ TEST(Certify, ProgressEndsAtTheTotals) {
   EXPECT_EQ(seen.back().samples_total, 5050u);
 }
 
+// Jobs and windows begin small: of a model that counts a hundred samples a second nothing would be
+// kept for minutes otherwise. Chunks are told while the window is counted.
+TEST(Certify, TellsChunksWhileAWindowIsCounted) {
+  const Dataset data = flat_data(1, kOnePixel, 110, 3);
+  FakeModel model(kOnePixel, 3, by_brightness);
+  std::atomic<std::size_t> told = 0;
+  std::size_t told_within = 0;
+  model.before_job = [&](std::size_t counted) {
+    if (counted == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    told_within = std::max(told_within, told.load());
+  };
+  CertifyCallbacks callbacks;
+  callbacks.on_chunk = [&](const ChunkCounts&) { ++told; };
+  certify(model, data, all_of(data), settings_of(10, 500), {}, callbacks);
+  EXPECT_GE(told_within, 2u);
+  for (const VoteJob& job : model.jobs_seen) EXPECT_LE(job.last - job.first, 32u);
+}
+
 TEST(Certify, ABackendThatLosesOrInventsVotesIsAnError) {
   const Dataset data = flat_data(2, kOnePixel, 110, 3);
   const std::vector<std::function<void(VoteResult&)>> faults = {
@@ -310,7 +333,7 @@ TEST(Certify, RefusesSettingsAndImagesThatMakeNoSense) {
     return "";
   };
   EXPECT_EQ(message([](auto&) {}), "");
-  for (const double sigma : {0.0, -0.5, std::nan(""), HUGE_VAL})
+  for (const double sigma : {0.0, -0.5, std::nan(""), HUGE_VAL, 1e308, 257.0, 9e-5, 5e-324})
     EXPECT_NE(message([&](auto& s) { s.sigma = sigma; }), "");
   for (const double alpha : {0.0, 1.0, -1.0, 2.0, std::nan("")})
     EXPECT_NE(message([&](auto& s) { s.alpha = alpha; }), "");

@@ -72,9 +72,43 @@ TEST(CheckpointNormalization, MustAgreeWithTheDescription) {
 
 TEST(CheckpointNormalization, IsNeverDroppedInSilence) {
   EXPECT_THAT(error_of([] { load_checkpoint(golden("normalized_no_buffers.pt"), tiny()); }),
-              AllOf(HasSubstr("start with '1.'"), HasSubstr("normalize layer")));
+              AllOf(HasSubstr("start with '1.'"), HasSubstr("normalize layer"),
+                    HasSubstr("--normalize MEANS/DEVIATIONS")));
   const NetworkSpec described = with_normalization(tiny(), {0.25f, 0.5f}, {0.125f, 2.0f});
   expect_same_tensors(load_checkpoint(golden("normalized_no_buffers.pt"), described));
+}
+
+// A mean without a deviation (CIFAR networks of MACER and Salman's): never dropped, never made up.
+TEST(CheckpointNormalization, CentringAlone) {
+  const NetworkSpec spec = parse_network_spec(
+      R"({"name":"n","input":[1,1,1],"classes":2,"layers":[
+          {"op":"linear","name":"fc1","out_features":2,"bias":false}]})",
+      "spec");
+  const auto bytes = test::checkpoint_bytes(
+      test::pickled(test::pickled_dict(
+          {{"0.means", test::pickled_tensor({"FloatStorage", "0", 1, 0, {1}, {1}})},
+           {"_orig_mod.1.module.fc1.weight",
+            test::pickled_tensor({"FloatStorage", "1", 2, 0, {2, 1}, {1, 1}})}})),
+      {test::floats({0.5f}), test::floats({1, 2})});
+  // The prefix of the mean is not that of the weights here: named, not ignored.
+  EXPECT_THAT(error_of([&] { checkpoint_from_bytes(bytes, "F", spec); }), HasSubstr("--normalize"));
+  const auto plain = test::checkpoint_bytes(
+      test::pickled(test::pickled_dict(
+          {{"0.means", test::pickled_tensor({"FloatStorage", "0", 1, 0, {1}, {1}})},
+           {"1.fc1.weight", test::pickled_tensor({"FloatStorage", "1", 2, 0, {2, 1}, {1, 1}})}})),
+      {test::floats({0.5f}), test::floats({1, 2})});
+  std::vector<std::string> notes;
+  const Network net = checkpoint_from_bytes(plain, "F", spec, &notes);
+  EXPECT_EQ(net.spec.layers.front().mean, std::vector<float>{0.5f});
+  EXPECT_EQ(net.spec.layers.front().stddev, std::vector<float>{1.0f});
+  EXPECT_THAT(notes.back(), HasSubstr("centring"));
+  EXPECT_THAT(error_of([&] {
+                checkpoint_from_bytes(plain, "F", with_normalization(spec, {0.1307f}, {0.3081f}));
+              }),
+              AllOf(HasSubstr("mean 0.5 and deviation 1"), HasSubstr("0.1307 and 0.3081")));
+  EXPECT_EQ(
+      error_of([&] { checkpoint_from_bytes(plain, "F", with_normalization(spec, {0.5f}, {1})); }),
+      "");
 }
 
 TEST(CheckpointErrors, OldFormatsAndWholeModules) {

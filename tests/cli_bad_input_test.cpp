@@ -380,8 +380,7 @@ TEST_F(CliBadInput, ImportsOfOneName) {
                         .c_str());
     EXPECT_EQ(WEXITSTATUS(status), folder == std::string("a") ? 0 : 2) << folder;
   }
-  test::write_text(path("none.tsv"), "idx	label	predict	radius	correct	time
-");
+  test::write_text(path("none.tsv"), "idx\tlabel\tpredict\tradius\tcorrect\ttime\n");
   EXPECT_THAT(fails(1, "import none.tsv --store k.sqlite"), HasSubstr("no images"));
 }
 

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "cli_support.hpp"
@@ -11,6 +12,7 @@
 #include "places_support.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/result_files.hpp"
+#include "store/sqlite.hpp"
 
 namespace smoothcert {
 namespace {
@@ -20,6 +22,25 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 const std::string kSettings = " --data data --sigma 0.5 --n0 50 --n 500 --alpha 0.01";
+
+/// Gives image 0 of a store one more vote than it got, and everything that follows from it.
+void forge(const std::filesystem::path& file, std::uint32_t image) {
+  auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
+  const RunInfo run = store->runs().front();
+  Certificate lie;
+  for (const Certificate& c : store->certificates(run.id))
+    if (c.image == image) lie = c;
+  store::Database(file, store::Database::Access::read_write)
+      .execute("DELETE FROM certificates WHERE image = " + std::to_string(image));
+  const auto selected = static_cast<std::size_t>(lie.selected);
+  std::uint64_t& other = lie.estimation.counts[selected == 0 ? 1 : 0];
+  std::uint64_t& mine = lie.estimation.counts[selected];
+  (mine > 0 ? mine : other) -= 1;
+  (mine > 0 ? other : mine) += 1;
+  store->add_certificate(
+      run.id, make_certificate(lie.image, lie.label, lie.selection, lie.estimation,
+                               bound_settings(run.settings.certify, run.settings.shape)));
+}
 
 class CliCertify : public testing::Test, public test::CliTest {
  protected:
@@ -282,6 +303,115 @@ TEST_F(CliCertify, ShardsMergeToTheWhole) {
     EXPECT_FALSE(std::filesystem::exists(path(file))) << file;
   EXPECT_THAT(ok("merge part1.sqlite part2.sqlite --allow-gaps --out gaps.sqlite"),
               HasSubstr("13 images missing"));
+}
+
+// What a radius is a statement about stands wherever a radius does.
+TEST_F(CliCertify, ContinuousNoiseIsLabelledEverywhere) {
+  const std::string words = "in real arithmetic only";
+  const std::string gaussian =
+      "certify toy.safetensors" + kSettings + " --noise gaussian --no-clamp";
+  const auto first = run(gaussian);
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("guarantee            " + words));
+  EXPECT_EQ(json::parse(ok(gaussian + " --json")).at("guarantee"), words);
+  EXPECT_THAT(ok("certify toy.safetensors" + kSettings), HasSubstr("sound as executed"));
+  EXPECT_THAT(ok("certify toy.safetensors" + kSettings + " --no-clamp"),
+              HasSubstr("sound as executed"));
+  const std::string list = ok("export results.sqlite");
+  EXPECT_THAT(list, HasSubstr(words));
+  EXPECT_THAT(list, HasSubstr("sound as executed"));
+  const json runs = json::parse(ok("export results.sqlite --json")).at("runs");
+  ASSERT_EQ(runs.size(), 3u);
+  EXPECT_EQ(runs[0].at("guarantee"), words);
+  EXPECT_EQ(runs[1].at("guarantee"), "sound as executed");
+  EXPECT_THAT(ok("recompute results.sqlite --alpha 0.05"), HasSubstr(words));
+  EXPECT_THAT(run("export results.sqlite --run 1 --tsv one.tsv --quiet").err, HasSubstr(words));
+  EXPECT_THAT(run("export results.sqlite --run 1").err, HasSubstr(words));
+  EXPECT_EQ(json::parse(ok("export results.sqlite --run 1 --json")).at("guarantee"), words);
+  ok("export results.sqlite --out tsv");
+  std::set<std::string> names;
+  int real = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path("tsv"))) {
+    const std::string name = entry.path().filename().string();
+    names.insert(name);
+    real += name.find("gaussian-real-arithmetic_unclamped") != std::string::npos ? 1 : 0;
+    EXPECT_EQ(name.find("_run"), std::string::npos) << "told apart by what differs: " << name;
+  }
+  EXPECT_EQ(names.size(), 6u);
+  EXPECT_EQ(real, 2);
+  EXPECT_THAT(ok("report results.sqlite --tables markdown"), HasSubstr(words));
+  ok("report results.sqlite --out report");
+  EXPECT_THAT(test::file_text(path("report/report.html")), HasSubstr(words));
+  const auto predicted =
+      run("predict toy.safetensors --data data --sigma 0.5 --n 500 --alpha 0.01 "
+          "--noise gaussian --json");
+  EXPECT_EQ(json::parse(predicted.out).at("guarantee"), words);
+  EXPECT_THAT(predicted.err, HasSubstr(words));
+}
+
+TEST_F(CliCertify, AStoreThatLiesIsNotBelieved) {
+  ok("certify toy.safetensors" + kSettings);
+  EXPECT_THAT(ok("verify results.sqlite"), HasSubstr("0 rows fail"));
+  store::Database(path("results.sqlite"), store::Database::Access::read_write)
+      .execute("UPDATE certificates SET radius = 9.9 WHERE image IN (3, 7)");
+  for (const char* command :
+       {"export results.sqlite --run 1", "export results.sqlite", "report results.sqlite --out r",
+        "report results.sqlite --tables markdown", "verify results.sqlite",
+        "recompute results.sqlite --alpha 0.02"}) {
+    const auto outcome = run(command);
+    EXPECT_EQ(outcome.code, 1) << command;
+    EXPECT_THAT(outcome.err, HasSubstr("run 1, certificate of image 3: radius is 9.9")) << command;
+    EXPECT_THAT(outcome.err, HasSubstr("image 7")) << command;
+    EXPECT_THAT(outcome.out, testing::Not(HasSubstr("9.9"))) << command;
+    EXPECT_FALSE(outcome.out.empty()) << command << ": the other rows are shown";
+  }
+  EXPECT_THAT(fails(1, "merge results.sqlite --out merged.sqlite"), HasSubstr("image 3"));
+  EXPECT_THAT(run("certify toy.safetensors" + kSettings).err, HasSubstr("smoothcert verify"));
+  const auto removed = run("verify results.sqlite --remove");
+  EXPECT_EQ(removed.code, 0);
+  EXPECT_THAT(removed.out, HasSubstr("rows taken out"));
+  EXPECT_THAT(run("certify toy.safetensors" + kSettings).err, HasSubstr("resumed 38 of 40"));
+  EXPECT_THAT(ok("verify results.sqlite"), HasSubstr("0 rows fail"));
+  EXPECT_THAT(ok("verify results.sqlite --redraw 5 --model toy.safetensors --data data"),
+              HasSubstr("images drawn again, 0 of them otherwise"));
+  // Counts and checksum changed alike: only drawing again finds that.
+  forge(path("results.sqlite"), 0);
+  EXPECT_THAT(ok("verify results.sqlite"), HasSubstr("0 rows fail"));
+  const auto redrawn = run("verify results.sqlite --redraw 40 --model toy.safetensors --data data");
+  EXPECT_EQ(redrawn.code, 1);
+  EXPECT_THAT(redrawn.err, HasSubstr("image 0: drawn again it gives"));
+}
+
+TEST_F(CliCertify, MoreSamplesAfterALookAreRefused) {
+  ok("certify toy.safetensors" + kSettings);
+  EXPECT_THAT(
+      fails(2, "certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 1000 --alpha 0.01"),
+      testing::AllOf(HasSubstr("the same but for n = 500"), HasSubstr("--stop-within")));
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 1000 --alpha 0.01 --seed 1");
+  ok("certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 1000 --alpha 0.01 --force");
+}
+
+TEST_F(CliCertify, RunsMayStopEarly) {
+  const std::string sequential =
+      "certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 20000 --alpha 0.01 --stop-";
+  const std::string within = ok(sequential + "within 20%");
+  EXPECT_THAT(within, HasSubstr("bounds that hold at any n"));
+  EXPECT_THAT(ok(sequential + "at 0.1"), HasSubstr("of at most 20,000"));
+  EXPECT_THAT(fails(2, sequential + "within 1.5"), HasSubstr("share between 0 and 1"));
+  EXPECT_THAT(fails(2, sequential + "within 0"), HasSubstr("share between 0 and 1"));
+  EXPECT_THAT(fails(2, sequential + "at 99"), HasSubstr("out of reach"));
+  EXPECT_THAT(fails(2, sequential + "at -1"), HasSubstr("0 or a positive number"));
+  EXPECT_THAT(fails(2, sequential + "at 1 --stop-within 5%"), HasSubstr("one rule"));
+  EXPECT_THAT(ok("verify results.sqlite --redraw 40 --model toy.safetensors --data data"),
+              HasSubstr("80 images drawn again, 0 of them otherwise"));
+  ok("recompute results.sqlite --alpha 0.05");
+  EXPECT_THAT(ok("verify results.sqlite"), HasSubstr("4 runs, 160 certificates"));
+  // Nothing is drawn twice, and what a recomputed run holds is not taken for one drawn at that α.
+  EXPECT_THAT(run(sequential + "within 20%").err, HasSubstr("resumed 40 of 40"));
+  const std::string other =
+      "certify toy.safetensors --data data --sigma 0.5 --n0 50 --n 20000 "
+      "--alpha 0.05 --stop-within 20%";
+  EXPECT_THAT(run(other).err, testing::Not(HasSubstr("resumed")));
 }
 
 }  // namespace

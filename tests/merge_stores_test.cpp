@@ -87,9 +87,10 @@ TEST(MergeStores, RefusesGapsUnlessAsked) {
   const auto a = make_store(folder.path("a.db"), sample_settings(), {0, 1, 2}, 10);
   const auto b = make_store(folder.path("b.db"), sample_settings(), {2, 4, 5, 6, 7, 8, 9}, 10);
   const std::vector<std::filesystem::path> both = {a, b};
-  EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), both, {.allow_overlaps = true}); }),
-              HasSubstr("1 images of 'model' at sigma 0.5 are in none of the stores, the first is "
-                        "image 3"));
+  EXPECT_THAT(
+      error_of([&] { merge_stores(folder.path("out.db"), both, {.allow_overlaps = true}); }),
+      HasSubstr("1 images of 'model' at sigma 0.5 are in none of the stores, the first is "
+                "image 3"));
   EXPECT_FALSE(std::filesystem::exists(folder.path("out.db")));
   EXPECT_FALSE(std::filesystem::exists(folder.path("out.db.partial")));
   const MergeReport report =
@@ -116,9 +117,12 @@ TEST(MergeStores, RefusesContradictions) {
   {
     auto store = ResultsStore::open(folder.path("b.db"), Access::read_write);
     const RunInfo run = store->find_or_create_run(sample_settings());
-    Certificate other = sample_certificate(1);
-    std::swap(other.estimation.counts[0], other.estimation.counts[1]);
-    store->add_certificate(run.id, other);
+    const Certificate own = sample_certificate(1);
+    StageCounts estimation = own.estimation;
+    std::swap(estimation.counts[0], estimation.counts[1]);
+    store->add_certificate(
+        run.id, make_certificate(1, own.label, own.selection, estimation,
+                                 bound_settings(run.settings.certify, run.settings.shape)));
   }
   const std::vector<std::filesystem::path> both = {a, folder.path("b.db")};
   EXPECT_THAT(error_of([&] { merge_stores(folder.path("out.db"), both, {.allow_gaps = true}); }),

@@ -159,6 +159,7 @@ TEST(Recipes, BadJsonIsOneClearLine) {
               HasSubstr("my.json: unknown field 'epoch'; did you mean 'epochs'?"));
   EXPECT_THAT(message(R"({"epochs": 1.5})"), HasSubstr("my.json: 'epochs' must be a whole number"));
   EXPECT_THAT(message(R"({"sigma": "1"})"), HasSubstr("my.json: 'sigma' must be a number"));
+  EXPECT_THAT(message(R"({"sigma": "8/x"})"), HasSubstr("my.json: 'sigma' must be a number"));
   EXPECT_THAT(message(R"({"clamp": 1})"), HasSubstr("my.json: 'clamp' has the wrong type"));
   EXPECT_THAT(message(R"({"attack": "l3"})"), HasSubstr("my.json: unknown attack 'l3'"));
   EXPECT_THAT(message(R"({"base": "smooting"})"), HasSubstr("did you mean 'smoothing'?"));

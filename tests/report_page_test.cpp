@@ -19,8 +19,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 using testing::markup_error;
+using ::testing::Not;
 using testing::sample_study;
 using testing::visible_text;
 
@@ -77,7 +77,9 @@ SweepResult many_runs(std::size_t count) {
     run.settings.shape = study.shape;
     run.settings.classes = 10;
     run.name = run.settings.model_name + ", σ = " +
-               std::string(i % 3 == 0 ? "0.25" : i % 3 == 1 ? "0.5" : "1");
+               std::string(i % 3 == 0   ? "0.25"
+                           : i % 3 == 1 ? "0.5"
+                                        : "1");
     run.certificates = study.models[2].certificates;
     for (Certificate& c : run.certificates) c.radius *= 1 + 0.02 * static_cast<double>(i);
     sweep.runs.push_back(std::move(run));
@@ -143,7 +145,8 @@ TEST(ReportPage, PicturesChartsAndTablesHaveNames) {
       EXPECT_EQ(attribute(div, "tabindex"), "0");
       EXPECT_THAT(attribute(div, "aria-label"), Not(::testing::AnyOf("", "(none)")));
     }
-    EXPECT_THAT(html, Not(HasSubstr("tabindex=\"1"))) << "the order of the page is the order of Tab";
+    EXPECT_THAT(html, Not(HasSubstr("tabindex=\"1")))
+        << "the order of the page is the order of Tab";
   }
 }
 
@@ -228,12 +231,12 @@ TEST(ReportPage, NoTwoCurvesOfAChartLookAlike) {
 TEST(ReportPage, OpensWithThreeSentences) {
   for (const std::string& html : pages()) {
     const std::size_t at = html.find("class=\"abstract\"");
-    const std::string text =
-        visible_text(html.substr(html.find("<p>", at), html.find("</p>", at) - html.find("<p>", at)));
+    const std::string text = visible_text(
+        html.substr(html.find("<p>", at), html.find("</p>", at) - html.find("<p>", at)));
     static const std::regex kEnd("[.](?=\\s|$)");
-    EXPECT_EQ(std::distance(std::sregex_iterator(text.begin(), text.end(), kEnd),
-                            std::sregex_iterator()),
-              3)
+    EXPECT_EQ(
+        std::distance(std::sregex_iterator(text.begin(), text.end(), kEnd), std::sregex_iterator()),
+        3)
         << text;
   }
 }
@@ -254,8 +257,9 @@ TEST(ReportPage, LinksToItsFiles) {
 
 TEST(ReportPage, NamesItsSources) {
   for (const std::string& html : pages())
-    for (const char* source : {"https://arxiv.org/abs/1902.02918", "https://arxiv.org/abs/2207.07209",
-                               "https://arxiv.org/abs/2410.06895"})
+    for (const char* source :
+         {"https://arxiv.org/abs/1902.02918", "https://arxiv.org/abs/2207.07209",
+          "https://arxiv.org/abs/2410.06895"})
       EXPECT_THAT(html, HasSubstr(source));
   StudyResult study = sample_study(20);
   EXPECT_THAT(report_html(study), HasSubstr("https://github.com/xinyuejohn/Robustness"));

@@ -257,7 +257,8 @@ void make_version_1(const std::filesystem::path& file) {
     db.execute(std::string("ALTER TABLE runs DROP COLUMN ") + column);
   for (const char* column : {"samples", "stop", "checksum"})
     db.execute(std::string("ALTER TABLE certificates DROP COLUMN ") + column);
-  db.execute("ALTER TABLE chunks DROP COLUMN checksum");
+  for (const char* column : {"label", "checksum"})
+    db.execute(std::string("ALTER TABLE chunks DROP COLUMN ") + column);
   db.execute("DROP TABLE disproofs");
   db.execute("DELETE FROM meta WHERE name = 'bound'");
   db.execute("PRAGMA user_version=1");

@@ -1,4 +1,6 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
+  analysis_test.cpp
+  anytime_bound_test.cpp
   atomic_file_test.cpp
   attack_accuracy_test.cpp
   attack_test.cpp
@@ -7,6 +9,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   certify_test.cpp
   checkpoint_support.cpp
   checkpoint_test.cpp
+  class_bounds_test.cpp
   cli_bad_input_test.cpp
   cli_certify_test.cpp
   cli_checkpoint_test.cpp
@@ -29,6 +32,8 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   data_source_test.cpp
   data_support.cpp
   digits_test.cpp
+  disproof_test.cpp
+  enclosure_test.cpp
   fake_model_support.cpp
   fake_trainer_support.cpp
   external_model_test.cpp
@@ -43,6 +48,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   http_support.cpp
   idx_test.cpp
   journal_test.cpp
+  l1_certificates_test.cpp
   lattice_table_test.cpp
   linear_model_support.cpp
   markup_support.cpp
@@ -50,6 +56,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   mixed_batch_test.cpp
   model_name_test.cpp
   network_test.cpp
+  noise_slack_test.cpp
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp
@@ -58,6 +65,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   recipes_test.cpp
   referee_certificate_test.cpp
   referee_leak_test.cpp
+  report_page_test.cpp
   report_support.cpp
   report_test.cpp
   result_files_test.cpp
@@ -67,6 +75,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   sequential_test.cpp
   statistics_test.cpp
   store_rows_test.cpp
+  stopping_test.cpp
   store_support.cpp
   svg_chart_test.cpp
   sweep_report_test.cpp

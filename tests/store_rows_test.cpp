@@ -91,7 +91,7 @@ TEST_F(StoreRows, AChangedCertificateIsNamedAndLeftOut) {
             "one of its estimation counts is larger"},
            {"estimation_counts = '[1000,0]', estimation_invalid = 0", "one count for each class"},
            {"estimation_counts = 'many'", "is no list of counts"},
-           {"estimation_counts = 17", "estimation_counts is '17', not text"},
+           {"estimation_counts = 17", "is no list of counts"},
            {"estimation_invalid = -1", "estimation_invalid is -1"},
            {"selection_counts = '[0,0,100]', selection_invalid = 0", "checksum"},
            {"selection_counts = '[0,0,99]', selection_invalid = 0", "add up to 99"},

@@ -33,7 +33,10 @@ Certificate certificate(std::uint32_t image, std::uint64_t k, Label label, doubl
 void add_run(ResultsStore& store, RunSettings settings, const std::vector<std::uint64_t>& votes) {
   const RunInfo run = store.find_or_create_run(settings);
   for (std::uint32_t i = 0; i < votes.size(); ++i)
-    store.add_certificate(run.id, certificate(i, votes[i], i == 1 ? 2 : 0, settings.certify.alpha));
+    store.add_certificate(
+        run.id,
+        make_certificate(i, i == 1 ? 2 : 0, {{100, 0, 0}, 0}, {{votes[i], 1000 - votes[i], 0}, 0},
+                         bound_settings(settings.certify, settings.shape)));
 }
 
 Saturation saturation_of(const ReportedRun& run) {
@@ -95,6 +98,74 @@ TEST_F(SweepReport, PlotsPeersBesideOurs) {
   EXPECT_THAT(html, HasSubstr("may be rounded up"));
   EXPECT_THAT(html, HasSubstr("At α = 0.05 up to one certificate in twenty may be false"));
   EXPECT_THAT(html, HasSubstr("At α = 0.001 up to one certificate in 1,000 may be false"));
+}
+
+// Means over other images compare images, not models.
+TEST_F(SweepReport, ComparesOverTheCommonImages) {
+  EXPECT_FALSE(report::common_table(sweep()));
+  write_text(folder_.path("peer.tsv"),
+             "idx\tlabel\tpredict\tradius\tcorrect\ttime\n1\t1\t1\t1.5\t1\t0:00:00.1\n"
+             "900\t1\t1\t0.5\t1\t0:00:00.1\n");
+  SweepResult result = sweep();
+  add_peer(result, folder_.path("peer.tsv"));
+  const auto table = report::common_table(result);
+  ASSERT_TRUE(table);
+  EXPECT_THAT(table->caption, HasSubstr("over the 1 images that all runs hold"));
+  ASSERT_EQ(table->rows.size(), 3u);
+  EXPECT_EQ(table->rows[2].at(1), "2");
+  EXPECT_THAT(table->rows[2].at(3), ::testing::StartsWith("1.5000"));
+  EXPECT_THAT(table->notes.back(), HasSubstr("1 of them have different labels"));
+  for (const auto& row : table->rows) EXPECT_EQ(row.size(), table->columns.size());
+  EXPECT_THAT(sweep_report_html(result), HasSubstr("this one does not"));
+  EXPECT_THAT(sweep_tables(result, TableFormat::markdown), HasSubstr("its images"));
+  // Image 1 has label 2 in our runs and 1 in theirs: not compared image by image.
+  const auto pairs = report::compared_pairs(report::run_views(result));
+  EXPECT_TRUE(pairs.pairs.empty());
+  EXPECT_THAT(pairs.notes, ::testing::Contains(HasSubstr("they are about different data")));
+  write_text(folder_.path("far.tsv"),
+             "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
+             "901\t1\t1\t0.5\t1\t0:00:00.1\n");
+  add_peer(result, folder_.path("far.tsv"));
+  EXPECT_THAT(report::common_table(result)->caption, HasSubstr("no image is in all of them"));
+}
+
+TEST_F(SweepReport, NamesNoBestRunAcrossSettingsThatChangeRadii) {
+  std::string html = testing::visible_text(sweep_report_html(sweep()));  // two α
+  EXPECT_THAT(html, HasSubstr("the runs differ in α, which"));
+  EXPECT_THAT(html, HasSubstr("none is named the best"));
+  EXPECT_THAT(html, Not(HasSubstr("largest average certified radius")));
+  SweepResult one = sweep();
+  one.runs.resize(1);
+  html = testing::visible_text(sweep_report_html(one));
+  EXPECT_THAT(html, HasSubstr("The average certified radius (ACR"));
+}
+
+TEST_F(SweepReport, AConstantClassifierIsNotTheWinner) {
+  auto store = ResultsStore::open(folder_.path("c.sqlite"), Access::read_write);
+  for (const char* name : {"constant", "honest"}) {
+    const RunInfo run = store->find_or_create_run(sample_settings(name));
+    for (std::uint32_t i = 0; i < 40; ++i) {
+      const bool constant = std::string_view(name) == "constant";
+      const auto label = static_cast<Label>(i % 3);
+      StageCounts selection{{0, 0, 0}, 0}, estimation{{0, 0, 0}, 0};
+      const std::size_t answer = constant ? 0 : label;
+      selection.counts[answer] = 100;
+      estimation.counts[answer] = constant ? 1000 : 600;
+      estimation.counts[(answer + 1) % 3] = constant ? 0 : 400;
+      store->add_certificate(
+          run.id, make_certificate(i, label, selection, estimation,
+                                   bound_settings(run.settings.certify, run.settings.shape)));
+    }
+  }
+  store->flush();
+  const SweepResult result = sweep_of_store(folder_.path("c.sqlite"));
+  const auto runs = report::run_views(result);
+  EXPECT_GT(summarise(*runs[0].certificates).acr, summarise(*runs[1].certificates).acr);
+  const std::string text = testing::visible_text(sweep_report_html(result));
+  EXPECT_THAT(text, HasSubstr("(honest, 100.0 % correct and certified)"));
+  EXPECT_THAT(text,
+              HasSubstr("Close to a constant classifier is constant, σ = 0.5 (class 0 in 100.0 %"));
+  EXPECT_THAT(text, HasSubstr("arXiv 2410.06895"));
 }
 
 TEST_F(SweepReport, ImportedResultsComeFromTheStore) {

@@ -112,8 +112,8 @@ class AttackCommand : public Command {
           "NaN gradients: images with a step that leads to NaN; it was not taken, and breaks "
           "nothing.\n";
     return text +
-           "worse: correct under both losses; the figure to quote. The study's is the "
-           "cross-entropy one.\n";
+           "worse: correct under both losses; the figure to quote. The study attacks the "
+           "cross-entropy, with an L2 step of its own that depends on its batch size.\n";
   }
 
   static std::string json_text(double clean, std::size_t images,

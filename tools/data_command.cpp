@@ -67,17 +67,37 @@ class DataCommand : public Command {
             {"sha256", data.sha256}};
   }
 
+  /// Both splits, or the one that is there: 'certify' needs no training images either.
+  DataPair load_what_there_is(Context& context) {
+    try {
+      return load_data(context, data_, Splits::both, false);
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error&) {
+      data_.no_download = true;  // it was tried
+      for (const Splits splits : {Splits::test, Splits::train}) {
+        try {
+          return load_data(context, data_, splits, false);
+        } catch (const Error&) {  // the first one says it all
+        }
+      }
+      throw;
+    }
+  }
+
   void show(Context& context) {
-    const auto pair = load_data(context, data_, Splits::both, false);
+    const auto pair = load_what_there_is(context);
+    std::vector<const Dataset*> splits;
+    for (const auto* data : {&pair.train, &pair.test})
+      if (data->size() > 0) splits.push_back(data);
     if (output_.json) {
-      context.console.result(
-          nlohmann::json{{"train", split_json(pair.train)}, {"test", split_json(pair.test)}}.dump(
-              2) +
-          "\n");
+      nlohmann::json json;
+      for (const auto* data : splits) json[data->split] = split_json(*data);
+      context.console.result(json.dump(2) + "\n");
       return;
     }
     std::string text;
-    for (const auto* data : {&pair.train, &pair.test}) {
+    for (const auto* data : splits) {
       std::vector<std::uint64_t> counts(static_cast<std::size_t>(data->classes));
       for (const auto label : data->labels) ++counts[label];
       text += fmt::format(

@@ -20,6 +20,10 @@ packages() {
 install_packages() {
   local missing=() package
   for package in $(packages "$1"); do
+    # Some distributions have it under another name.
+    ! grep -q "^$package .*optional" "$root/tools/packages.txt" ||
+      [ -n "$(apt-cache policy "$package" 2>/dev/null | sed -n 's/^  Candidate: *\([^(]\)/\1/p')" ] ||
+      continue
     [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null)" = 'ii ' ] ||
       missing+=("$package")
   done

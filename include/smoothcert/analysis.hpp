@@ -47,9 +47,9 @@ Saturation saturation(std::span<const Certificate> certificates, const CertifySe
 /// radius as large as n and σ allow, and is right about one class only (Sun et al. 2024, arXiv
 /// 2410.06895).
 struct Constancy {
-  int favourite = -1;       ///< the class certified most often, −1 where nothing is
-  double share = 0;         ///< of the images that did not abstain
-  double label_share = 0;   ///< of all images that carry this label
+  int favourite = -1;      ///< the class certified most often, −1 where nothing is
+  double share = 0;        ///< of the images that did not abstain
+  double label_share = 0;  ///< of all images that carry this label
   /// Four of five certificates name one class that at most half of the images are of.
   [[nodiscard]] bool nearly_constant() const {
     return favourite >= 0 && share >= 0.8 && label_share <= 0.5;

@@ -42,9 +42,8 @@ std::vector<double> share_of_bounds_below(std::span<const Certificate> certifica
   std::vector<double> shares;
   for (const double limit : p) {
     const auto below = std::ranges::lower_bound(bounds, limit) - bounds.begin();
-    shares.push_back(bounds.empty() ? 0.0
-                                    : static_cast<double>(below) /
-                                          static_cast<double>(bounds.size()));
+    shares.push_back(
+        bounds.empty() ? 0.0 : static_cast<double>(below) / static_cast<double>(bounds.size()));
   }
   return shares;
 }
@@ -92,8 +91,8 @@ Constancy constancy(std::span<const Certificate> certificates) {
       certified, [](const auto& a, const auto& b) { return a.second < b.second; });
   result.favourite = most->first;
   result.share = static_cast<double>(most->second) / static_cast<double>(total);
-  result.label_share = static_cast<double>(labels[most->first]) /
-                       static_cast<double>(certificates.size());
+  result.label_share =
+      static_cast<double>(labels[most->first]) / static_cast<double>(certificates.size());
   return result;
 }
 

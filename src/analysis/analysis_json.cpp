@@ -27,8 +27,8 @@ json analysis_json(std::span<const Certificate> certificates, const CertifySetti
   const Saturation at = saturation(certificates, *settings, shape);
   result["saturation"] = {{"ceiling_radius", at.ceiling}, {"images", at.images}};
   json quantiles = json::object();
-  for (const auto& [name, q] : {std::pair{"0.05", 0.05}, {"0.25", 0.25}, {"0.5", 0.5},
-                                {"0.75", 0.75}, {"0.95", 0.95}})
+  for (const auto& [name, q] :
+       {std::pair{"0.05", 0.05}, {"0.25", 0.25}, {"0.5", 0.5}, {"0.75", 0.75}, {"0.95", 0.95}})
     quantiles[name] = bound_quantile(certificates, q);
   result["p_lower_quantiles"] = std::move(quantiles);
   return result;

@@ -16,8 +16,7 @@ namespace {
 /// observed pattern counts as one of them, so that the test keeps its level (Phipson & Smyth 2010).
 double sign_flip_p(std::vector<double> differences) {
   std::erase(differences, 0.0);
-  const double observed =
-      std::fabs(std::accumulate(differences.begin(), differences.end(), 0.0));
+  const double observed = std::fabs(std::accumulate(differences.begin(), differences.end(), 0.0));
   double largest = 0;
   for (const double d : differences) largest += std::fabs(d);
   const double tie = observed - 1e-12 * largest;  // sums in another order are the same sum
@@ -50,9 +49,10 @@ PairedComparison compare_paired(std::span<const Certificate> first,
       continue;
     }
     if (a.label != b.label)
-      throw Error(fmt::format("image {} is labelled {} in one run and {} in the other: they are "
-                              "about different data and cannot be compared image by image",
-                              a.image, a.label, b.label));
+      throw Error(
+          fmt::format("image {} is labelled {} in one run and {} in the other: they are "
+                      "about different data and cannot be compared image by image",
+                      a.image, a.label, b.label));
     const bool in_first = a.correct() && a.radius >= radius;
     const bool in_second = b.correct() && b.radius >= radius;
     ++(in_first ? (in_second ? result.both : result.only_first)

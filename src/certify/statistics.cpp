@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <sstream>
 
 #include "smoothcert/error.hpp"
@@ -65,6 +66,24 @@ long double normal_mass(long double centre, long double u) {
   return (tail(centre - u) - tail(centre + u)) * kGuard;
 }
 
+/// 1 − p for I_p(a, b) = α, about: the caller verifies.
+double inverse_beta_complement(double a, double b, double alpha) {
+  try {
+    double q = 1;
+    boost::math::ibeta_inv(a, b, alpha, &q);
+    return q;
+  } catch (const std::exception&) {
+    // Newton's method inside gives up at levels such as 1e-300. Bisection on log(q/(1−q)) does not.
+    double low = -700, high = 40;
+    const auto share = [](double logit) { return 1 / (1 + std::exp(-logit)); };
+    for (int step = 0; step < 70; ++step) {
+      const double middle = (low + high) / 2;
+      (boost::math::ibetac(b, a, share(middle)) <= alpha ? high : low) = middle;
+    }
+    return share(high);
+  }
+}
+
 double next_down(double x) { return std::nextafter(x, -HUGE_VAL); }
 
 /// The digits of a finite, non-negative number in a form that always has a point or an exponent.
@@ -87,12 +106,8 @@ LowerBound clopper_pearson_lower(std::uint64_t k, std::uint64_t n, double alpha,
   if (k == 0) return {0, 1};
 
   const double a = static_cast<double>(k), b = static_cast<double>(n - k) + 1;
-  double q = 1;
-  if (k == n) {
-    q = -std::expm1(std::log(alpha) / a);  // p^n = α
-  } else {
-    boost::math::ibeta_inv(a, b, alpha, &q);
-  }
+  const double q = k == n ? -std::expm1(std::log(alpha) / a)  // p^n = α
+                          : inverse_beta_complement(a, b, alpha);
   // ibeta_inv is good to some 1e-14; 1e-12 covers it and all rounding below. The condition that
   // makes q a valid bound is I_{1−q}(k, n−k+1) ≤ α, evaluated in q because 1 − q has lost its
   // digits. Where the inverse was worse than thought, widen until the condition holds.

@@ -114,19 +114,27 @@ class Fit {
     if (outer) stems.push_back(*outer + "0.");
     if (described && !first.name.empty()) stems.push_back(prefix_ + first.name + ".");
     for (const std::string& stem : stems) {
-      const auto mean = buffer(stem, {"mean", "means"});
-      const auto stddev = buffer(stem, {"std", "stds", "sd", "sds"});
-      if (!mean || !stddev) continue;
+      auto mean = buffer(stem, {"mean", "means"});
+      auto stddev = buffer(stem, {"std", "stds", "sd", "sds"});
+      if (!mean && !stddev) continue;
+      // Centring alone divides by nothing, and scaling alone subtracts nothing.
+      const auto channels = static_cast<std::size_t>(net_.spec.input.channels);
+      const std::string what = !stddev ? "centring (mean alone, deviation 1)"
+                               : !mean ? "scaling (deviation alone, mean 0)"
+                                       : "normalisation";
+      if (!mean) mean.emplace(channels, 0.0f);
+      if (!stddev) stddev.emplace(channels, 1.0f);
       if (described) return agree(first, *mean, *stddev);
       net_.spec = with_normalization(std::move(net_.spec), *mean, *stddev);
-      notes_.push_back(fmt::format("{}: normalisation taken from '{}'", where_, stem));
+      notes_.push_back(fmt::format("{}: {} taken from '{}'", where_, what, stem));
       return;
     }
     if (outer && !described)
       throw Error(fmt::format(
           "{}: its names start with '{}', as if a normalisation came first, but network '{}' has "
-          "none; describe it with a normalize layer in front (mean 0 and std 1 where there is "
-          "none)",
+          "none; say which with --normalize MEANS/DEVIATIONS, or with a normalize layer in front "
+          "of "
+          "its description (0/1 where there is none)",
           where_, prefix_, net_.spec.name));
   }
 

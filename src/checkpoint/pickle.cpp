@@ -179,7 +179,11 @@ class Machine {
     push(make(std::move(*result)));
   }
   void build() {
-    pop();  // attributes, such as a state dict's _metadata: nothing we need
+    const ValueId state = pop();  // attributes, such as a state dict's _metadata: nothing we need
+    if (top().kind == Kind::array || top().kind == Kind::dtype) {
+      if (!set_numpy_state(pickle_, top(), state)) damaged("a NumPy array that is not whole");
+      return;
+    }
     if (top().kind != Kind::dict && top().kind != Kind::opaque)
       refuse("setting attributes of an object");
   }

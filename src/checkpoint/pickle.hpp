@@ -31,6 +31,9 @@ struct PickleValue {
     global,   ///< `text` is module.name; on the short list
     storage,  ///< `text` is its key, `dtype` its elements' type, `integer` their number
     tensor,   ///< `items` holds its storage; `shape`, `stride`, `integer` = offset in elements
+    array,    ///< of NumPy: `dtype` as in "|u1", `shape`, `integer` 1 where column-major, `items`
+              ///< holds its bytes; empty until its state is set
+    dtype,    ///< of NumPy: `dtype`
     opaque    ///< `text` says what was asked for
   } kind = Kind::none;
   std::int64_t integer = 0;

@@ -24,6 +24,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kStorage
 
 constexpr std::size_t kLongestKey = 64;  // torch.save() counts: "0", "1", …
 
+// Arrays of NumPy: data sets that Python wrote. The name moved in NumPy 2.
+constexpr std::string_view kReconstruct = "numpy.core.multiarray._reconstruct",
+                           kNewReconstruct = "numpy._core.multiarray._reconstruct",
+                           kNdarray = "numpy.ndarray", kDtype = "numpy.dtype";
+
 constexpr std::string_view kOrderedDict = "collections.OrderedDict", kSize = "torch.Size",
                            kTensor = "torch._utils._rebuild_tensor_v2",
                            kOldTensor = "torch._utils._rebuild_tensor",  // before 0.4
@@ -112,6 +117,31 @@ std::uint64_t dtype_size(std::string_view dtype) {
   return dtype == "float16" || dtype == "bfloat16" || dtype == "int16" ? 2 : 1;
 }
 
+bool set_numpy_state(const Pickle& pickle, PickleValue& value, ValueId id) {
+  const PickleValue& state = pickle.at(id);
+  if (state.kind != Kind::tuple) return false;
+  const auto& items = state.items;
+  if (value.kind == Kind::dtype) {  // (version, byte order, …)
+    if (items.size() < 2 || pickle.at(items[1]).kind != Kind::text) return false;
+    const std::string order = pickle.at(items[1]).text;
+    if (order.size() != 1 || value.dtype.empty()) return false;
+    value.dtype = order + value.dtype.substr(value.dtype.find_first_not_of("<>|="));
+    return true;
+  }
+  // (version, shape, dtype, column-major, bytes)
+  if (items.size() != 5 || pickle.at(items[2]).kind != Kind::dtype ||
+      pickle.at(items[3]).kind != Kind::boolean)
+    return false;
+  const PickleValue& bytes = pickle.at(items[4]);
+  auto shape = sizes(pickle, pickle.at(items[1]));
+  if (!shape || (bytes.kind != Kind::text && bytes.kind != Kind::bytes)) return false;
+  value.dtype = pickle.at(items[2]).dtype;
+  value.shape = std::move(*shape);
+  value.integer = pickle.at(items[3]).integer;
+  value.items = {items[4]};
+  return true;
+}
+
 std::string storage_dtype(std::string_view name) {
   for (const auto& [storage, dtype] : kStorages)
     if (name == storage) return std::string(dtype);
@@ -119,7 +149,8 @@ std::string storage_dtype(std::string_view name) {
 }
 
 bool is_known_global(std::string_view name) {
-  return name == kOrderedDict || name == kSize || name == kTensor || name == kOldTensor ||
+  return name == kDtype || name == kNdarray || name == kReconstruct || name == kNewReconstruct ||
+         name == kOrderedDict || name == kSize || name == kTensor || name == kOldTensor ||
          name == kParameter || name == kParameterWithState || !storage_dtype(name).empty();
 }
 
@@ -128,6 +159,25 @@ std::optional<PickleValue> call_global(const Pickle& pickle, std::string_view na
   if (arguments.kind != Kind::tuple) return std::nullopt;
   const auto& items = arguments.items;
   if (name == kOrderedDict) return ordered_dict(pickle, items);
+  if (name == kReconstruct || name == kNewReconstruct) {
+    if (items.empty() || pickle.at(items[0]).kind != Kind::global ||
+        pickle.at(items[0]).text != kNdarray)
+      return opaque(std::string(name));
+    PickleValue array;
+    array.kind = Kind::array;
+    return array;
+  }
+  if (name == kDtype) {
+    PickleValue dtype;
+    dtype.kind = Kind::dtype;
+    if (items.empty() || pickle.at(items[0]).kind != Kind::text ||
+        pickle.at(items[0]).text.size() > 8 ||
+        pickle.at(items[0]).text.find_first_not_of("<>|=") == std::string::npos)
+      return std::nullopt;
+    dtype.dtype = pickle.at(items[0]).text;
+    return dtype;
+  }
+  if (name == kNdarray) return opaque(std::string(name));
   if (name == kTensor || name == kOldTensor) return tensor(pickle, items);
   if (name == kSize && items.size() == 1 && sizes(pickle, pickle.at(items[0]))) {
     PickleValue tuple = pickle.at(items[0]);

@@ -24,6 +24,9 @@ std::uint64_t dtype_size(std::string_view dtype);
 std::optional<PickleValue> call_global(const Pickle& pickle, std::string_view name,
                                        const PickleValue& arguments);
 
+/// Sets the state of a NumPy array or dtype; false where it does not fit it.
+bool set_numpy_state(const Pickle& pickle, PickleValue& value, ValueId state);
+
 /// The storage that a persistent id names: ('storage', type, key, location, elements).
 std::optional<PickleValue> persistent_storage(const Pickle& pickle, const PickleValue& id);
 

@@ -175,6 +175,11 @@ void TorchFile::read_state_dict(const Pickle& pickle) {
     if (key.kind == Kind::text) tensors_.erase(key.text);
     if (value.kind == Kind::opaque)
       refuse_opaque(value.text + (key.kind == Kind::text ? " for '" + key.text + "'" : ""), where_);
+    if (value.kind == Kind::array && key.kind == Kind::text)
+      throw Error(
+          fmt::format("{}: '{}' is a NumPy array, not a tensor; save it with "
+                      "torch.from_numpy()",
+                      where_, printable(key.text)));
     if (value.kind != Kind::tensor) continue;  // an _extra_state, a count
     if (key.kind != Kind::text)
       throw Error(where_ + ": its state dict has a tensor without a name");

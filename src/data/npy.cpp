@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "checkpoint/zip_archive.hpp"
 #include "smoothcert/error.hpp"
@@ -32,7 +33,9 @@ class Header {
       if (key == "descr") {
         descr(array, quoted());
       } else if (key == "fortran_order") {
-        if (word() != "False") bad("column-major; save numpy.ascontiguousarray(array) instead");
+        const std::string order = word();
+        if (order != "True" && order != "False") bad("a damaged header");
+        column_major = order == "True";
         has_order_ = true;
       } else if (key == "shape") {
         shape(array);
@@ -47,6 +50,7 @@ class Header {
     if (!has_descr_ || !has_order_ || !has_shape_)
       bad("a header without descr, fortran_order and shape");
   }
+  bool column_major = false, big_endian = false;
 
  private:
   [[noreturn]] void bad(const std::string& what) const {
@@ -81,11 +85,13 @@ class Header {
     return std::string(text_.substr(from, at_ - from));
   }
   void descr(NpyArray& array, const std::string& type) {
-    static constexpr std::array<std::string_view, 12> kTypes{
-        "|u1", "|i1", "|b1", "<u2", "<i2", "<f2", "<u4", "<i4", "<f4", "<u8", "<i8", "<f8"};
+    static constexpr std::array<std::string_view, 12> kTypes{"u1", "i1", "b1", "u2", "i2", "f2",
+                                                             "u4", "i4", "f4", "u8", "i8", "f8"};
     if (type.find('O') != type.npos) bad("Python objects, which are never read; save numbers");
-    if (std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end())
-      bad("elements of type '" + printable(type) + "'; save little-endian numbers");
+    if (type.size() != 3 || std::string_view("<>|=").find(type[0]) == std::string_view::npos ||
+        std::find(kTypes.begin(), kTypes.end(), type.substr(1)) == kTypes.end())
+      bad("elements of type '" + printable(type) + "'; save numbers of 1, 2, 4 or 8 bytes");
+    big_endian = type[0] == '>';
     array.kind = type[1];
     array.width = type[2] - '0';
     has_descr_ = true;
@@ -117,6 +123,32 @@ class Header {
   bool has_descr_ = false, has_order_ = false, has_shape_ = false;
 };
 
+void swap_bytes(NpyArray& array) {
+  const auto width = static_cast<std::ptrdiff_t>(array.width);
+  for (auto at = array.data.begin(); at != array.data.end(); at += width)
+    std::reverse(at, at + width);
+}
+
+/// The first index runs fastest in `array`, the last one shall.
+void make_row_major(NpyArray& array) {
+  const auto width = static_cast<std::size_t>(array.width);
+  std::vector<std::uint8_t> out(array.data.size());
+  std::vector<std::uint64_t> index(array.shape.size(), 0), stride(array.shape.size(), 1);
+  for (std::size_t d = 1; d < stride.size(); ++d) stride[d] = stride[d - 1] * array.shape[d - 1];
+  std::uint64_t from = 0;
+  for (std::size_t to = 0; to < out.size(); to += width) {
+    std::copy_n(array.data.begin() + static_cast<std::ptrdiff_t>(from * width), width,
+                out.begin() + static_cast<std::ptrdiff_t>(to));
+    for (std::size_t d = index.size(); d-- > 0;) {
+      from += stride[d];
+      if (++index[d] < array.shape[d]) break;
+      from -= stride[d] * array.shape[d];
+      index[d] = 0;
+    }
+  }
+  array.data = std::move(out);
+}
+
 }  // namespace
 
 NpyArray parse_npy(std::span<const std::uint8_t> bytes, const std::string& where) {
@@ -132,7 +164,8 @@ NpyArray parse_npy(std::span<const std::uint8_t> bytes, const std::string& where
   if (length > bytes.size() - data_at || length > 65536)
     throw Error(where + ": a NumPy file with a damaged header (truncated?)");
   NpyArray array;
-  Header({reinterpret_cast<const char*>(bytes.data()) + data_at, length}, where).parse(array);
+  Header header({reinterpret_cast<const char*>(bytes.data()) + data_at, length}, where);
+  header.parse(array);
   const auto data = bytes.subspan(data_at + length);
   auto size = static_cast<std::uint64_t>(array.width);
   for (const std::uint64_t extent : array.shape) {
@@ -146,6 +179,8 @@ NpyArray parse_npy(std::span<const std::uint8_t> bytes, const std::string& where
                     "the file again",
                     where, data.size(), fmt::join(array.shape, ", "), dtype_name(array), size));
   array.data.assign(data.begin(), data.end());
+  if (header.big_endian) swap_bytes(array);
+  if (header.column_major) make_row_major(array);
   return array;
 }
 

@@ -21,8 +21,9 @@ struct NpyArray {
   }
 };
 
-/// Strict: the data must be exactly what the header says. Arrays of Python objects, big-endian and
-/// column-major ones are refused with advice. Throws Error naming `where`.
+/// Strict: the data must be exactly what the header says. Big-endian and column-major arrays are
+/// turned into little-endian row-major ones; Python objects are refused. Throws Error naming
+/// `where`.
 NpyArray parse_npy(std::span<const std::uint8_t> bytes, const std::string& where);
 
 /// The arrays of an .npz by their names, those that `wanted` lists; others are not unpacked.

@@ -29,32 +29,61 @@ double real(const NpyArray& array, std::uint64_t i) {
                           : static_cast<double>(half_to_float(element<std::uint16_t>(array, i)));
 }
 
+/// Element i of an array of integers or booleans; nothing where it does not fit 64 signed bits.
+std::optional<std::int64_t> whole(const NpyArray& array, std::uint64_t i) {
+  const std::uint8_t* at = array.data.data() + i * static_cast<std::uint64_t>(array.width);
+  std::uint64_t bits = 0;
+  for (int b = array.width; b-- > 0;) bits = bits << 8 | at[b];
+  const int size = 8 * array.width;
+  const bool top = (bits >> (size - 1) & 1) != 0;
+  if (array.kind == 'i' && top && size < 64) bits |= ~std::uint64_t{0} << size;
+  if (array.kind == 'u' && size == 64 && top) return std::nullopt;
+  return static_cast<std::int64_t>(bits);
+}
+
 /// 8-bit pixels in the array's own order; `rounded` tells whether any was off the lattice.
 std::vector<std::uint8_t> pixels_of(const NpyArray& array, const std::string& where,
                                     bool round_to_lattice, bool& rounded) {
   if (array.kind == 'u' && array.width == 1) return array.data;
-  if (array.kind != 'f')
-    throw Error(fmt::format("{}: images of {}; expected uint8, or floating point in [0,1]", where,
-                            dtype_name(array)));
-  if (!round_to_lattice)
-    throw Error(fmt::format(
-        "{}: images of {}, which lattice noise cannot certify as they are; --round puts them on "
-        "multiples of 1/255 (the result says so), or save them as uint8",
-        where, dtype_name(array)));
-  // float16 holds n/255 to 2^-12 only; a rounding by less is its own, not ours.
-  const double own = array.width == 2 ? 255.0 / 2048 : 1e-3;
   std::vector<std::uint8_t> pixels(array.elements());
+  if (array.kind == 'b')
+    throw Error(fmt::format("{}: images of bool; say what true is: 255 or 1 as uint8", where));
+  if (array.kind != 'f') {
+    for (std::uint64_t i = 0; i < pixels.size(); ++i) {
+      const auto value = whole(array, i);
+      if (!value || *value < 0 || *value > 255)
+        throw Error(fmt::format("{}: images of {} with the value {} at index {}, expected 0 to 255",
+                                where, dtype_name(array),
+                                value ? std::to_string(*value) : "above 2^63", i));
+      pixels[i] = static_cast<std::uint8_t>(*value);
+    }
+    return pixels;
+  }
+  // float16 holds n/255 to 2^-12 only; what is off by less is its own rounding, not the data's.
+  const double own = array.width == 2 ? 255.0 / 2048 : 1e-3;
+  double farthest = 0;
+  std::uint64_t where_farthest = 0;
   for (std::uint64_t i = 0; i < pixels.size(); ++i) {
     const double value = real(array, i);
-    if (!(value >= 0 && value <= 1))
+    const double nearest = std::nearbyint(value * 255);
+    if (!(nearest >= 0 && nearest <= 255))
       throw Error(
           fmt::format("{}: value {} at index {}, expected [0,1]; divide by 255, and leave "
                       "normalisation to the network",
                       where, value, i));
-    const double nearest = std::nearbyint(value * 255);
-    rounded = rounded || std::abs(value * 255 - nearest) > own;
+    if (const double off = std::abs(value * 255 - nearest); off > farthest) {
+      farthest = off;
+      where_farthest = i;
+    }
     pixels[i] = static_cast<std::uint8_t>(nearest);
   }
+  rounded = farthest > own;
+  if (rounded && !round_to_lattice)
+    throw Error(fmt::format(
+        "{}: images of {} that are not multiples of 1/255 (off by up to {:.3g} of a step, at index "
+        "{}), which lattice noise cannot certify as they are; --round rounds them (the result says "
+        "so)",
+        where, dtype_name(array), farthest, where_farthest));
   return pixels;
 }
 
@@ -67,18 +96,11 @@ std::vector<Label> labels_of(const NpyArray& array, const std::string& where) {
     throw Error(fmt::format("{}: labels of {}, expected integers", where, dtype_name(array)));
   std::vector<Label> labels(array.elements());
   for (std::uint64_t i = 0; i < labels.size(); ++i) {
-    // Little-endian: a label is its first two bytes where all others are zero.
-    const auto byte = [&](int b) {
-      return array
-          .data[i * static_cast<std::uint64_t>(array.width) + static_cast<std::uint64_t>(b)];
-    };
-    bool small = array.kind == 'u' || array.width > 2 || byte(array.width - 1) < 128;
-    for (int b = 2; b < array.width; ++b) small = small && byte(b) == 0;
-    const int value = byte(0) | (array.width > 1 ? byte(1) << 8 : 0);
-    if (!small || value > kLargestLabel)
+    const auto value = whole(array, i);
+    if (!value || *value < 0 || *value > kLargestLabel)
       throw Error(fmt::format("{}: the label at index {} is negative or above {}", where, i,
                               kLargestLabel));
-    labels[i] = static_cast<Label>(value);
+    labels[i] = static_cast<Label>(*value);
   }
   return labels;
 }
@@ -145,18 +167,19 @@ std::optional<Dataset> read_numpy_split(const fs::path& place, const std::string
   if (is_file(place) || is_file(place / (split + ".npz"))) {
     const bool both = is_file(place);  // one file for both splits
     const fs::path file = both ? place : place / (split + ".npz");
-    const auto arrays =
-        parse_npz(read_file(file),
-                  {"x_" + split, "y_" + split, "images", "labels", "x", "y", "arr_0", "arr_1"},
-                  file.string());
-    const NpyArray* images = both ? first_of(arrays, {"x_" + split})
+    const auto arrays = parse_npz(read_file(file),
+                                  {"x_" + split, "y_" + split, split + "_images", split + "_labels",
+                                   "images", "labels", "x", "y", "arr_0", "arr_1"},
+                                  file.string());
+    const NpyArray* images = both ? first_of(arrays, {"x_" + split, split + "_images"})
                                   : first_of(arrays, {"images", "x", "x_" + split, "arr_0"});
-    const NpyArray* labels = both ? first_of(arrays, {"y_" + split})
+    const NpyArray* labels = both ? first_of(arrays, {"y_" + split, split + "_labels"})
                                   : first_of(arrays, {"labels", "y", "y_" + split, "arr_1"});
     if (images == nullptr || labels == nullptr)
       throw Error(
           fmt::format("{}: expected arrays {}", file.string(),
-                      both ? "x_" + split + " and y_" + split : "images and labels (or x and y)"));
+                      both ? fmt::format("x_{0} and y_{0}, or {0}_images and {0}_labels", split)
+                           : "images and labels (or x and y)"));
     return dataset_from_arrays(*images, file.string(), *labels, file.string() + ", labels", classes,
                                round_to_lattice);
   }

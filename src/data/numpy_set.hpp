@@ -9,8 +9,9 @@
 
 namespace smoothcert {
 
-/// Images N×H×W, N×C×H×W or N×H×W×C (the smaller of the outer dimensions is the channels), uint8
-/// or, where `round_to_lattice`, floating point in [0,1], rounded to n/255; labels N or N×1, any
+/// Images N×H×W, N×C×H×W or N×H×W×C (the smaller of the outer dimensions is the channels), integers
+/// of any type from 0 to 255, or floating point that is n/255 up to its own rounding, or, where
+/// `round_to_lattice`, anything in [0,1], rounded to n/255; labels N or N×1, any
 /// integer type. Throws Error.
 Dataset dataset_from_arrays(const NpyArray& images, const std::string& images_where,
                             const NpyArray& labels, const std::string& labels_where, int classes,

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
+
+#include "smoothcert/dataset.hpp"
 
 namespace smoothcert {
 
@@ -24,5 +27,10 @@ struct RemoteDataSet {
 
 /// nullptr where the data set cannot be downloaded.
 const RemoteDataSet* find_remote_data_set(const std::string& name);
+
+/// The data set whose published images these are, whatever they are called; "" where that is not
+/// known. `packed` is the .gz file that they came from, where they did: not every sum of what is in
+/// them was published.
+std::string known_images(const Dataset& data, const std::filesystem::path& packed);
 
 }  // namespace smoothcert

@@ -129,9 +129,10 @@ std::vector<double> table_radii(const std::vector<RunView>& runs) {
   double largest = 0;
   for (const RunView& run : runs)
     for (const Certificate& c : *run.certificates)
-      if (c.correct()) largest = std::max(largest, c.radius);
+      if (c.correct() && std::isfinite(c.radius)) largest = std::max(largest, c.radius);
   std::vector<double> radii = {0};
-  if (largest <= 0) return radii;
+  constexpr double kLeast = 1e-6, kMost = 1e6;  // nothing between steps that doubles cannot hold
+  if (!(largest >= kLeast && largest <= kMost)) return radii;
   double step = 0.25;  // the literature's, where it fits
   while (largest / step > static_cast<double>(kMostRadii)) step *= 2;
   while (largest < 2 * step) step /= 2;
@@ -220,26 +221,36 @@ Table standing_table(const std::vector<RunView>& runs) {
         "Where many images reach it, ACR measures n as much as the model: more samples would "
         "certify "
         "larger radii for the same votes.");
-  for (std::string& text : constancy_sentences(runs)) table.notes.push_back(std::move(text));
+  if (std::string text = constancy_sentence(runs); !text.empty())
+    table.notes.push_back(std::move(text));
   return table;
 }
 
-std::vector<std::string> constancy_sentences(const std::vector<RunView>& runs) {
-  std::vector<std::string> out;
+std::string constancy_sentence(const std::vector<RunView>& runs) {
+  constexpr std::size_t kNamed = 3;
+  std::vector<std::string> named;
+  std::size_t count = 0;
   for (const RunView& run : runs) {
     const Constancy c = constancy(*run.certificates);
-    if (!c.nearly_constant()) continue;
-    const Summary s = summarise(*run.certificates);
-    out.push_back(
-        fmt::format("{} is close to a constant classifier: {}\u00a0% of what it certifies is class "
-                    "{}, the label "
-                    "of {}\u00a0% of the images. Its radii (mean {}) say how constant it is, not "
-                    "how robust: ACR "
-                    "rewards a constant answer (Sun et al. 2024, arXiv 2410.06895).",
-                    run.name, format_percent(c.share, 1), c.favourite,
-                    format_percent(c.label_share, 1), format_down(s.avg_radius_certified, 3)));
+    if (!c.nearly_constant() || ++count > kNamed) continue;
+    named.push_back(fmt::format(
+        "{} (class {} in {}\u00a0% of its certificates, the label of {}\u00a0% "
+        "of the images)",
+        run.name, c.favourite, format_percent(c.share, 1), format_percent(c.label_share, 1)));
   }
-  return out;
+  if (count == 0) return {};
+  std::string list;
+  for (std::size_t i = 0; i < named.size(); ++i)
+    list += (i == 0                                           ? ""
+             : i + 1 == named.size() && count == named.size() ? " and "
+                                                              : "; ") +
+            named[i];
+  if (count > named.size()) list += fmt::format("; and {} more", count - named.size());
+  return fmt::format(
+      "Close to a constant classifier {} {}: {} radii say how constant the answer is, not how "
+      "robust, "
+      "which is what an average certified radius rewards (Sun et al. 2024, arXiv 2410.06895).",
+      count == 1 ? "is" : "are", list, count == 1 ? "its" : "their");
 }
 
 Pairs compared_pairs(const std::vector<RunView>& runs) {
@@ -349,45 +360,6 @@ Table worst_table(const std::vector<RunView>& runs, std::size_t count) {
     }
     table.rows.push_back({run.name, text.empty() ? "none" : text});
   }
-  return table;
-}
-
-Table common_table(const std::vector<RunView>& runs) {
-  Table table;
-  std::vector<std::span<const Certificate>> spans;
-  std::set<std::string> data;  // image numbers of two data sets have nothing in common
-  bool differ = false;
-  for (const RunView& run : runs) {
-    if (!run.data.empty()) data.insert(run.data);
-    spans.emplace_back(*run.certificates);
-    differ |= !std::ranges::equal(*run.certificates, *runs.front().certificates, {},
-                                  &Certificate::image, &Certificate::image);
-  }
-  if (!differ || data.size() > 1) return table;
-  const auto images = common_images(spans);
-  if (images.empty()) return table;
-  table.caption = fmt::format(
-      "The same over the {} image{} that every row covers: only here do the rows compare.",
-      format_count(images.size()), images.size() == 1 ? "" : "s");
-  table.label = "common-images";
-  table.columns = {
-      {"run", false}, {"images of its own"}, {"correct and certified,\u00a0%"}, {"ACR"}};
-  const auto radii = table_radii(runs);
-  for (std::size_t i = 1; i < radii.size(); ++i)
-    table.columns.push_back({"r\u00a0=\u00a0" + format_shortest(radii[i])});
-  for (const RunView& run : runs) {
-    const auto common = restricted_to(*run.certificates, images);
-    const Summary s = summarise(common);
-    std::vector<std::string> row = {
-        run.name, format_count(run.certificates->size()),
-        format_percent(share(s.correct_certified, s.images), 1),
-        format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4)};
-    for (std::size_t i = 1; i < radii.size(); ++i)
-      row.push_back(percent(certified_accuracy(common, radii[i])));
-    table.rows.push_back(std::move(row));
-  }
-  table.notes = {
-      "Images are matched by their number in the test set. ± is a 95 % interval over images."};
   return table;
 }
 

@@ -22,8 +22,8 @@ Table label_table(const std::vector<RunView>& runs);
 /// Abstention, saturation, the median bound, the class certified most often, clean accuracy: what
 /// shows a constant classifier for what it is.
 Table standing_table(const std::vector<RunView>& runs);
-/// A sentence for each run that is nearly constant.
-std::vector<std::string> constancy_sentences(const std::vector<RunView>& runs);
+/// One sentence that names the runs which are nearly constant; empty where none is.
+std::string constancy_sentence(const std::vector<RunView>& runs);
 
 /// Two runs and what they share.
 struct Pair {
@@ -42,9 +42,5 @@ Table pair_table(const Pairs& pairs);
 
 /// Confidently wrong: up to `count` images a run, the largest wrong radius first.
 Table worst_table(const std::vector<RunView>& runs, std::size_t count);
-
-/// Rows that cover different images, over the images that all of them cover. No rows where all cover
-/// the same or nothing is common.
-Table common_table(const std::vector<RunView>& runs);
 
 }  // namespace smoothcert::report

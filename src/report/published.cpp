@@ -70,7 +70,7 @@ std::string normal_under_l2(const StudyModel& model) {
       "gradient "
       "is normalised, as here, and 6.47, 7.40, 8.34 and 13.51\u00a0% in batches of 128, 500, 1,000 "
       "and "
-      "5,000 (attack l2-study).",
+      "5,000.",
       percent(published.l2_accuracy), percent(attacked));
 }
 

@@ -28,4 +28,20 @@ bool comparable(const RunView& a, const RunView& b) {
          s.noise == t.noise && s.clamp == t.clamp && s.mode == t.mode;
 }
 
+std::vector<std::string> differences(const std::vector<const RunView*>& runs) {
+  std::vector<std::string> out;
+  const auto add = [&](const char* name, auto of) {
+    for (const RunView* run : runs)
+      if (of(*run) != of(*runs.front())) return out.emplace_back(name), void();
+  };
+  add("data", [](const RunView& r) { return r.data; });
+  add("n", [](const RunView& r) { return r.settings->n; });
+  add("α", [](const RunView& r) { return r.settings->alpha; });
+  add("p_B", [](const RunView& r) { return r.settings->p_b; });
+  add("noise law", [](const RunView& r) { return r.settings->noise; });
+  add("clamping", [](const RunView& r) { return r.settings->clamp; });
+  add("mode", [](const RunView& r) { return r.settings->mode; });
+  return out;
+}
+
 }  // namespace smoothcert::report

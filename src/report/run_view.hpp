@@ -25,5 +25,7 @@ std::vector<RunView> run_views(const SweepResult& sweep);
 
 /// Runs whose radii differ for the model's sake alone: equal data, σ, n, α, p_B, noise and mode.
 bool comparable(const RunView& a, const RunView& b);
+/// In which of these `runs` of ours differ, σ left out: "n", "α", ….
+std::vector<std::string> differences(const std::vector<const RunView*>& runs);
 
 }  // namespace smoothcert::report

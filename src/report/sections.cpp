@@ -59,9 +59,7 @@ void title_section(Page& page, const StudyResult& study, bool with_files) {
   page.raw("<section class=\"abstract\" aria-label=\"Abstract\"><p>");
   const Opening text = opening(study);
   for (const std::string& sentence : text.sentences) page.raw(xml(sentence) + "\n");
-  page.raw("</p>");
-  for (const std::string& sentence : text.rest) page.paragraph(sentence);
-  page.raw("</section>\n<nav aria-label=\"Sections\">");
+  page.raw("</p></section>\n<nav aria-label=\"Sections\">");
   const auto link = [&](bool there, const char* id, const char* text) {
     if (there) page.raw(fmt::format("<a href=\"#{}\">{}</a>", id, text));
   };
@@ -128,6 +126,7 @@ void answers_section(Page& page, const StudyResult& study) {
       "right. A model that gives the same class to nearly every noisy image therefore certifies "
       "large "
       "radii, and is right only on the images that happen to be of that class.");
+  for (const std::string& sentence : opening(study).rest) page.paragraph(sentence);
   std::vector<Chart> charts;
   for (const StudyModel& m : study.models) {
     if (m.certificates.empty()) continue;

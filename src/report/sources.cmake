@@ -1,4 +1,6 @@
 smoothcert_sources(SMOOTHCERT_REPORT_SOURCES
+  accuracy_chart.cpp
+  analysis_tables.cpp
   escape.cpp
   figure_files.cpp
   figures.cpp
@@ -6,8 +8,12 @@ smoothcert_sources(SMOOTHCERT_REPORT_SOURCES
   image_panel.cpp
   image_sections.cpp
   page.cpp
+  published.cpp
   rasterise.cpp
+  references.cpp
   report.cpp
+  run_view.cpp
+  script.cpp
   sections.cpp
   study_tables.cpp
   style.cpp
@@ -16,4 +22,5 @@ smoothcert_sources(SMOOTHCERT_REPORT_SOURCES
   sweep_report.cpp
   sweep_source.cpp
   sweep_tables.cpp
-  table.cpp)
+  table.cpp
+  table_files.cpp)

@@ -148,7 +148,7 @@ Table comparison_table(const StudyResult& study) {
       "average). Right ones: over correct and certified images. ACR: the radii of correct "
       "images, summed, over all images (the literature’s average certified radius). Radii "
       "are rounded down."};
-  for (std::string& text : constancy_sentences(run_views(study)))
+  if (std::string text = constancy_sentence(run_views(study)); !text.empty())
     table.notes.push_back(std::move(text));
   if (!table.quiet_rows.empty())
     table.notes.push_back(

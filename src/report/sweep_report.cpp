@@ -105,17 +105,27 @@ std::vector<Chart> sweep_bound_charts(const std::vector<RunView>& runs) {
   return charts;
 }
 
-std::vector<std::string> sweep_warnings(const SweepResult& sweep,
-                                        const std::vector<RunView>& runs) {
+/// Whether two runs are the same but for n, which was fixed: the longer one begins with the other's
+/// samples.
+bool nested(const SweepResult& sweep) {
+  std::set<std::string> seen;
+  for (const ReportedRun& run : sweep.runs) {
+    if (run.imported || run.settings.certify.sequential) continue;
+    RunSettings settings = run.settings;
+    settings.certify.n = 0;
+    if (!seen.insert(run_identity(settings)).second) return true;
+  }
+  return false;
+}
+
+std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
   std::vector<std::string> out;
   std::uint64_t most = 0, least = UINT64_MAX;
   std::set<std::string> data;
-  bool continuous = false, fast = false, same = true;
+  bool continuous = false, fast = false;
   for (const ReportedRun& run : sweep.runs) {
     most = std::max<std::uint64_t>(most, run.certificates.size());
     least = std::min<std::uint64_t>(least, run.certificates.size());
-    same = same && std::ranges::equal(run.certificates, sweep.runs.front().certificates, {},
-                                      &Certificate::image, &Certificate::image);
     if (run.certificates.empty())
       out.push_back(fmt::format("No images. {} covers none, and says nothing.", run.name));
     if (run.imported) continue;
@@ -127,8 +137,10 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep,
     out.push_back(
         "Several data sets. The runs are about different images: compare rows of one data set "
         "only.");
-  } else if (!same) {
-    const bool common = !report::common_table(runs).rows.empty();
+  } else if (!report::same_images(sweep)) {
+    std::vector<std::span<const Certificate>> spans;
+    for (const ReportedRun& run : sweep.runs) spans.emplace_back(run.certificates);
+    const bool common = !common_images(spans).empty();
     out.push_back(fmt::format(
         "Not the same images. The runs are over {}, so their figures cannot be compared as they "
         "stand{}",
@@ -137,6 +149,10 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep,
         common ? "; a table below compares them over the images that all of them cover."
                : "; no image is covered by all of them."));
   }
+  if (nested(sweep))
+    out.push_back(
+        "Nested runs. Runs that differ in n alone share their first samples. Each is a certificate at "
+        "its own α; the larger of their radii, chosen after a look at both, is not.");
   if (continuous)
     out.push_back(
         "Continuous noise. Some certificates hold in real arithmetic only: in floating point "
@@ -201,10 +217,11 @@ std::string what_came_out(const std::vector<RunView>& runs) {
     double largest = -1;
     for (const RunView* run : group) {
       if (!report::comparable(*run, *group.front()))
-        return "The runs differ in more than model and σ (data, n, α, p_B, noise or mode), which "
-               "changes radii without changing a model, so none is named the best: compare rows "
-               "that "
-               "are equal in these.";
+        return fmt::format(
+            "Besides model and σ the runs differ in {}, which changes radii without changing a "
+            "model, "
+            "so none is named the best: compare rows that are equal there.",
+            joined(report::differences(group)));
       if (!std::ranges::equal(*run->certificates, *group.front()->certificates, {},
                               &Certificate::image, &Certificate::image))
         return "The runs cover different images, so none is named the best.";
@@ -228,8 +245,7 @@ std::string what_came_out(const std::vector<RunView>& runs) {
 }
 
 std::string what_to_beware_of(const std::vector<RunView>& runs) {
-  const auto constant = report::constancy_sentences(runs);
-  if (!constant.empty()) return constant.front();
+  if (std::string text = report::constancy_sentence(runs); !text.empty()) return text;
   double alpha = 0;
   for (const RunView& run : runs)
     if (run.settings != nullptr) alpha = std::max(alpha, run.settings->alpha);
@@ -244,7 +260,7 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   report::Page page;
   page.raw(fmt::format("<header><h1>{}</h1>\n<p class=\"byline\">smoothcert {}</p></header>\n",
                        report::xml(sweep.title), report::xml(kVersion)));
-  for (const std::string& text : sweep_warnings(sweep, runs)) {
+  for (const std::string& text : sweep_warnings(sweep)) {
     const std::size_t stop = text.find(". ");
     page.raw(fmt::format("<p class=\"banner\" role=\"note\"><b>{}</b>{}</p>\n",
                          report::xml(text.substr(0, stop + 1)),
@@ -275,8 +291,7 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   page.table(report::radius_table(runs));
   page.heading("Average certified radius", "acr");
   page.table(report::acr_table(sweep));
-  if (const report::Table common = report::common_table(runs); !common.rows.empty())
-    page.table(common);
+  if (const auto common = report::common_table(sweep)) page.table(*common);
   const report::Pairs pairs = report::compared_pairs(runs);
   if (!pairs.pairs.empty() || !pairs.notes.empty()) page.table(report::pair_table(pairs));
   page.heading("Label by label", "analysis");
@@ -304,8 +319,7 @@ std::string sweep_tables(const SweepResult& sweep, TableFormat format) {
   const std::vector<RunView> runs = report::run_views(sweep);
   std::string text = write(report::acr_table(sweep)) + "\n" + write(report::radius_table(runs)) +
                      "\n" + write(report::standing_table(runs));
-  if (const report::Table common = report::common_table(runs); !common.rows.empty())
-    text += "\n" + write(common);
+  if (const auto common = report::common_table(sweep)) text += "\n" + write(*common);
   if (const report::Pairs pairs = report::compared_pairs(runs); !pairs.pairs.empty())
     text += "\n" + write(report::pair_table(pairs));
   return text;

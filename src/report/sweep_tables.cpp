@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <span>
 
 #include "report/analysis_tables.hpp"
 #include "report/study_tables.hpp"
@@ -63,8 +66,69 @@ Table acr_table(const SweepResult& sweep) {
                       : std::string(soundness_text(soundness_of(run.settings)))});
   }
   table.notes = caveats(sweep);
-  for (std::string& text : constancy_sentences(run_views(sweep)))
+  if (std::string text = constancy_sentence(run_views(sweep)); !text.empty())
     table.notes.push_back(std::move(text));
+  return table;
+}
+
+bool same_images(const SweepResult& sweep) {
+  return std::ranges::all_of(sweep.runs, [&](const ReportedRun& run) {
+    return std::ranges::equal(run.certificates, sweep.runs.front().certificates, {},
+                              &Certificate::image, &Certificate::image);
+  });
+}
+
+std::optional<Table> common_table(const SweepResult& sweep) {
+  std::set<std::string> data;  // image numbers of two data sets have nothing in common
+  std::vector<std::span<const Certificate>> spans;
+  for (const ReportedRun& run : sweep.runs) {
+    if (!run.imported) data.insert(run.settings.dataset_hash);
+    spans.emplace_back(run.certificates);
+  }
+  if (same_images(sweep) || data.size() > 1) return std::nullopt;
+  const auto common = common_images(spans);
+  Table table;
+  table.label = "common-images";
+  table.columns = {{"run", false}, {"its images"}, {"correct and certified,\u00a0%"}, {"ACR"}};
+  if (common.empty()) {
+    table.caption =
+        "The runs are over different images, and no image is in all of them: their figures cannot "
+        "be compared.";
+    for (const ReportedRun& run : sweep.runs)
+      table.rows.push_back({run.name, format_count(run.certificates.size()), "–", "–"});
+    return table;
+  }
+  table.caption = fmt::format(
+      "The same over the {} images that all runs hold. The runs are over different images, so that "
+      "the other tables and the plots compare images as much as models; this one does not.",
+      format_count(common.size()));
+  const auto radii = table_radii(run_views(sweep));
+  for (std::size_t i = 1; i < radii.size(); ++i)
+    table.columns.push_back({"r\u00a0=\u00a0" + format_shortest(radii[i])});
+  std::map<std::uint32_t, std::set<int>> labels;
+  for (const ReportedRun& run : sweep.runs) {
+    const auto shared = restricted_to(run.certificates, common);
+    const Summary s = summarise(shared);
+    std::vector<std::string> row = {
+        run.name, format_count(run.certificates.size()),
+        format_percent(share(s.correct_certified, s.images), 1),
+        format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4)};
+    for (std::size_t i = 1; i < radii.size(); ++i) {
+      const double accuracy = certified_accuracy(shared, radii[i]);
+      row.push_back(accuracy > 0 ? format_percent(accuracy, 1) : "0");
+    }
+    table.rows.push_back(std::move(row));
+    for (const Certificate& c : shared) labels[c.image].insert(static_cast<int>(c.label));
+  }
+  table.notes = {
+      "Images are matched by their number in the test set; certified accuracy is in %, ± a 95 % "
+      "interval over images."};
+  const auto disputed =
+      std::ranges::count_if(labels, [](const auto& entry) { return entry.second.size() > 1; });
+  if (disputed > 0)
+    table.notes.push_back(
+        fmt::format("{} of them have different labels in different runs: are these the same data?",
+                    format_count(static_cast<std::uint64_t>(disputed))));
   return table;
 }
 

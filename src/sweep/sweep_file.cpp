@@ -53,7 +53,8 @@ class Object {
     if (!has(name)) return;
     out.clear();
     for (const json& v : list(name)) {
-      const auto fraction = v.is_string() ? parse_real(v.get<std::string>()) : std::nullopt;
+      const std::string words = v.is_string() ? v.get<std::string>() : "";
+      const auto fraction = words.find('/') != words.npos ? parse_real(words) : std::nullopt;
       if (!v.is_number() && !fraction)
         fail(name, "must be a number, a fraction as in \"8/255\", or a list of them");
       out.push_back(fraction ? *fraction : v.get<double>());

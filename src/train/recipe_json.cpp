@@ -97,7 +97,8 @@ struct Read {
           wrong(name, "must be a list of whole numbers");
       } else if constexpr (std::is_same_v<T, double>) {
         if (value.is_string()) {  // "8/255"
-          const auto real = parse_real(value.get<std::string>());
+          const auto text = value.get<std::string>();
+          const auto real = text.find('/') != text.npos ? parse_real(text) : std::nullopt;
           if (!real) wrong(name, "must be a number, or a fraction as in \"8/255\"");
           field = *real;
           return;

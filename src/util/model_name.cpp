@@ -11,18 +11,17 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string bare_name(const fs::path& file) {
-  static constexpr std::array<std::string_view, 7> kEndings{".safetensors", ".pth", ".pt",  ".tar",
-                                                            ".ckpt",        ".bin", ".onnx"};
+  // Letters alone are an ending; "noise_0.50" and "resnet.v2" have none.
   std::string name = file.filename().string();
-  for (bool cut = true; cut;) {
-    cut = false;
-    for (const std::string_view ending : kEndings) {
-      if (name.size() <= ending.size() || !name.ends_with(ending)) continue;
-      name.resize(name.size() - ending.size());
-      cut = true;
-    }
+  for (;;) {
+    const auto dot = name.rfind('.');
+    const bool letters =
+        dot != std::string::npos && dot > 0 && dot + 1 < name.size() &&
+        std::all_of(name.begin() + static_cast<std::ptrdiff_t>(dot) + 1, name.end(),
+                    [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+    if (!letters) return name;
+    name.resize(dot);
   }
-  return name;
 }
 
 bool says_nothing(const std::string& name) {

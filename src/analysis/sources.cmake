@@ -1,0 +1,4 @@
+smoothcert_sources(SMOOTHCERT_ANALYSIS_SOURCES
+  analysis.cpp
+  analysis_json.cpp
+  paired.cpp)
