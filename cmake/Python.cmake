@@ -34,6 +34,13 @@ add_custom_command(TARGET smoothcert_python POST_BUILD
   COMMAND ${CMAKE_COMMAND} -E create_symlink $<TARGET_FILE:smoothcert_cli>
           ${CMAKE_CURRENT_BINARY_DIR}/python/smoothcert/bin/smoothcert)
 add_dependencies(smoothcert_python smoothcert_cli)
+nanobind_add_stub(smoothcert_python_stub
+  MODULE _core
+  OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/python/smoothcert/_core.pyi
+  PYTHON_PATH ${CMAKE_CURRENT_BINARY_DIR}/python/smoothcert
+  DEPENDS smoothcert_python)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/python/smoothcert/_core.pyi DESTINATION smoothcert
+        COMPONENT python)
 install(TARGETS smoothcert_python LIBRARY DESTINATION smoothcert COMPONENT python)
 install(PROGRAMS $<TARGET_FILE:smoothcert_cli> DESTINATION smoothcert/bin COMPONENT python)
 

@@ -18,9 +18,9 @@ class ThreadPool;
 
 /// Called with one whole tile: `images` is tile × CHW floats (units of [0,1] pixels, beyond them
 /// where noise is not clamped), to be answered row by row. The images may be overwritten; they lie
-/// in one buffer that lives as long as the model, and are another tile's after the call. Calls come
-/// one at a time, from a thread of the run. What a callback throws ends the run and is rethrown to
-/// its caller.
+/// in one buffer (ExternalModel::tile_buffer()) and are another tile's after the call. Calls come one
+/// at a time, from a thread of the run. What a callback throws ends the run and is rethrown to its
+/// caller.
 using LogitsCallback = std::function<void(std::span<float> images, std::span<float> logits)>;
 /// The same for models that name a class, 0 … classes − 1, and have no logits.
 using LabelsCallback = std::function<void(std::span<float> images, std::span<std::int64_t> labels)>;
@@ -71,6 +71,8 @@ class ExternalModel final : public BackendModel, public ExternalForward {
   void prepare(const VoteSettings& settings, std::span<const std::uint8_t> pixels) override;
   [[nodiscard]] ExternalIdentity identity() const override;
   [[nodiscard]] std::uint64_t tile() const override;
+  /// What every call gets: hold it to keep the images of a call valid for longer than the model.
+  [[nodiscard]] std::shared_ptr<std::vector<float>> tile_buffer() const { return tile_; }
 
   [[nodiscard]] const NetworkSpec& spec() const override { return spec_; }
   /// In tiles as well. Of a model that names classes: 1 for the class named, 0 for others.
@@ -95,7 +97,7 @@ class ExternalModel final : public BackendModel, public ExternalForward {
   NetworkSpec spec_;
   std::variant<LogitsCallback, LabelsCallback> forward_;
   std::unique_ptr<ThreadPool> pool_;
-  std::vector<float> tile_;  ///< what every call gets
+  std::shared_ptr<std::vector<float>> tile_;
   bool checked_ = false;
   RowFindings findings_;
 };

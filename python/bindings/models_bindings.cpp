@@ -80,11 +80,14 @@ class CallableModel final : public Model {
   void answer(std::span<float> images, std::span<T> out) {
     const nb::gil_scoped_acquire acquire;
     const ImageShape& s = net_.spec.input;
-    // The array keeps this object, and with it the tile, for whoever keeps the array.
+    // Whoever keeps the array keeps the tile; were it this object, that would be a cycle.
+    using Buffer = std::shared_ptr<std::vector<float>>;
+    const nb::capsule owner(new Buffer(model_->tile_buffer()),
+                            [](void* p) noexcept { delete static_cast<Buffer*>(p); });
     const std::size_t shape[4] = {rows_, static_cast<std::size_t>(s.channels),
                                   static_cast<std::size_t>(s.height),
                                   static_cast<std::size_t>(s.width)};
-    const nb::ndarray<nb::numpy, float> tile(images.data(), 4, shape, nb::find(this));
+    const nb::ndarray<nb::numpy, float> tile(images.data(), 4, shape, owner);
     const nb::object answers = callable_(nb::cast(tile, nb::rv_policy::reference));
     const auto array =
         nb::cast<nb::ndarray<const T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>>(answers);

@@ -61,7 +61,8 @@ ExternalModel::ExternalModel(ExternalModelSettings settings,
   spec_.classes = settings_.classes;
   pool_ = std::make_unique<ThreadPool>(settings_.threads == 0 ? usable_processors()
                                                                : settings_.threads);
-  tile_.resize(static_cast<std::size_t>(settings_.tile) * spec_.input.size());
+  tile_ = std::make_shared<std::vector<float>>(static_cast<std::size_t>(settings_.tile) *
+                                               spec_.input.size());
 }
 
 ExternalModel::~ExternalModel() = default;
@@ -72,7 +73,7 @@ const RowFindings& ExternalModel::check_rows(const VoteSettings& settings,
   if (pixels.size() != spec_.input.size())
     throw UsageError("external model: an image of " + std::to_string(pixels.size()) +
                      " pixels, it takes " + std::to_string(spec_.input.size()));
-  findings_ = external::check_rows(forward_, settings_, settings.noise, pixels, *pool_, tile_);
+  findings_ = external::check_rows(forward_, settings_, settings.noise, pixels, *pool_, *tile_);
   if (findings_.batch_dependent && !settings_.allow_batch_dependence)
     throw Error(
         "external model: a sample's answer changes with the samples it shares a batch with, so "
@@ -112,8 +113,8 @@ void ExternalModel::forward(std::span<const float> images, std::span<float> logi
     const std::size_t rows = std::min(tile, count - first);
     for (std::size_t row = 0; row < tile; ++row)  // the last one fills a short batch up
       std::copy_n(images.data() + (first + std::min(row, rows - 1)) * pixels, pixels,
-                  tile_.data() + row * pixels);
-    answers.run(tile_);
+                  tile_->data() + row * pixels);
+    answers.run(*tile_);
     for (std::size_t row = 0; row < rows; ++row) {
       float* out = logits.data() + (first + row) * classes;
       if (answers.labels().empty()) {
@@ -139,7 +140,7 @@ std::unique_ptr<VoteRun> ExternalModel::count_votes(
   shape.placement = findings_.batch_dependent || findings_.position_dependent
                         ? external::Placement::aligned
                         : external::Placement::packed;
-  return external::start_run(forward_, shape, settings.noise, *pool_, tile_,
+  return external::start_run(forward_, shape, settings.noise, *pool_, *tile_,
                              std::move(jobs), std::move(on_result));
 }
 
