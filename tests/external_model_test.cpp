@@ -40,9 +40,12 @@ ExternalModelSettings settings_of(const NetworkSpec& spec, int tile = 32) {
 std::vector<Counts> votes_of(BackendModel& model, const NoiseSpec& noise, std::vector<VoteJob> jobs,
                              Mode mode = Mode::external) {
   std::vector<Counts> counts(jobs.size());
-  model.count_votes({noise, mode}, std::move(jobs), [&](const VoteResult& r) {
-         counts[r.job] = {r.counts, r.invalid};
-       })->wait();
+  model
+      .count_votes({noise, mode}, std::move(jobs),
+                   [&](const VoteResult& r) {
+                     counts[r.job] = {r.counts, r.invalid};
+                   })
+      ->wait();
   return counts;
 }
 
@@ -79,7 +82,8 @@ NoiseSpec gaussian_noise() {
 TEST(NoisyInputs, AreTheEnginesBitForBit) {
   const auto pixels = random_pixels(3 * 7 * 5, 1);
   for (const NoiseSpec& noise : {cpu::test_noise(true), cpu::test_noise(false), gaussian_noise()}) {
-    for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{3}, 0xFFFFFFC0u + std::uint64_t{0}}) {
+    for (const std::uint64_t first :
+         {std::uint64_t{0}, std::uint64_t{3}, 0xFFFFFFC0u + std::uint64_t{0}}) {
       std::vector<float> rows(37 * pixels.size());
       NoiseSpec own = noise;
       if (own.table) own.sigma = own.table->sigma;
@@ -214,8 +218,8 @@ TEST(ExternalModel, TiesGoToTheLowestIndexAndNanVotesForNobody) {
       out[3 * row + 2] = 1;
     }
   });
-  const auto counts = votes_of(model, cpu::test_noise(true),
-                               {{0, kTinyPixels.data(), Purpose::estimate, 0, 500}});
+  const auto counts =
+      votes_of(model, cpu::test_noise(true), {{0, kTinyPixels.data(), Purpose::estimate, 0, 500}});
   EXPECT_EQ(counts[0].counts[0] + counts[0].invalid, 500u);
   EXPECT_GT(counts[0].counts[0], 0u);
   EXPECT_GT(counts[0].invalid, 0u);
@@ -223,25 +227,25 @@ TEST(ExternalModel, TiesGoToTheLowestIndexAndNanVotesForNobody) {
 
 TEST(ExternalModel, WhatACallbackLeavesUnwrittenVotesForNobody) {
   ExternalModel model(settings_of(tiny_spec()), [](std::span<float>, std::span<float>) {});
-  EXPECT_EQ(votes_of(model, cpu::test_noise(true),
-                     {{0, kTinyPixels.data(), Purpose::estimate, 0, 50}})[0]
-                .invalid,
-            50u);
+  EXPECT_EQ(
+      votes_of(model, cpu::test_noise(true), {{0, kTinyPixels.data(), Purpose::estimate, 0, 50}})[0]
+          .invalid,
+      50u);
 }
 
 TEST(ExternalModel, AClassThatDoesNotExistIsAnError) {
   ExternalModel model(settings_of(tiny_spec()), [](std::span<float>, std::span<std::int64_t> out) {
     std::fill(out.begin(), out.end(), 3);
   });
-  EXPECT_THROW(votes_of(model, cpu::test_noise(true),
-                        {{0, kTinyPixels.data(), Purpose::estimate, 0, 50}}),
-               Error);
+  EXPECT_THROW(
+      votes_of(model, cpu::test_noise(true), {{0, kTinyPixels.data(), Purpose::estimate, 0, 50}}),
+      Error);
 }
 
 // Batch statistics: the mean of the tile is subtracted.
 void centred(std::span<float> images, std::span<float> logits) {
-  const float mean = std::accumulate(images.begin(), images.end(), 0.0f) /
-                     static_cast<float>(images.size());
+  const float mean =
+      std::accumulate(images.begin(), images.end(), 0.0f) / static_cast<float>(images.size());
   for (std::size_t row = 0; row < images.size() / 4; ++row) {
     logits[3 * row] = images[4 * row] - mean;
     logits[3 * row + 1] = images[4 * row + 1] - mean;
@@ -252,7 +256,8 @@ void centred(std::span<float> images, std::span<float> logits) {
 TEST(ExternalModelCheck, RefusesAnswersThatDependOnTheBatch) {
   const std::vector<VoteJob> jobs{{0, kTinyPixels.data(), Purpose::estimate, 0, 50}};
   ExternalModel refused(settings_of(tiny_spec()), centred);
-  const std::string message = test::error_of([&] { votes_of(refused, cpu::test_noise(true), jobs); });
+  const std::string message =
+      test::error_of([&] { votes_of(refused, cpu::test_noise(true), jobs); });
   EXPECT_NE(message.find("shares a batch"), std::string::npos) << message;
 
   auto settings = settings_of(tiny_spec());
@@ -342,7 +347,8 @@ struct Campaign {
   test::TemporaryFolder folder;
 
   Campaign() : data(test::flat_data(4, {1, 2, 2}, 40, 3)) {
-    for (std::size_t i = 0; i < data.size(); ++i) data.pixels[4 * i] = static_cast<std::uint8_t>(60 * i);
+    for (std::size_t i = 0; i < data.size(); ++i)
+      data.pixels[4 * i] = static_cast<std::uint8_t>(60 * i);
     named.spec = tiny_spec();
   }
   CertificationRequest request() {
@@ -354,8 +360,8 @@ TEST(ExternalCampaign, IsStoredAsExternalAndResumed) {
   Campaign c;
   ExternalModel model(settings_of(tiny_spec()), brighter);
   const auto file = c.folder.path("runs.sqlite");
-  const auto first = certify_into_store(
-      *ResultsStore::open(file, ResultsStore::Access::read_write), model, c.request());
+  const auto first = certify_into_store(*ResultsStore::open(file, ResultsStore::Access::read_write),
+                                        model, c.request());
   EXPECT_EQ(first.certified_images, 4u);
   EXPECT_EQ(first.run.settings.model_hash, "hash-of-theirs");
   EXPECT_EQ(first.run.settings.precision, "callback cpu float32");
@@ -419,11 +425,12 @@ TEST(ExternalCampaign, WindowsHoldWholeTiles) {
   // Of a slow model a window is less than a tile long: what fills it up would cost as much.
   Campaign c;
   int calls = 0;
-  ExternalModel model(settings_of(tiny_spec(), 256), [&](std::span<float> images, std::span<float> out) {
-    ++calls;
-    std::this_thread::sleep_for(std::chrono::milliseconds(30));
-    brighter(images, out);
-  });
+  ExternalModel model(settings_of(tiny_spec(), 256),
+                      [&](std::span<float> images, std::span<float> out) {
+                        ++calls;
+                        std::this_thread::sleep_for(std::chrono::milliseconds(30));
+                        brighter(images, out);
+                      });
   const auto settings = quick_settings();
   certify(model, c.data, std::vector<std::uint32_t>{0, 1}, settings, {}, {});
   const int checks = 8, needed = 5;  // 2·520 samples in tiles of 256

@@ -18,9 +18,9 @@ class ThreadPool;
 
 /// Called with one whole tile: `images` is tile × CHW floats (units of [0,1] pixels, beyond them
 /// where noise is not clamped), to be answered row by row. The images may be overwritten; they lie
-/// in one buffer (ExternalModel::tile_buffer()) and are another tile's after the call. Calls come one
-/// at a time, from a thread of the run. What a callback throws ends the run and is rethrown to its
-/// caller.
+/// in one buffer (ExternalModel::tile_buffer()) and are another tile's after the call. Calls come
+/// one at a time, from a thread of the run. What a callback throws ends the run and is rethrown to
+/// its caller.
 using LogitsCallback = std::function<void(std::span<float> images, std::span<float> logits)>;
 /// The same for models that name a class, 0 … classes − 1, and have no logits.
 using LabelsCallback = std::function<void(std::span<float> images, std::span<std::int64_t> labels)>;
@@ -65,8 +65,7 @@ class ExternalModel final : public BackendModel, public ExternalForward {
   ///  (b) the same tile twice gives the same answers, or Error;
   ///  (c) one sample in all rows: a difference is position dependence, which is noted.
   /// count_votes() does it by itself where nobody has; later calls return what was found.
-  const RowFindings& check_rows(const VoteSettings& settings,
-                                std::span<const std::uint8_t> pixels);
+  const RowFindings& check_rows(const VoteSettings& settings, std::span<const std::uint8_t> pixels);
 
   void prepare(const VoteSettings& settings, std::span<const std::uint8_t> pixels) override;
   [[nodiscard]] ExternalIdentity identity() const override;

@@ -75,7 +75,8 @@ void wait_for(const nb::object& on_progress, Work&& work) {
 nb::dict certify_images(Model& model, const Images& images, const std::string& name,
                         const std::vector<std::uint32_t>& indices,
                         const std::vector<std::uint32_t>& all_indices, const nb::dict& keywords,
-                        const std::optional<std::string>& store_file, const nb::object& on_progress) {
+                        const std::optional<std::string>& store_file,
+                        const nb::object& on_progress) {
   const Model::Use use(model);
   const CertifySettings settings = settings_from(keywords);
   CertificationResult result;
@@ -104,7 +105,8 @@ nb::dict certify_images(Model& model, const Images& images, const std::string& n
   out["settings"] = settings_dict(result.run.settings.certify);
   out["run"] = result.run.id;
   out["key"] = nb::str(result.run.key.c_str());
-  out["guarantee"] = nb::str(std::string(soundness_text(soundness_of(result.run.settings))).c_str());
+  out["guarantee"] =
+      nb::str(std::string(soundness_text(soundness_of(result.run.settings))).c_str());
   out["precision"] = nb::str(result.run.settings.precision.c_str());
   out["external"] = nb::str(result.run.settings.external.c_str());
   out["model_hash"] = nb::str(result.run.settings.model_hash.c_str());

@@ -90,7 +90,8 @@ class CallableModel final : public Model {
     const nb::ndarray<nb::numpy, float> tile(images.data(), 4, shape, owner);
     const nb::object answers = callable_(nb::cast(tile, nb::rv_policy::reference));
     const auto array =
-        nb::cast<nb::ndarray<const T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>>(answers);
+        nb::cast<nb::ndarray<const T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>>(
+            answers);
     if (array.size() != out.size()) throw Error("the callable's answers changed their shape");
     std::copy_n(array.data(), out.size(), out.begin());
   }
@@ -101,9 +102,10 @@ class CallableModel final : public Model {
   std::unique_ptr<ExternalModel> model_;
 };
 
-Images make_images(const PixelArray& pixels,
-                   nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> labels,
-                   int classes, const std::string& name, bool rounded) {
+Images make_images(
+    const PixelArray& pixels,
+    nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> labels, int classes,
+    const std::string& name, bool rounded) {
   Images images;
   Dataset& d = images.data;
   d.name = name;
@@ -155,14 +157,17 @@ void bind_models(nb::module_& m) {
   m.def("make_images", &make_images, "pixels"_a, "labels"_a, "classes"_a, "name"_a, "rounded"_a);
 
   nb::class_<Network>(m, "Network")
-      .def_static("load", [](const std::string& file) { return load_network(file); }, "file"_a)
+      .def_static(
+          "load", [](const std::string& file) { return load_network(file); }, "file"_a)
       .def_static(
           "initialise",
           [](const std::string& name, std::uint64_t seed) {
             return initialise(builtin_network(name), seed);
           },
           "name"_a, "seed"_a = 0)
-      .def("save", [](const Network& n, const std::string& file) { save_network(n, file); }, "file"_a)
+      .def(
+          "save", [](const Network& n, const std::string& file) { save_network(n, file); },
+          "file"_a)
       .def_prop_ro("hash", [](const Network& n) { return model_hash(n); })
       .def_prop_ro("name", [](const Network& n) { return n.spec.name; })
       .def_prop_ro("classes", [](const Network& n) { return n.spec.classes; })

@@ -68,8 +68,9 @@ nb::object radii(const CountArray& k, std::uint64_t n, double alpha, double sigm
   settings.slack = slack;
   std::vector<double> out;
   for (const std::uint64_t value : span_of(k)) {
-    if (value > n) throw UsageError("radius: " + std::to_string(value) + " votes of " +
-                                    std::to_string(n) + " samples");
+    if (value > n)
+      throw UsageError("radius: " + std::to_string(value) + " votes of " + std::to_string(n) +
+                       " samples");
     out.push_back(bound_votes({value, n - value, n}, settings).radius);
   }
   return to_numpy(std::move(out));
@@ -136,8 +137,8 @@ void bind_statistics(nb::module_& m) {
   m.def("radius", &radii, "k"_a, "n"_a, "alpha"_a, "sigma"_a, "slack"_a = 0.0);
   m.def("certificates_from_counts", &certificates_from_counts, "counts0"_a, "counts"_a,
         "invalid0"_a, "invalid"_a, "labels"_a, "sigma"_a, "alpha"_a, "p_b"_a, "slack"_a, "n_max"_a);
-  m.def("noise", &noise, "image"_a, "index"_a, "sigma"_a, "samples"_a, "first"_a, "seed"_a,
-        "law"_a, "clamp"_a, "purpose"_a, "threads"_a);
+  m.def("noise", &noise, "image"_a, "index"_a, "sigma"_a, "samples"_a, "first"_a, "seed"_a, "law"_a,
+        "clamp"_a, "purpose"_a, "threads"_a);
   m.def(
       "lattice_slack",
       [](double sigma, std::size_t pixels) {

@@ -88,11 +88,12 @@ nb::dict merge(const std::string& out, const std::vector<std::string>& inputs, b
 }
 
 /// Writes the field's file from a table as certificates_table() makes it.
-void write_tsv(const CountArray& index, const CountArray& label,
-               nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> prediction,
-               nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> radius,
-               nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> seconds,
-               const std::string& file, bool compat) {
+void write_tsv(
+    const CountArray& index, const CountArray& label,
+    nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> prediction,
+    nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> radius,
+    nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu> seconds,
+    const std::string& file, bool compat) {
   std::vector<Certificate> certificates(index.size());
   for (std::size_t i = 0; i < certificates.size(); ++i) {
     Certificate& c = certificates[i];

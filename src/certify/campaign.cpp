@@ -103,9 +103,8 @@ RunSettings make_run_settings(const Network& network, const std::string& model_n
   RunSettings s;
   const auto* external = dynamic_cast<const ExternalForward*>(&model);
   if ((external != nullptr) != (settings.mode == Mode::external))
-    throw UsageError(external != nullptr
-                         ? "the model is external: its runs are of mode external"
-                         : "mode external is for models outside this program");
+    throw UsageError(external != nullptr ? "the model is external: its runs are of mode external"
+                                         : "mode external is for models outside this program");
   if (external != nullptr) {
     const ExternalIdentity identity = external->identity();
     s.model_hash = identity.hash;

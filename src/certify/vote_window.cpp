@@ -155,8 +155,7 @@ void check_inputs(const BackendModel& model, const Dataset& data,
 }
 
 WindowSize::WindowSize(const BackendModel& model) {
-  if (const auto* external = dynamic_cast<const ExternalForward*>(&model))
-    tile_ = external->tile();
+  if (const auto* external = dynamic_cast<const ExternalForward*>(&model)) tile_ = external->tile();
 }
 
 std::uint64_t WindowSize::job() const {

@@ -102,8 +102,8 @@ void noisy_inputs(const NoiseSpec& noise, Purpose purpose, std::uint32_t image,
   if (threads < 0 || threads > 4096)
     throw UsageError("threads: " + std::to_string(threads) + " is outside 1 … 4096 (0 = all)");
   ThreadPool pool(threads == 0 ? usable_processors() : threads);
-  const cpu::NoisyRows rows{pixels.data(), image,      purpose, first,
-                            static_cast<std::size_t>(count), out.data()};
+  const cpu::NoisyRows rows{pixels.data(), image, purpose, first, static_cast<std::size_t>(count),
+                            out.data()};
   cpu::draw_rows(noise, pixels.size(), {&rows, 1}, pool);
 }
 

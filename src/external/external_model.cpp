@@ -60,7 +60,7 @@ ExternalModel::ExternalModel(ExternalModelSettings settings,
   spec_.input = settings_.input;
   spec_.classes = settings_.classes;
   pool_ = std::make_unique<ThreadPool>(settings_.threads == 0 ? usable_processors()
-                                                               : settings_.threads);
+                                                              : settings_.threads);
   tile_ = std::make_shared<std::vector<float>>(static_cast<std::size_t>(settings_.tile) *
                                                spec_.input.size());
 }
@@ -131,8 +131,7 @@ std::unique_ptr<VoteRun> ExternalModel::count_votes(
     const VoteSettings& settings, std::vector<VoteJob> jobs,
     std::function<void(const VoteResult&)> on_result) {
   check(settings, jobs);
-  if (!jobs.empty())
-    (void)check_rows(settings, std::span(jobs.front().pixels, spec_.input.size()));
+  if (!jobs.empty()) (void)check_rows(settings, std::span(jobs.front().pixels, spec_.input.size()));
   external::RunShape shape;
   shape.tile = static_cast<std::size_t>(settings_.tile);
   shape.pixels = spec_.input.size();
@@ -140,8 +139,8 @@ std::unique_ptr<VoteRun> ExternalModel::count_votes(
   shape.placement = findings_.batch_dependent || findings_.position_dependent
                         ? external::Placement::aligned
                         : external::Placement::packed;
-  return external::start_run(forward_, shape, settings.noise, *pool_, *tile_,
-                             std::move(jobs), std::move(on_result));
+  return external::start_run(forward_, shape, settings.noise, *pool_, *tile_, std::move(jobs),
+                             std::move(on_result));
 }
 
 std::string ExternalModel::describe_votes(const VoteSettings&) const {

@@ -102,8 +102,8 @@ class ExternalRun final : public VoteRun {
 }  // namespace
 
 std::unique_ptr<VoteRun> start_run(const Forward& forward, const RunShape& shape,
-                                   const NoiseSpec& noise, ThreadPool& pool, std::span<float> images,
-                                   std::vector<VoteJob> jobs,
+                                   const NoiseSpec& noise, ThreadPool& pool,
+                                   std::span<float> images, std::vector<VoteJob> jobs,
                                    std::function<void(const VoteResult&)> on_result) {
   return std::make_unique<ExternalRun>(forward, shape, noise, pool, images, std::move(jobs),
                                        std::move(on_result));

@@ -20,8 +20,8 @@ struct RunShape {
 /// Noise, forward pass, votes, tile after tile, on a thread of its own. `forward`, `pool`
 /// and `images` (one tile) must outlive the run and are in use until it has ended.
 std::unique_ptr<VoteRun> start_run(const Forward& forward, const RunShape& shape,
-                                   const NoiseSpec& noise, ThreadPool& pool, std::span<float> images,
-                                   std::vector<VoteJob> jobs,
+                                   const NoiseSpec& noise, ThreadPool& pool,
+                                   std::span<float> images, std::vector<VoteJob> jobs,
                                    std::function<void(const VoteResult&)> on_result);
 
 }  // namespace smoothcert::external

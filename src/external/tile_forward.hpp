@@ -35,7 +35,7 @@ class TileAnswers {
       (*logits)(images, logits_);
     } else {
       std::fill(labels_.begin(), labels_.end(), std::int64_t{-1});
-      std::get<LabelsCallback>(*forward_)(images, labels_);
+      std::get<LabelsCallback> (*forward_)(images, labels_);
       for (std::size_t row = 0; row < rows_; ++row)
         if (labels_[row] < 0 || labels_[row] >= static_cast<std::int64_t>(classes_))
           throw Error("external model: it answered class " + std::to_string(labels_[row]) +

@@ -48,12 +48,12 @@ void TilePlacer::align(Tile& tile) {
   // A cut of one image at a checkpoint leaves neighbouring jobs in the same tile.
   while (job_ < jobs_.size()) {
     const VoteJob& job = jobs_[job_];
-    const bool same = job.image == owner.image && job.purpose == owner.purpose &&
-                      job.pixels == owner.pixels;
+    const bool same =
+        job.image == owner.image && job.purpose == owner.purpose && job.pixels == owner.pixels;
     if (!same || at_ < begin || at_ >= end) break;
     const std::uint64_t last = std::min(job.last, end);
-    tile.counted.push_back({job_, static_cast<std::size_t>(at_ - begin),
-                            static_cast<std::size_t>(last - begin)});
+    tile.counted.push_back(
+        {job_, static_cast<std::size_t>(at_ - begin), static_cast<std::size_t>(last - begin)});
     at_ = last;
     if (at_ < job.last) break;
     skip_finished();
