@@ -16,6 +16,7 @@
 
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/train.hpp"
 
 namespace smoothcert {
 namespace {

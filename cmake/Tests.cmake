@@ -22,8 +22,12 @@ find_library(SMOOTHCERT_ARB_LIBRARY NAMES flint-arb flint)
 find_library(SMOOTHCERT_FLINT_LIBRARY flint)
 if(SMOOTHCERT_ARB_INCLUDE_DIR AND SMOOTHCERT_ARB_LIBRARY)
   set_source_files_properties(tests/enclosure_test.cpp PROPERTIES
-    COMPILE_DEFINITIONS SMOOTHCERT_HAVE_ARB=1
-    INCLUDE_DIRECTORIES ${SMOOTHCERT_ARB_INCLUDE_DIR})
+    COMPILE_DEFINITIONS SMOOTHCERT_HAVE_ARB=1)
+  # The system's own folder must not come first: its C++ headers look for the C ones behind them.
+  if(NOT SMOOTHCERT_ARB_INCLUDE_DIR IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
+    set_source_files_properties(tests/enclosure_test.cpp PROPERTIES
+      INCLUDE_DIRECTORIES ${SMOOTHCERT_ARB_INCLUDE_DIR})
+  endif()
   target_link_libraries(smoothcert_tests PRIVATE ${SMOOTHCERT_ARB_LIBRARY}
     ${SMOOTHCERT_FLINT_LIBRARY})
 else()

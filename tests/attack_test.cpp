@@ -84,9 +84,9 @@ AttackSpec named(const std::string& name, double epsilon) {
 }
 
 TEST(AttackNames, AreTheStudysDefaults) {
-  for (const auto& name : attack_names()) {
+  for (const auto& name : all_names<AttackKind>()) {
     const auto spec = attack_from_name(name);
-    EXPECT_EQ(attack_name(spec.kind), name);
+    EXPECT_EQ(to_name(spec.kind), name);
     EXPECT_EQ(spec.epsilon, name.ends_with("linf") ? 0.3 : 5.0) << name;
     EXPECT_EQ(spec.steps, name.starts_with("pgd") ? 20 : 1) << name;
     EXPECT_EQ(spec.loss, LossKind::cross_entropy);
@@ -178,7 +178,7 @@ TEST(OneStep, ATinyGradientIsStillAStepOfFullLength) {
 
 TEST(AnyAttack, StaysInTheUnitBoxAndPgdInTheBall) {
   auto model = random_model();
-  for (const auto& name : attack_names()) {
+  for (const auto& name : all_names<AttackKind>()) {
     auto spec = attack_from_name(name);
     if (name.starts_with("pgd")) spec.random_start = true;
     const auto result = attack(model, spec, 0.0f, 1.0f);
@@ -202,7 +202,7 @@ TEST(AnyAttack, StaysInTheUnitBoxAndPgdInTheBall) {
 
 TEST(AnyAttack, AZeroGradientLeavesTheImage) {
   LinearModel model(kShape, kClasses, std::vector<float>(kClasses * kPixels), {1, 2, 3});
-  for (const auto& name : attack_names()) {
+  for (const auto& name : all_names<AttackKind>()) {
     const auto result = attack(model, attack_from_name(name), 0.0f, 1.0f);
     EXPECT_EQ(result.x, result.clean) << name;
   }

@@ -8,6 +8,8 @@
 
 #include "campaign_support.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/merge.hpp"
+#include "smoothcert/subsets.hpp"
 #include "smoothcert/version.hpp"
 #include "store_support.hpp"
 

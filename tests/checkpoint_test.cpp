@@ -7,6 +7,7 @@
 #include "checkpoint_support.hpp"
 #include "places_support.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
 #include "store_support.hpp"
 #include "util/atomic_file.hpp"
 

@@ -10,7 +10,7 @@
 #include "cli_support.hpp"
 #include "data_support.hpp"
 #include "places_support.hpp"
-#include "smoothcert/campaign.hpp"
+#include "smoothcert/network_file.hpp"
 #include "smoothcert/result_files.hpp"
 #include "store/sqlite.hpp"
 

@@ -9,6 +9,7 @@
 #include "data_support.hpp"
 #include "places_support.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert {
 namespace {

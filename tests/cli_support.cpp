@@ -19,6 +19,7 @@
 #include "places_support.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert::test {
 

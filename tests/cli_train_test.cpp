@@ -8,6 +8,7 @@
 #include "cli_support.hpp"
 #include "places_support.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert {
 namespace {

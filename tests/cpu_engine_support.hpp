@@ -11,7 +11,6 @@
 #include "cpu/reference_forward.hpp"
 #include "cpu/thread_pool.hpp"
 #include "cpu/votes.hpp"
-#include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/inference_plan.hpp"
 

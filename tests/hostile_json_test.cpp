@@ -3,8 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "network/safetensors.hpp"
-#include "smoothcert/network.hpp"
-#include "smoothcert/sweep.hpp"
+#include "smoothcert/sweep_file.hpp"
 #include "store/canonical_dump.hpp"
 #include "store_support.hpp"
 

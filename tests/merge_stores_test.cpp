@@ -4,8 +4,9 @@
 
 #include <numeric>
 
-#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/merge.hpp"
+#include "smoothcert/subsets.hpp"
 #include "store/index_set.hpp"
 #include "store_support.hpp"
 

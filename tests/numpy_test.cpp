@@ -193,7 +193,7 @@ TEST(NumpySet, FoldersAndSingleFiles) {
                                                               {"test_images.npy", pixel},
                                                               {"test_labels.npy", label}}));
   request.name = folder.path("path.npz").string();
-  EXPECT_EQ(load_data(request).test.labels, Bytes{3});
+  EXPECT_EQ(load_data(request).test.labels, std::vector<Label>{3});
   test::write_bytes(single, test::zip_bytes({{"x_train.npy", pixels}}));
   EXPECT_THAT(message_of<Error>([&] { load_data(request); }),
               HasSubstr("expected arrays x_train and y_train"));
@@ -239,14 +239,14 @@ TEST(Cifar, ReadsThePythonVersions) {
   request.name = "cifar10";
   request.dir = folder.path();
   const DataPair pair = load_data(request);
-  EXPECT_EQ(pair.train.labels, (Bytes{1, 1, 2, 2, 3, 3, 4, 4, 5, 5}));
+  EXPECT_EQ(pair.train.labels, (std::vector<Label>{1, 1, 2, 2, 3, 3, 4, 4, 5, 5}));
   EXPECT_EQ(pair.test.size(), 3u);
   EXPECT_EQ(pair.test.image(2)[3071], 3);
   request.name = "cifar100";
-  EXPECT_EQ(load_data(request).train.labels, (Bytes{99, 99}));
+  EXPECT_EQ(load_data(request).train.labels, (std::vector<Label>{99, 99}));
   request.name = ten.string();
   request.dir.clear();
-  EXPECT_EQ(load_data(request).test.labels, (Bytes{9, 9, 9}));
+  EXPECT_EQ(load_data(request).test.labels, (std::vector<Label>{9, 9, 9}));
   const std::string whole = cifar_batch(1, "labels", 3);
   const auto error = [&](const std::string& batch) {
     LabelledImages images{3, 32, 32, 0, {}, "I", {}, "I"};

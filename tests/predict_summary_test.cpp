@@ -4,8 +4,11 @@
 #include <limits>
 
 #include "fake_model_support.hpp"
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
+#include "smoothcert/predict.hpp"
 #include "smoothcert/statistics.hpp"
+#include "smoothcert/subsets.hpp"
+#include "smoothcert/summary.hpp"
 
 namespace smoothcert {
 namespace {

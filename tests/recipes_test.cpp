@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "smoothcert/error.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/recipe.hpp"
 
 namespace smoothcert {
 namespace {
@@ -29,7 +29,7 @@ TEST(Recipes, AreKnownByName) {
 TEST(Recipes, TheStudysThree) {
   for (const auto* name : {"normal", "adversarial", "smoothing"}) {
     const auto r = builtin_recipe(name);
-    EXPECT_EQ(regime_name(r.regime), name);
+    EXPECT_EQ(to_name(r.regime), name);
     EXPECT_EQ(r.epochs, r.regime == Regime::adversarial ? 2 : 1);
     EXPECT_EQ(r.batch_size, 128);
     EXPECT_EQ(r.optimizer.kind, OptimizerSpec::Kind::adam);

@@ -7,6 +7,7 @@
 
 #include "fake_model_support.hpp"
 #include "smoothcert/certify.hpp"
+#include "smoothcert/predict.hpp"
 #include "smoothcert/statistics.hpp"
 
 namespace smoothcert {

@@ -16,6 +16,7 @@
 #include "report/study_tables.hpp"
 #include "report_support.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/noise.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "smoothcert/predict.hpp"
 #include "smoothcert/results.hpp"
 #include "store_support.hpp"
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
 #include "util/atomic_file.hpp"
 #include "util/half.hpp"
 

@@ -57,6 +57,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   model_name_test.cpp
   network_test.cpp
   noise_slack_test.cpp
+  norm_radius_test.cpp
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp

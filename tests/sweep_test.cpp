@@ -14,6 +14,8 @@
 
 #include "campaign_support.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/merge.hpp"
+#include "smoothcert/sweep_plan.hpp"
 #include "store_support.hpp"
 
 namespace smoothcert {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/network.hpp"
 

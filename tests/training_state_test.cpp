@@ -9,6 +9,8 @@
 #include "campaign_support.hpp"
 #include "fake_trainer_support.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
+#include "smoothcert/train.hpp"
 #include "store_support.hpp"
 
 namespace smoothcert {

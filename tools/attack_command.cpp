@@ -14,7 +14,6 @@
 #include "smoothcert/attack.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::cli {
@@ -70,7 +69,7 @@ class AttackCommand : public Command {
     for (const auto& spec : specs) {
       console.progress(
           "attack", static_cast<double>(reports.size() + 1) / static_cast<double>(specs.size() + 1),
-          attack_name(spec.kind));
+          to_name(spec.kind));
       reports.push_back(attack_accuracy(*loaded, spec, data, indices, context.stop));
     }
     console.end_progress();
@@ -82,7 +81,7 @@ class AttackCommand : public Command {
   AttackSpec make_spec(const std::string& name) const {
     auto spec = attack_from_name(name);
     if (epsilon_) spec.epsilon = *epsilon_;
-    const bool pgd = spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf;
+    const bool pgd = spec.projected();
     if (pgd) {
       if (steps_) spec.steps = *steps_;
       if (step_size_) spec.step_size = *step_size_;
@@ -101,8 +100,8 @@ class AttackCommand : public Command {
     text += fmt::format("{:<14}{:>9}{:>13} %{:>25}\n", "none", "", format_percent(clean, 2),
                         fmt::format("({} images)", images));
     for (const auto& r : reports)
-      text += fmt::format("{:<14}{:>9}{:>13} %{:>8} %{:>8} %{:>16}{:>15}\n",
-                          attack_name(r.spec.kind), format_shortest(r.spec.epsilon),
+      text += fmt::format("{:<14}{:>9}{:>13} %{:>8} %{:>8} %{:>16}{:>15}\n", to_name(r.spec.kind),
+                          format_shortest(r.spec.epsilon),
                           format_percent(share(r.correct_cross_entropy, r.images), 2),
                           format_percent(share(r.correct_margin, r.images), 2),
                           format_percent(share(r.correct_worst, r.images), 2), r.zero_gradient,
@@ -120,7 +119,7 @@ class AttackCommand : public Command {
                                const std::vector<AttackReport>& reports) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& r : reports)
-      list.push_back({{"attack", attack_name(r.spec.kind)},
+      list.push_back({{"attack", to_name(r.spec.kind)},
                       {"epsilon", r.spec.epsilon},
                       {"steps", r.spec.steps},
                       {"images", r.images},

@@ -10,8 +10,10 @@
 #include "commands.hpp"
 #include "options.hpp"
 #include "smoothcert/backend.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 #include "smoothcert/throughput.hpp"
 #include "smoothcert/version.hpp"
 #include "util/atomic_file.hpp"
@@ -88,12 +90,8 @@ class BenchCommand : public Command {
  private:
   void check_names() const {
     for (const auto& noise : noises_)
-      if (noise != "lattice" && noise != "gaussian" && noise != "none")
-        throw UsageError("--noise: " +
-                         unknown_name_message("noise law", noise, {"lattice", "gaussian", "none"}));
-    for (const auto& mode : modes_)
-      if (mode != "exact" && mode != "fast")
-        throw UsageError("--mode: " + unknown_name_message("mode", mode, {"exact", "fast"}));
+      if (noise != "none") from_name<NoiseLaw>(noise, "--noise");
+    for (const auto& mode : modes_) from_name<Mode>(mode, "--mode");
     for (const auto& name : attacks_)
       if (name != "none") attack_from_name(name);
     if (!(sigma_ > 0)) throw UsageError("--sigma: it must be above 0");
@@ -123,13 +121,12 @@ class BenchCommand : public Command {
 
   void time_votes(Context& context, BackendModel& model, const std::string& noise,
                   const std::string& mode, std::vector<Row>& rows) const {
-    VoteSettings votes;
-    votes.mode = mode == "fast" ? Mode::fast : Mode::exact;
-    votes.noise.law = noise == "gaussian" ? NoiseLaw::gaussian : NoiseLaw::lattice;
-    votes.noise.sigma = sigma_;
-    votes.noise.clamp = !no_clamp_;
-    if (votes.noise.law == NoiseLaw::lattice)
-      votes.noise.table = make_lattice_table(sigma_, model.spec().input.size());
+    CertifySettings settings;
+    settings.sigma = sigma_;
+    settings.clamp = !no_clamp_;
+    settings.noise = from_name<NoiseLaw>(noise);
+    settings.mode = from_name<Mode>(mode);
+    VoteSettings votes = vote_settings(settings, model.spec().input);
     const auto path = time_path(context, model, votes, noise, mode, rows);
     // Beside a fused kernel, the way of any network.
     votes.fused = false;

@@ -16,9 +16,10 @@
 #include "smoothcert/attack.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/preflight.hpp"
 #include "smoothcert/results.hpp"
-#include "smoothcert/sweep.hpp"
+#include "smoothcert/subsets.hpp"
+#include "smoothcert/summary.hpp"
 #include "util/format_number.hpp"
 #include "util/model_name.hpp"
 
@@ -134,7 +135,8 @@ class CertifyCommand : public Command {
     CertificationRequest request{network, model_name(model_.file), data, settings, all, {}};
     request.indices = shard_indices(all, shard);
     request.all_indices = all;
-    if (!no_checks_) check(console, request, *loaded);
+    // What goes on was checked when it began: whoever is killed early would get nowhere otherwise.
+    if (!no_checks_ && !has_begun(request, *loaded)) check(console, request, *loaded);
     // Nothing is made before everything else is known to be in order.
     const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
     if (!force_) refuse_extension(*store, request, *loaded);
@@ -184,6 +186,21 @@ class CertifyCommand : public Command {
   }
 
  private:
+  [[nodiscard]] bool has_begun(const CertificationRequest& request,
+                               const BackendModel& model) const {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(store_, ignored) ||
+        std::filesystem::file_size(store_, ignored) == 0)
+      return false;
+    const auto store = ResultsStore::open(store_, ResultsStore::Access::read_only);
+    const auto key = run_key(make_run_settings(request.network, request.model_name, model,
+                                               request.data, request.settings));
+    for (const RunInfo& run : store->runs())
+      if (run.key == key)
+        return !store->chunks(run.id).empty() || !store->certificates(run.id).empty();
+    return false;
+  }
+
   /// More samples for a run whose n was fixed, because of what they showed, is no certificate at α.
   static void refuse_extension(const ResultsStore& store, const CertificationRequest& request,
                                const BackendModel& model) {

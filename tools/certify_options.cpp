@@ -8,7 +8,8 @@
 #include "options.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
-#include "util/nearest_name.hpp"
+#include "smoothcert/subsets.hpp"
+#include "smoothcert/votes.hpp"
 
 namespace smoothcert::cli {
 
@@ -78,12 +79,6 @@ void add_p_b_option(CLI::App& app, std::string& name, const std::string& group) 
   if (!group.empty()) option->group(group);  // an empty one would hide it from the help
 }
 
-SecondBound p_b_from_name(const std::string& name) {
-  if (name == "complement") return SecondBound::complement;
-  if (name == "counted") return SecondBound::counted;
-  throw UsageError("--p-b: " + unknown_name_message("bound", name, {"complement", "counted"}));
-}
-
 namespace {
 
 /// "5%" or "0.05".
@@ -108,18 +103,13 @@ void set_stopping(CertifySettings& settings, const CertifyOptions& options) {
 CertifySettings certify_settings(const CertifyOptions& options) {
   auto settings = options.settings;
   set_stopping(settings, options);
-  if (options.noise == "gaussian")
-    settings.noise = NoiseLaw::gaussian;
-  else if (options.noise != "lattice")
-    throw UsageError("--noise: " +
-                     unknown_name_message("noise law", options.noise, {"lattice", "gaussian"}));
-  if (options.mode == "fast")
-    settings.mode = Mode::fast;
-  else if (options.mode != "exact")
-    throw UsageError("--mode: " + unknown_name_message("mode", options.mode, {"exact", "fast"}));
+  settings.noise = from_name<NoiseLaw>(options.noise, "--noise");
+  settings.mode = from_name<Mode>(options.mode, "--mode");
+  if (settings.mode == Mode::external)
+    throw UsageError("--mode: external models are certified from Python (docs/python.md)");
   if (options.sigma) settings.sigma = *options.sigma;
   settings.clamp = options.clamp.choice().value_or(settings.clamp);
-  settings.p_b = p_b_from_name(options.p_b);
+  settings.p_b = from_name<SecondBound>(options.p_b, "--p-b");
   validate(settings);
   return settings;
 }

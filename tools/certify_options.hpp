@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "console.hpp"
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/network.hpp"
 
 namespace CLI {
@@ -39,7 +39,6 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
 /// --p-b, of how to bound the second class, in `group` or, where that is "", among the first.
 /// Throws UsageError for an unknown name.
 void add_p_b_option(CLI::App& app, std::string& name, const std::string& group);
-SecondBound p_b_from_name(const std::string& name);
 /// Checked. Throws UsageError.
 CertifySettings certify_settings(const CertifyOptions& options);
 /// The same for one model: what is not given is what its record says. One line tells of a σ or a

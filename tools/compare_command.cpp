@@ -8,6 +8,7 @@
 #include "commands.hpp"
 #include "data_options.hpp"
 #include "options.hpp"
+#include "smoothcert/backend.hpp"
 #include "smoothcert/checkpoint.hpp"
 #include "smoothcert/compare.hpp"
 #include "smoothcert/error.hpp"

@@ -11,6 +11,7 @@
 #include "options.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert::cli {
 namespace {

@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "data_options.hpp"
 #include "options.hpp"
+#include "smoothcert/dataset.hpp"
 #include "smoothcert/error.hpp"
 #include "util/format_number.hpp"
 #include "util/nearest_name.hpp"

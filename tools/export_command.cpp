@@ -59,7 +59,7 @@ class ExportCommand : public Command {
         throw UsageError(fmt::format("--alpha: {} is outside 0 … 1", *alpha_));
       with_.alpha = *alpha_;
     }
-    if (!p_b_.empty()) with_.p_b = p_b_from_name(p_b_);
+    if (!p_b_.empty()) with_.p_b = from_name<SecondBound>(p_b_, "--p-b");
     as_ = norm_from_name(norm_);
     if (format_ != "tsv" && format_ != "csv")
       throw UsageError("--format: " + unknown_name_message("format", format_, {"tsv", "csv"}));
@@ -163,10 +163,9 @@ class ExportCommand : public Command {
           fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", safe_file_name(run.settings.model_name),
                       format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
-      if (c.noise != NoiseLaw::lattice)
-        name += "_" + store::noise_name(c.noise) + "-real-arithmetic";
+      if (c.noise != NoiseLaw::lattice) name += "_" + to_name(c.noise) + "-real-arithmetic";
       if (!c.clamp) name += "_unclamped";
-      if (c.mode != Mode::exact) name += "_" + store::mode_name(c.mode);
+      if (c.mode != Mode::exact) name += "_" + to_name(c.mode);
       if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
       if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
@@ -196,7 +195,7 @@ class ExportCommand : public Command {
                       {"radius", c.radius},
                       {"correct", c.correct()},
                       {"p_lower", c.p_lower},
-                      {"stop", store::stop_name(c.stop)},
+                      {"stop", to_name(c.stop)},
                       {"selection_counts", c.selection.counts},
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},

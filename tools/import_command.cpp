@@ -13,6 +13,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
+#include "smoothcert/summary.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::cli {

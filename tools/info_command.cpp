@@ -8,8 +8,8 @@
 #include "mpi/ranks.hpp"
 #include "options.hpp"
 #include "smoothcert/backend.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/network.hpp"
-#include "smoothcert/train.hpp"
 #include "smoothcert/version.hpp"
 
 namespace smoothcert::cli {
@@ -36,11 +36,11 @@ nlohmann::ordered_json vote_paths(Backend& backend) {
   nlohmann::ordered_json paths;
   for (const auto& name : builtin_network_names()) {
     const auto model = backend.load(initialise(builtin_network(name), 0));
-    for (const auto& [mode, text] : {std::pair{Mode::exact, "exact"}, {Mode::fast, "fast"}}) {
-      VoteSettings settings;
+    for (const Mode mode : {Mode::exact, Mode::fast}) {
+      CertifySettings settings;
       settings.mode = mode;
-      settings.noise.table = make_lattice_table(1.0, model->spec().input.size());
-      paths[name][text] = model->describe_votes(settings);
+      paths[name][to_name(mode)] =
+          model->describe_votes(vote_settings(settings, model->spec().input));
     }
   }
   return paths;

@@ -8,8 +8,8 @@
 #include "commands.hpp"
 #include "options.hpp"
 #include "run_list.hpp"
-#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/merge.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::cli {

@@ -8,6 +8,7 @@
 #include "options.hpp"
 #include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert::cli {
 namespace {

@@ -9,9 +9,10 @@
 #include "data_options.hpp"
 #include "model_options.hpp"
 #include "options.hpp"
+#include "smoothcert/backend.hpp"
 #include "smoothcert/certify.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/predict.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/soundness.hpp"
 

@@ -29,7 +29,7 @@ class RecomputeCommand : public Command {
   void run(Context& context) override {
     Rederivation with;
     with.alpha = alpha_;
-    if (!p_b_.empty()) with.p_b = p_b_from_name(p_b_);
+    if (!p_b_.empty()) with.p_b = from_name<SecondBound>(p_b_, "--p-b");
     if (!with.alpha && !with.p_b)
       throw UsageError("recompute: at which α, or with which p_B? As in --alpha 0.001");
     if (alpha_ && !(*alpha_ > 0 && *alpha_ < 1))

@@ -39,10 +39,9 @@ std::string run_table(const ResultsStore& store) {
         kRow, run.id, s.model_name,
         s.dataset_name + "/" + s.dataset_split + (s.pixels.empty() ? "" : " " + s.pixels),
         format_shortest(s.certify.sigma), s.certify.n0, s.certify.n,
-        format_shortest(s.certify.alpha), store::p_b_name(s.certify.p_b),
-        store::noise_name(s.certify.noise), s.certify.clamp ? "yes" : "no",
-        store::mode_name(s.certify.mode), s.certify.seed, summary.images, summary.correct_certified,
-        summary.wrong, summary.abstained, format_down(summary.acr, 4),
+        format_shortest(s.certify.alpha), to_name(s.certify.p_b), to_name(s.certify.noise),
+        s.certify.clamp ? "yes" : "no", to_name(s.certify.mode), s.certify.seed, summary.images,
+        summary.correct_certified, summary.wrong, summary.abstained, format_down(summary.acr, 4),
         soundness_text(soundness_of(s)));
   }
   return text;
@@ -63,11 +62,11 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"n0", s.certify.n0},
                      {"n", s.certify.n},
                      {"alpha", s.certify.alpha},
-                     {"p_b", store::p_b_name(s.certify.p_b)},
+                     {"p_b", to_name(s.certify.p_b)},
                      {"seed", s.certify.seed},
-                     {"noise", store::noise_name(s.certify.noise)},
+                     {"noise", to_name(s.certify.noise)},
                      {"clamp", s.certify.clamp},
-                     {"mode", store::mode_name(s.certify.mode)},
+                     {"mode", to_name(s.certify.mode)},
                      {"pixels", s.pixels},
                      {"guarantee", soundness_text(soundness_of(s))},
                      {"precision", s.precision},

@@ -16,6 +16,7 @@
 #include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 #include "smoothcert/train.hpp"
 #include "smoothcert/training_state.hpp"
 #include "util/atomic_file.hpp"

@@ -8,7 +8,7 @@
 #include "cuda/runtime/abi.hpp"
 #include "gpu/epoch_state.hpp"
 #include "gpu/train_plan.hpp"
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 #include "smoothcert/label.hpp"
 
 namespace smoothcert::gpu {

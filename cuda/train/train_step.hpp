@@ -4,7 +4,7 @@
 
 #include "cuda/train/train_pass.hpp"
 #include "smoothcert/label.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/recipe.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {

@@ -7,7 +7,7 @@
 
 #include "cuda/train/train_device.hpp"
 #include "cuda/train/train_step.hpp"
-#include "smoothcert/backend.hpp"
+#include "smoothcert/epoch.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {

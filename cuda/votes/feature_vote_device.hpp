@@ -8,7 +8,6 @@
 #include "cuda/votes/launch_features.hpp"
 #include "gpu/feature_network.hpp"
 #include "gpu/vote_worker.hpp"
-#include "smoothcert/backend.hpp"
 
 namespace smoothcert::gpu {
 

@@ -9,7 +9,6 @@
 #include "gpu/exact_program.hpp"
 #include "gpu/fused_network.hpp"
 #include "gpu/vote_worker.hpp"
-#include "smoothcert/backend.hpp"
 
 namespace smoothcert::gpu {
 

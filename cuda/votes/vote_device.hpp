@@ -7,7 +7,6 @@
 #include "cuda/runtime/context.hpp"
 #include "cuda/votes/exact_pass.hpp"
 #include "gpu/vote_worker.hpp"
-#include "smoothcert/backend.hpp"
 
 namespace smoothcert::gpu {
 

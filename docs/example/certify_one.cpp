@@ -6,6 +6,8 @@
 #include "smoothcert/certify.hpp"
 #include "smoothcert/data_source.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
+#include "smoothcert/subsets.hpp"
 
 int main(int argc, char** argv) try {
   if (argc < 3) throw smoothcert::UsageError("usage: certify_one MODEL.safetensors DATA [COUNT]");
@@ -22,7 +24,8 @@ int main(int argc, char** argv) try {
   smoothcert::CertifySettings settings;  // σ = 1, n0 = 1,000, n = 10,000, α = 0.05
   smoothcert::CertifyCallbacks callbacks;
   callbacks.on_certificate = [](const smoothcert::Certificate& c) {
-    std::printf("image %u: label %d, answer %d, radius %.17g\n", c.image, c.label, c.prediction, c.radius);
+    std::printf("image %u: label %d, answer %d, radius %.17g\n", c.image, c.label, c.prediction,
+                c.radius);
   };
   const auto count = argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 10;
   smoothcert::certify(*model, test, smoothcert::spaced_indices(test.size(), 0, 1, count), settings,

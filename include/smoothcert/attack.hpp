@@ -4,53 +4,14 @@
 #include <cstdint>
 #include <span>
 #include <stop_token>
-#include <string>
-#include <vector>
 
+#include "smoothcert/attack_spec.hpp"
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/label.hpp"
 
 namespace smoothcert {
 
 class BackendModel;
-
-enum class AttackKind {
-  fgm_l1,           ///< x + ε·g/‖g‖₁
-  fgm_l1_steepest,  ///< all of ε on the largest |g|, in the direction of its sign
-  fgm_l2,           ///< x + ε·g/‖g‖₂
-  fgm_linf,         ///< x + ε·sign(g)
-  pgd_l2,  ///< steps of step_size·g/‖g‖₂, projected on the ε-ball (Madry et al. 2018)
-  pgd_linf,
-};
-
-enum class LossKind {
-  cross_entropy,
-  margin,  ///< largest other logit − true logit (Carlini & Wagner 2017, f₆ without the hinge)
-};
-
-/// BatchNorm statistics: `eval` uses the running ones, `train` those of the batch (and updates the
-/// running ones).
-enum class ForwardMode { eval, train };
-
-struct AttackSpec {
-  AttackKind kind = AttackKind::fgm_l2;
-  LossKind loss = LossKind::cross_entropy;
-  double epsilon = 5.0;
-  int steps = 1;              ///< PGD only
-  double step_size = 0;       ///< PGD only; 0 = 2.5·ε/steps
-  bool random_start = false;  ///< PGD only: uniform in the ball
-  int restarts = 1;           ///< PGD only, with random starts; the strongest counts
-  std::uint64_t seed = 0;     ///< of the random starts
-};
-
-/// The attack names of the CLI and their study defaults: "l1", "l1-steepest", "l2", "linf",
-/// "pgd-l2", "pgd-linf". Throws UsageError, suggesting the nearest.
-AttackSpec attack_from_name(const std::string& name);
-std::string attack_name(AttackKind kind);
-std::vector<std::string> attack_names();
-
-/// Throws UsageError naming the field that makes no sense.
-void validate(const AttackSpec& spec);
 
 /// Accuracy under one attack. "Worse of the two losses" counts an image as broken when either the
 /// cross-entropy or the margin variant breaks it.

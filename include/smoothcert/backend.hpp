@@ -6,41 +6,16 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <stop_token>
 #include <string>
 #include <vector>
 
-#include "smoothcert/attack.hpp"
-#include "smoothcert/device/philox.hpp"
+#include "smoothcert/attack_spec.hpp"
+#include "smoothcert/epoch.hpp"
 #include "smoothcert/label.hpp"
 #include "smoothcert/network.hpp"
-#include "smoothcert/noise.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/votes.hpp"
 
 namespace smoothcert {
-
-enum class Mode {
-  exact,     ///< the plan's fixed fmaf order: equal votes on every backend (default)
-  fast,      ///< the backend's fastest arithmetic; another base classifier, recorded as such
-  external,  ///< a caller's forward pass on our noise: a base classifier of its own
-};
-
-/// Monte-Carlo samples [first, last) of one image: the unit that threads, GPUs, ranks, shards and
-/// resumes share. Pixels are CHW, 8-bit, and stay valid until the run has ended.
-struct VoteJob {
-  std::uint32_t image = 0;  ///< data-set index: Philox counter word 2
-  const std::uint8_t* pixels = nullptr;
-  Purpose purpose = Purpose::estimate;
-  std::uint64_t first = 0, last = 0;  ///< sample indices, < 2^32
-};
-
-/// counts.size() == classes; invalid = samples with a NaN logit. Σ counts + invalid == last −
-/// first.
-struct VoteResult {
-  std::size_t job = 0;  ///< index into the jobs handed over
-  std::vector<std::uint64_t> counts;
-  std::uint64_t invalid = 0;
-};
 
 /// A running count. Destroying it cancels and waits.
 class VoteRun {
@@ -49,14 +24,6 @@ class VoteRun {
   virtual void wait() = 0;    ///< until all jobs are reported; rethrows the first failure
   virtual void cancel() = 0;  ///< finished jobs stay reported, others are dropped whole
   [[nodiscard]] virtual std::uint64_t samples_done() const = 0;  ///< for progress, any thread
-};
-
-struct VoteSettings {
-  NoiseSpec noise;
-  Mode mode = Mode::exact;
-  /// Fused kernels where the backend has them for the network; without, the path of any network, so
-  /// that the two can be compared.
-  bool fused = true;
 };
 
 /// One network resident on one device. Not thread-safe; one caller at a time.

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -53,49 +51,15 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
                                        std::stop_token stop = {});
 
 /// Draws `images` of a stored run again, with the run's own settings, and says of each whose
-/// certificate comes out otherwise than `stored` what differs. The model and data must be the run's.
+/// certificate comes out otherwise than `stored` what differs. The model and data must be the
+/// run's.
 std::vector<std::string> redraw_differences(BackendModel& model, const Dataset& data,
-                                            const RunInfo& run,
-                                            std::span<const Certificate> stored,
+                                            const RunInfo& run, std::span<const Certificate> stored,
                                             std::span<const std::uint32_t> images,
                                             std::stop_token stop = {});
 
 /// Every run of `store` again at another α, or with another p̄_B, from the counts it holds. Runs
 /// that are so already are left alone. Returns the number of certificates added.
 std::uint64_t recompute_into_store(ResultsStore& store, const Rederivation& with);
-
-/// Part `part` of `parts` (1 … parts) of the images: every parts-th one. "2/4" as text. Throws
-/// UsageError.
-struct Shard {
-  std::uint32_t part = 1, parts = 1;
-};
-Shard parse_shard(const std::string& text);
-std::vector<std::uint32_t> shard_indices(std::span<const std::uint32_t> indices, Shard shard);
-
-/// `count` of `indices` (all where there are no more), chosen at random by `seed` and nothing else,
-/// in ascending order. A larger count chooses the same and more. Throws UsageError: 0.
-std::vector<std::uint32_t> sampled_indices(std::span<const std::uint32_t> indices,
-                                           std::uint64_t count, std::uint64_t seed);
-
-/// The images that the runs of this store are meant to hold, by run key; empty when not recorded.
-std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key);
-
-struct MergeReport {
-  std::uint64_t runs = 0, certificates = 0, duplicates = 0;
-  std::uint64_t missing_images = 0;  ///< only where gaps were allowed
-};
-
-struct MergeOptions {
-  bool allow_gaps = false;      ///< images in no input, runs in some of them only
-  bool allow_overlaps = false;  ///< an image in several inputs, with equal results
-};
-
-/// Writes a new store `out` with everything in `inputs`. Throws Error, and leaves no file, where
-/// two inputs hold an image or a document with different values, or runs of another arithmetic;
-/// and, unless allowed, where an image is held twice, is missing, or inputs hold different runs
-/// (naming the setting that differs). UsageError where `out` exists.
-MergeReport merge_stores(const std::filesystem::path& out,
-                         std::span<const std::filesystem::path> inputs,
-                         const MergeOptions& options = {});
 
 }  // namespace smoothcert

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "smoothcert/backend.hpp"
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/study.hpp"
 

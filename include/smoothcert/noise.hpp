@@ -6,11 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "smoothcert/names.hpp"
+
 namespace smoothcert {
 
 enum class NoiseLaw {
   lattice,   ///< rounded Gaussian on the 1/255 lattice: sound as executed (default)
   gaussian,  ///< continuous Gaussian in float32: sound in real arithmetic only
+};
+template <>
+struct Names<NoiseLaw> {
+  static constexpr const char* kWhat = "noise law";
+  static constexpr NamedValue<NoiseLaw> kValues[] = {{NoiseLaw::lattice, "lattice"},
+                                                     {NoiseLaw::gaussian, "gaussian"}};
 };
 
 /// The σ that noise of this law is drawn with, and therefore the σ that enters radii: continuous
@@ -31,8 +39,8 @@ struct LatticeTable {
   std::string sha256;               ///< of hot and cold, little-endian
 };
 
-/// Exact construction (Boost.Multiprecision, Vose with ascending-index queues): the smallest table of
-/// at most 2^16 columns that holds ±8·255σ and keeps the slack of an image of `pixels` pixels,
+/// Exact construction (Boost.Multiprecision, Vose with ascending-index queues): the smallest table
+/// of at most 2^16 columns that holds ±8·255σ and keeps the slack of an image of `pixels` pixels,
 /// pixels · slack_per_pixel, below 1e-11; where none does, the one with the least slack. Throws
 /// UsageError: σ ≤ 0 or above 4, a slack above 1e-6 an image.
 std::shared_ptr<const LatticeTable> make_lattice_table(double sigma, std::size_t pixels);
@@ -48,5 +56,10 @@ struct NoiseSpec {
   std::uint64_t seed = 0;
   std::shared_ptr<const LatticeTable> table;  ///< set when law is lattice
 };
+
+/// Largest magnitude that a noisy pixel, an input of the network, can have, in units of [0,1]: 1
+/// where it is clamped, else what the table's last column or the largest Gaussian draw gives
+/// (device/normal.hpp: |z| < 6.8). The lattice law needs its table.
+double largest_input(const NoiseSpec& noise);
 
 }  // namespace smoothcert

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
+#include "smoothcert/predict.hpp"
 
 namespace smoothcert {
 

@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
+#include "smoothcert/dataset.hpp"
 #include "smoothcert/soundness.hpp"
 
 namespace smoothcert {
@@ -108,6 +109,9 @@ class ResultsStore {
   /// when these are (docs/results-store.md).
   virtual std::string canonical_dump() const = 0;
 };
+
+/// The images that the runs of this store are meant to hold, by run key; empty when not recorded.
+std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key);
 
 /// What counts can be read with: what is not set stays as it was.
 struct Rederivation {

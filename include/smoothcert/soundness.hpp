@@ -1,11 +1,11 @@
 // What a radius is a statement about: the program as it runs, or the mathematics it stands for.
 #pragma once
 
-#include <string>
 #include <string_view>
 
-#include "smoothcert/backend.hpp"
+#include "smoothcert/names.hpp"
 #include "smoothcert/noise.hpp"
+#include "smoothcert/votes.hpp"
 
 namespace smoothcert {
 
@@ -17,15 +17,18 @@ enum class Soundness {
   real_arithmetic,  ///< continuous noise: x + σε leaks x in floating point, so the guarantee is one
                     ///< about real numbers only (Voráček and Hein, ICLR 2023)
 };
+template <>
+struct Names<Soundness> {  // as files and columns name them
+  static constexpr const char* kWhat = "soundness class";
+  static constexpr NamedValue<Soundness> kValues[] = {{Soundness::as_executed, "executed"},
+                                                      {Soundness::independent_rows, "rows"},
+                                                      {Soundness::real_arithmetic, "real"}};
+};
 
 Soundness soundness_of(NoiseLaw noise, Mode mode);
 
 /// The words for people: "sound as executed", "sound if rows are independent", "in real arithmetic
 /// only".
 std::string_view soundness_text(Soundness soundness);
-/// One word for files and columns: "executed", "rows", "real".
-std::string_view to_name(Soundness soundness);
-/// Throws Error naming `where`.
-Soundness soundness_from_name(std::string_view name, const std::string& where);
 
 }  // namespace smoothcert

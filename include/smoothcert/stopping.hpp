@@ -24,6 +24,22 @@ enum class StopReason {
   interrupted,  ///< by the user; the bound holds, the image may go on
 };
 
+template <>
+struct Names<StopRule> {
+  static constexpr const char* kWhat = "stopping rule";
+  static constexpr NamedValue<StopRule> kValues[] = {
+      {StopRule::at_n_max, "n_max"}, {StopRule::within, "within"}, {StopRule::at, "at"}};
+};
+template <>
+struct Names<StopReason> {
+  static constexpr const char* kWhat = "reason to stop";
+  static constexpr NamedValue<StopReason> kValues[] = {{StopReason::n_max, "n"},
+                                                       {StopReason::target, "target"},
+                                                       {StopReason::decided, "decided"},
+                                                       {StopReason::futile, "futile"},
+                                                       {StopReason::interrupted, "interrupted"}};
+};
+
 struct Stopping {
   StopRule rule = StopRule::at_n_max;
   double target = 0;  ///< `within`: share in (0,1); `at`: L2 radius ≥ 0 (0: is A certified at all?)

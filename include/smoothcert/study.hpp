@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "smoothcert/attack.hpp"
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/label.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/results.hpp"
+#include "smoothcert/summary.hpp"
 #include "smoothcert/train.hpp"
 
 namespace smoothcert {

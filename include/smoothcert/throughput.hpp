@@ -33,8 +33,8 @@ using ThroughputProgress = std::function<void(int done)>;
 /// sample does not depend on what is on it. Throws UsageError for settings out of range,
 /// Interrupted when `stop` is requested.
 Throughput measure_votes(BackendModel& model, const VoteSettings& votes,
-                         const ThroughputSettings& settings, const ThroughputProgress& progress,
-                         std::stop_token stop = {});
+                         const ThroughputSettings& settings,
+                         const ThroughputProgress& progress = {}, std::stop_token stop = {});
 
 /// Attacked images a second, in batches of 1,000 of them, all steps of the attack included.
 Throughput measure_attack(BackendModel& model, const AttackSpec& attack,

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "smoothcert/anytime_bound.hpp"
+#include "smoothcert/names.hpp"
 
 namespace smoothcert {
 
@@ -11,6 +12,12 @@ namespace smoothcert {
 enum class SecondBound {
   complement,  ///< 1 − p̲_A, with p̲_A at α (Cohen et al. 2019, CERTIFY)
   counted,     ///< from the largest count of another class: both bounds at α/2
+};
+template <>
+struct Names<SecondBound> {
+  static constexpr const char* kWhat = "bound";
+  static constexpr NamedValue<SecondBound> kValues[] = {{SecondBound::complement, "complement"},
+                                                        {SecondBound::counted, "counted"}};
 };
 
 /// What is asked of the votes of every image of a run.

@@ -65,6 +65,7 @@ Saturation saturation(std::span<const Certificate> certificates, const CertifySe
   for (const Certificate& c : certificates) {
     const auto& counts = c.estimation.counts;
     const std::uint64_t n = std::accumulate(counts.begin(), counts.end(), c.estimation.invalid);
+    if (n != settings.n) continue;  // stopped early: it could have gone further
     if (c.prediction < 0 || c.selected < 0 ||
         static_cast<std::size_t>(c.selected) >= counts.size() ||
         counts[static_cast<std::size_t>(c.selected)] != n)

@@ -1,5 +1,7 @@
 #include "analysis/analysis_json.hpp"
 
+#include "smoothcert/soundness.hpp"
+
 namespace smoothcert {
 
 using nlohmann::json;
@@ -24,6 +26,7 @@ json analysis_json(std::span<const Certificate> certificates, const CertifySetti
                    {"share_of_labels", constant.label_share},
                    {"nearly_constant", constant.nearly_constant()}}}};
   if (settings == nullptr) return result;
+  result["guarantee"] = to_name(soundness_of(settings->noise, settings->mode));
   const Saturation at = saturation(certificates, *settings, shape);
   result["saturation"] = {{"ceiling_radius", at.ceiling}, {"images", at.images}};
   json quantiles = json::object();

@@ -78,8 +78,7 @@ void keep_strongest(const Batch& batch, std::span<const float> x, bool first,
 void projected_steps(Batch& batch, std::span<float> adversarial) {
   const AttackSpec& spec = batch.spec;
   const auto epsilon = static_cast<float>(spec.epsilon);
-  const auto length =
-      static_cast<float>(spec.step_size > 0 ? spec.step_size : 2.5 * spec.epsilon / spec.steps);
+  const auto length = static_cast<float>(spec.step_length());
   std::vector<float> x(batch.clean.size());
   std::vector<Strength> best(batch.size());
   for (int restart = 0; restart < spec.restarts; ++restart) {
@@ -118,8 +117,7 @@ void attack_batch(BackendModel& model, const AttackSpec& spec, std::span<const f
   Batch batch{
       model,    spec, x, labels, image_ids, pixels, static_cast<std::size_t>(model.spec().classes),
       undefined};
-  const bool pgd = spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf;
-  pgd ? projected_steps(batch, adversarial) : one_step(batch, adversarial);
+  spec.projected() ? projected_steps(batch, adversarial) : one_step(batch, adversarial);
 }
 
 }  // namespace smoothcert

@@ -1,58 +1,50 @@
-// Attacks by name, and the study's size for each norm.
+// Attacks by name with the study's size for each norm, and which specifications make sense.
 #include <cmath>
 
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 #include "smoothcert/error.hpp"
-#include "util/nearest_name.hpp"
 
 namespace smoothcert {
 namespace {
 
-struct Entry {
-  AttackKind kind;
-  const char* name;
+/// The study's size for an attack, and its steps.
+struct Size {
   double epsilon;
   int steps;
 };
 
-constexpr Entry kAttacks[] = {
-    {AttackKind::fgm_l1, "l1", 5.0, 1},      {AttackKind::fgm_l1_steepest, "l1-steepest", 5.0, 1},
-    {AttackKind::fgm_l2, "l2", 5.0, 1},      {AttackKind::fgm_linf, "linf", 0.3, 1},
-    {AttackKind::pgd_l2, "pgd-l2", 5.0, 20}, {AttackKind::pgd_linf, "pgd-linf", 0.3, 20},
-};
+Size usual_size(AttackKind kind) {
+  switch (kind) {
+    case AttackKind::fgm_l1:
+    case AttackKind::fgm_l1_steepest:
+    case AttackKind::fgm_l2:
+      return {5.0, 1};
+    case AttackKind::fgm_linf:
+      return {0.3, 1};
+    case AttackKind::pgd_l2:
+      return {5.0, 20};
+    case AttackKind::pgd_linf:
+      return {0.3, 20};
+  }
+  throw UsageError("unknown attack kind " + std::to_string(static_cast<int>(kind)));
+}
 
 }  // namespace
 
 AttackSpec attack_from_name(const std::string& name) {
-  for (const Entry& entry : kAttacks)
-    if (name == entry.name) {
-      AttackSpec spec;
-      spec.kind = entry.kind;
-      spec.epsilon = entry.epsilon;
-      spec.steps = entry.steps;
-      return spec;
-    }
-  throw UsageError(unknown_name_message("attack", name, attack_names()));
-}
-
-std::string attack_name(AttackKind kind) {
-  for (const Entry& entry : kAttacks)
-    if (kind == entry.kind) return entry.name;
-  throw UsageError("unknown attack kind " + std::to_string(static_cast<int>(kind)));
-}
-
-std::vector<std::string> attack_names() {
-  std::vector<std::string> names;
-  for (const Entry& entry : kAttacks) names.emplace_back(entry.name);
-  return names;
+  AttackSpec spec;
+  spec.kind = from_name<AttackKind>(name);
+  const Size size = usual_size(spec.kind);
+  spec.epsilon = size.epsilon;
+  spec.steps = size.steps;
+  return spec;
 }
 
 void validate(const AttackSpec& spec) {
-  const std::string who = "attack '" + attack_name(spec.kind) + "': ";
-  const bool pgd = spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf;
+  const std::string who = "attack '" + to_name(spec.kind) + "': ";
   if (!(spec.epsilon >= 0) || !std::isfinite(spec.epsilon))
     throw UsageError(who + "ε must be a number that is not negative");
-  if (!pgd) {
+  if (!spec.projected()) {
     if (spec.random_start || spec.restarts != 1)
       throw UsageError(who + "random starts and restarts are for pgd-l2 and pgd-linf");
     return;

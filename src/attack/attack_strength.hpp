@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 
 namespace smoothcert::attack_detail {
 

@@ -94,12 +94,6 @@ class GuardedCallbacks {
 RunSettings make_run_settings(const Network& network, const std::string& model_name,
                               const BackendModel& model, const Dataset& data,
                               const CertifySettings& settings) {
-  VoteSettings votes;
-  votes.mode = settings.mode;
-  votes.noise.law = settings.noise;
-  votes.noise.sigma = settings.sigma;
-  votes.noise.clamp = settings.clamp;
-  votes.noise.seed = settings.seed;
   RunSettings s;
   const auto* external = dynamic_cast<const ExternalForward*>(&model);
   if ((external != nullptr) != (settings.mode == Mode::external))
@@ -121,7 +115,7 @@ RunSettings make_run_settings(const Network& network, const std::string& model_n
   s.shape = data.shape;
   s.classes = network.spec.classes;
   s.certify = settings;
-  s.backend = model.describe_votes(votes);
+  s.backend = model.describe_votes(vote_settings(settings, data.shape));
   s.precision = settings.mode == Mode::exact ? "exact-f32" : s.backend;
   s.arithmetic = kArithmetic;
   s.program_version = kVersion;

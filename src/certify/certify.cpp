@@ -91,7 +91,7 @@ class Certification {
         settings_(settings),
         callbacks_(callbacks),
         stop_(std::move(stop)),
-        votes_(vote_settings(settings, data)),
+        votes_(vote_settings(settings, data.shape)),
         bounds_(bound_settings(settings, data.shape)),
         size_(model),
         checkpoints_(settings.sequential ? checkpoints(settings.n)

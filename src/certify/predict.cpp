@@ -1,4 +1,6 @@
 // PREDICT of Cohen et al. 2019: the smoothed classifier's answer, or an abstention.
+#include "smoothcert/predict.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -49,7 +51,7 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
                      "takes at least n = " +
                      std::to_string(least));
   check_inputs(model, data, indices);
-  const VoteSettings votes = vote_settings(settings, data);
+  const VoteSettings votes = vote_settings(settings, data.shape);
   const double slack = noise_slack(settings, data.shape);
   const auto start = std::chrono::steady_clock::now();
   CertifyProgress progress{.images_total = indices.size(),

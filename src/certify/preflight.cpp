@@ -1,11 +1,15 @@
 // Is it worth the hours? A few hundred forward passes know most of what goes wrong.
+#include "smoothcert/preflight.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "smoothcert/sweep.hpp"
+#include "smoothcert/backend.hpp"
+#include "smoothcert/certificate.hpp"
+#include "smoothcert/subsets.hpp"
 
 namespace smoothcert {
 
@@ -13,13 +17,6 @@ namespace {
 
 constexpr std::size_t kCleanImages = 200, kPilotImages = 32;
 constexpr std::uint64_t kPilotSamples = 128;
-
-std::vector<std::uint32_t> spread(std::span<const std::uint32_t> indices, std::size_t count) {
-  count = std::min(count, indices.size());
-  std::vector<std::uint32_t> out;
-  for (std::size_t i = 0; i < count; ++i) out.push_back(indices[i * indices.size() / count]);
-  return out;
-}
 
 struct Standardisation {
   std::vector<float> mean, stddev;  ///< per channel
@@ -137,19 +134,13 @@ void check_training(std::vector<Finding>& findings, const Network& network, cons
 void check_ceiling(std::vector<Finding>& findings, const std::string& name, BackendModel& model,
                    const Dataset& data, std::span<const std::uint32_t> images,
                    const CertifySettings& settings) {
-  VoteSettings votes;
-  votes.noise = {settings.noise, settings.sigma, settings.clamp, settings.seed, nullptr};
-  if (settings.noise == NoiseLaw::lattice) {
-    votes.noise.table = make_lattice_table(settings.sigma, data.shape.size());
-  }
-  votes.mode = settings.mode;
   std::vector<VoteJob> jobs;
   for (const std::uint32_t i : images) {
     jobs.push_back({i, data.image(i).data(), Purpose::select, 0, kPilotSamples});
   }
   std::size_t unanimous = 0;
   model
-      .count_votes(votes, std::move(jobs),
+      .count_votes(vote_settings(settings, data.shape), std::move(jobs),
                    [&](const VoteResult& r) {
                      unanimous += std::ranges::max(r.counts) == kPilotSamples ? 1 : 0;
                    })
@@ -175,8 +166,8 @@ std::vector<Finding> preflight(const Network& network, const std::string& name, 
   check_training(findings, network, name, settings);
   std::vector<std::uint32_t> everything(data.size());
   std::iota(everything.begin(), everything.end(), 0u);
-  check_accuracy(findings, network, name, model, data, spread(everything, kCleanImages));
-  check_ceiling(findings, name, model, data, spread(indices, kPilotImages), settings);
+  check_accuracy(findings, network, name, model, data, spread_over(everything, kCleanImages));
+  check_ceiling(findings, name, model, data, spread_over(indices, kPilotImages), settings);
   return findings;
 }
 

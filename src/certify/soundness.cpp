@@ -22,23 +22,4 @@ std::string_view soundness_text(Soundness soundness) {
   throw Error("unknown soundness class");
 }
 
-std::string_view to_name(Soundness soundness) {
-  switch (soundness) {
-    case Soundness::as_executed:
-      return "executed";
-    case Soundness::independent_rows:
-      return "rows";
-    case Soundness::real_arithmetic:
-      return "real";
-  }
-  throw Error("unknown soundness class");
-}
-
-Soundness soundness_from_name(std::string_view name, const std::string& where) {
-  for (const Soundness s :
-       {Soundness::as_executed, Soundness::independent_rows, Soundness::real_arithmetic})
-    if (name == to_name(s)) return s;
-  throw Error(where + ": unknown soundness class '" + std::string(name) + "'");
-}
-
 }  // namespace smoothcert

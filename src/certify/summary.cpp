@@ -1,8 +1,10 @@
-// The averages of a set of certificates, and which images to take.
+// The averages of a set of certificates.
+#include "smoothcert/summary.hpp"
+
 #include <algorithm>
 #include <cmath>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/error.hpp"
 
 namespace smoothcert {
@@ -45,15 +47,6 @@ double certified_accuracy(std::span<const Certificate> certificates, double r) {
       std::count_if(certificates.begin(), certificates.end(),
                     [&](const Certificate& c) { return c.correct() && c.radius >= r; });
   return static_cast<double>(reached) / static_cast<double>(certificates.size());
-}
-
-std::vector<std::uint32_t> spaced_indices(std::size_t total, std::size_t start, std::size_t skip,
-                                          std::size_t max) {
-  if (skip == 0) throw UsageError("skip is 0; take every 1st, 2nd, … image");
-  std::vector<std::uint32_t> indices;
-  for (std::size_t i = start; i < total && indices.size() < max; i += std::min(skip, total - i))
-    indices.push_back(static_cast<std::uint32_t>(i));
-  return indices;
 }
 
 }  // namespace smoothcert

@@ -108,7 +108,7 @@ Throughput measure_attack(BackendModel& model, const AttackSpec& attack,
       attack_batch(model, attack, x, labels, ids, attacked);
     return done;
   };
-  return {attack_name(attack.kind), rates_of(settings, progress, stop, kBatch, attack_images)};
+  return {to_name(attack.kind), rates_of(settings, progress, stop, kBatch, attack_images)};
 }
 
 }  // namespace smoothcert

@@ -122,15 +122,6 @@ WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
   return outcome;
 }
 
-VoteSettings vote_settings(const CertifySettings& settings, const Dataset& data) {
-  VoteSettings votes;
-  votes.mode = settings.mode;
-  votes.noise = {settings.noise, settings.sigma, settings.clamp, settings.seed, nullptr};
-  if (settings.noise == NoiseLaw::lattice)
-    votes.noise.table = make_lattice_table(settings.sigma, data.shape.size());
-  return votes;
-}
-
 void check_inputs(const BackendModel& model, const Dataset& data,
                   std::span<const std::uint32_t> indices) {
   const auto text = [](const ImageShape& s) {

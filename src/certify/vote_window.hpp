@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "smoothcert/backend.hpp"
-#include "smoothcert/certify.hpp"
 
 namespace smoothcert {
 
@@ -34,9 +33,6 @@ WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
 
 /// All samples that were drawn: no vote is dropped.
 std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid);
-
-/// The votes that `settings` ask for, with the lattice table made.
-VoteSettings vote_settings(const CertifySettings& settings, const Dataset& data);
 
 /// Throws UsageError where an index is outside `data` or comes twice, or the data does not fit the
 /// model.

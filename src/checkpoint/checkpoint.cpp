@@ -9,6 +9,7 @@
 #include "network/model_file_kind.hpp"
 #include "network/safetensors.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
 #include "util/atomic_file.hpp"
 #include "util/nearest_name.hpp"
 

@@ -11,7 +11,10 @@
 #include "compare/plan.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_spec.hpp"
 #include "smoothcert/results.hpp"
+#include "smoothcert/study.hpp"
+#include "smoothcert/throughput.hpp"
 #include "smoothcert/version.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
@@ -64,32 +67,6 @@ void check(const CompareOptions& options, const Dataset& train, const Dataset& t
     throw UsageError(fmt::format("{}: training and test images differ in size", test.name));
   if (train.size() == 0 || test.size() == 0)
     throw UsageError(fmt::format("{}: no images", test.name));
-}
-
-VoteSettings vote_settings(const CertifySettings& settings, const Dataset& test) {
-  VoteSettings votes;
-  votes.mode = settings.mode;
-  votes.noise = {settings.noise, settings.sigma, settings.clamp, settings.seed, nullptr};
-  if (settings.noise == NoiseLaw::lattice)
-    votes.noise.table = make_lattice_table(settings.sigma, test.shape.size());
-  return votes;
-}
-
-/// Samples a second, from about a second of counting.
-double measure_rate(BackendModel& model, const VoteSettings& settings, const Dataset& test) {
-  std::uint64_t samples = 4096;
-  for (;;) {
-    std::vector<VoteJob> jobs;
-    constexpr std::uint64_t kJob = 4096;
-    for (std::uint64_t first = 0; first < samples; first += kJob)
-      jobs.push_back({0, test.image(0).data(), Purpose::estimate, first, first + kJob});
-    const auto start = Clock::now();
-    model.count_votes(settings, std::move(jobs), [](const VoteResult&) {})->wait();
-    const double seconds = seconds_since(start);
-    if (seconds > 0.5 || samples >= (std::uint64_t{1} << 30))
-      return static_cast<double>(samples) / seconds;
-    samples *= seconds < 0.05 ? 8 : 2;
-  }
 }
 
 void certify_model(const Work& work, const Network& network, BackendModel& loaded,
@@ -192,7 +169,8 @@ StudyResult compare(Backend& backend, const Dataset& train, const Dataset& test,
   std::vector<std::unique_ptr<BackendModel>> loaded;
   for (const auto& network : networks) loaded.push_back(backend.load(network));
   const auto plan = compare_detail::settle_plan(*store, options, train, test, [&] {
-    return measure_rate(*loaded[0], vote_settings(options.certify, test), test);
+    const auto votes = vote_settings(options.certify, test.shape);
+    return measure_votes(*loaded[0], votes, {.repeats = 1, .seconds = 0.5}, {}, stop).median();
   });
   if (!plan.subset_note.empty()) work.say("certifying " + plan.subset_note);
 
@@ -213,7 +191,7 @@ StudyResult compare(Backend& backend, const Dataset& train, const Dataset& test,
   study.showcase =
       compare_detail::make_showcase(test, pairs, plan.certify_indices, kShowcaseImages);
   study.demonstrations = compare_detail::make_demonstrations(
-      test, pairs, vote_settings(options.certify, test), options.certify.n, kNoisyCopies);
+      test, pairs, vote_settings(options.certify, test.shape), options.certify.n, kNoisyCopies);
   study.worst = compare_detail::worst_images(test, study.models, kWorstImages);
   save_study(*store, study);
   write_files(options.folder, study);

@@ -8,7 +8,9 @@
 #include <numeric>
 #include <optional>
 
+#include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
 #include "smoothcert/version.hpp"
 #include "study/study_json.hpp"
 #include "util/format_number.hpp"

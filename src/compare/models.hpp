@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "smoothcert/backend.hpp"
 #include "smoothcert/compare.hpp"
+#include "smoothcert/study.hpp"
 
 namespace smoothcert::compare_detail {
 

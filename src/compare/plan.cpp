@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/subsets.hpp"
 #include "study/study_json.hpp"
 #include "util/format_number.hpp"
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "smoothcert/compare.hpp"
+#include "smoothcert/results.hpp"
 
 namespace smoothcert::compare_detail {
 

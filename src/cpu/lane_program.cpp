@@ -7,6 +7,8 @@
 #include <new>
 #include <utility>
 
+#include "smoothcert/network_spec.hpp"
+
 namespace smoothcert::cpu {
 namespace {
 

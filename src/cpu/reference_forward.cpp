@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include "smoothcert/network_spec.hpp"
+
 namespace smoothcert {
 namespace {
 

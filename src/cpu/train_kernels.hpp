@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "cpu/lane_kernels.hpp"
-#include "smoothcert/attack.hpp"
+#include "smoothcert/attack_spec.hpp"
 
 namespace smoothcert::cpu {
 

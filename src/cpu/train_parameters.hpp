@@ -9,8 +9,8 @@
 #include "cpu/aligned_floats.hpp"
 #include "cpu/train_kernels.hpp"
 #include "cpu/training_graph.hpp"
+#include "smoothcert/epoch.hpp"
 #include "smoothcert/network.hpp"
-#include "smoothcert/train.hpp"
 
 namespace smoothcert::cpu {
 

@@ -15,7 +15,7 @@
 #include <span>
 
 #include "cpu/thread_pool.hpp"
-#include "smoothcert/backend.hpp"
+#include "smoothcert/epoch.hpp"
 #include "smoothcert/label.hpp"
 
 namespace smoothcert::cpu {

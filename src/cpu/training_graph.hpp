@@ -9,7 +9,7 @@
 
 #include "cpu/lane_kernels.hpp"
 #include "cpu/train_kernels.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/network_spec.hpp"
 
 namespace smoothcert::cpu {
 

@@ -6,7 +6,6 @@
 
 #include "cpu/training_graph.hpp"
 #include "cpu/training_pass.hpp"
-#include "smoothcert/train.hpp"
 
 namespace smoothcert::cpu {
 

@@ -13,7 +13,6 @@
 #include "cpu/train_kernels.hpp"
 #include "cpu/train_parameters.hpp"
 #include "cpu/training_graph.hpp"
-#include "smoothcert/attack.hpp"
 #include "smoothcert/label.hpp"
 
 namespace smoothcert::cpu {

@@ -13,15 +13,6 @@
 namespace smoothcert::cpu {
 namespace {
 
-/// Largest magnitude the network input can take.
-double input_bound(const NoiseSpec& noise) {
-  if (noise.clamp) return 1;
-  if (noise.law == NoiseLaw::lattice)
-    return (255.0 + static_cast<double>(noise.table->hot.size())) / 255.0;
-  // See device/normal.hpp: |z| < 6.8.
-  return 1 + 8 * noise.sigma;
-}
-
 void check(const VoteSettings& settings, const std::vector<VoteJob>& jobs) {
   const NoiseSpec& noise = settings.noise;
   if (noise.law == NoiseLaw::lattice && !noise.table)
@@ -39,7 +30,7 @@ class CpuVoteRun final : public VoteRun {
   CpuVoteRun(const InferencePlan& plan, ThreadPool& pool, const VoteSettings& settings,
              std::vector<VoteJob> jobs, std::function<void(const VoteResult&)> on_result)
       : noise_(settings.noise),
-        program_(plan, active_lane_kernels(), input_bound(noise_)),
+        program_(plan, active_lane_kernels(), largest_input(noise_)),
         pool_(pool),
         jobs_(std::move(jobs)),
         on_result_(std::move(on_result)),

@@ -12,6 +12,7 @@
 #include "data/fetch.hpp"
 #include "data/folder.hpp"
 #include "data/remote_sets.hpp"
+#include "smoothcert/dataset.hpp"
 #include "smoothcert/error.hpp"
 #include "util/nearest_name.hpp"
 

@@ -1,14 +1,22 @@
-// Which images a run, a shard of it, or a store is about.
+// Which images are taken, and how several processes share them.
 #include <algorithm>
 #include <charconv>
 #include <tuple>
 
-#include "smoothcert/campaign.hpp"
 #include "smoothcert/device/philox.hpp"
 #include "smoothcert/error.hpp"
-#include "store/index_set.hpp"
+#include "smoothcert/subsets.hpp"
 
 namespace smoothcert {
+
+std::vector<std::uint32_t> spaced_indices(std::size_t total, std::size_t start, std::size_t skip,
+                                          std::size_t max) {
+  if (skip == 0) throw UsageError("skip is 0; take every 1st, 2nd, … image");
+  std::vector<std::uint32_t> indices;
+  for (std::size_t i = start; i < total && indices.size() < max; i += std::min(skip, total - i))
+    indices.push_back(static_cast<std::uint32_t>(i));
+  return indices;
+}
 
 Shard parse_shard(const std::string& text) {
   Shard shard{0, 0};
@@ -54,11 +62,11 @@ std::vector<std::uint32_t> sampled_indices(std::span<const std::uint32_t> indice
   return chosen;
 }
 
-std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key) {
-  const std::string key = store::subset_document(run_key);
-  const auto text = store.document(key);
-  return text ? store::parse_index_set(*text, "document '" + key + "'")
-              : std::vector<std::uint32_t>();
+std::vector<std::uint32_t> spread_over(std::span<const std::uint32_t> indices, std::size_t count) {
+  count = std::min(count, indices.size());
+  std::vector<std::uint32_t> out;
+  for (std::size_t i = 0; i < count; ++i) out.push_back(indices[i * indices.size() / count]);
+  return out;
 }
 
 }  // namespace smoothcert

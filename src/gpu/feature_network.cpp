@@ -5,6 +5,7 @@
 
 #include "gpu/fused_network.hpp"
 #include "gpu/plan_reader.hpp"
+#include "smoothcert/network_spec.hpp"
 
 namespace smoothcert::gpu {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "smoothcert/inference_plan.hpp"
-#include "smoothcert/noise.hpp"
+#include "smoothcert/network_spec.hpp"
 
 namespace smoothcert::gpu {
 
@@ -86,12 +86,5 @@ class PlanReader {
   const InferencePlan& plan_;
   std::size_t next_ = 0;
 };
-
-/// Bound of the noisy input in units of [0,1].
-inline double largest_input(const NoiseSpec& noise) {
-  if (noise.clamp) return 1.0;
-  if (noise.law == NoiseLaw::lattice) return (noise.table->offset + 255.0) / 255.0;
-  return 1.0 + 6.8 * noise.sigma;
-}
 
 }  // namespace smoothcert::gpu

@@ -7,7 +7,7 @@
 
 #include "gpu/epoch_state.hpp"
 #include "gpu/train_plan.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/epoch.hpp"
 
 namespace smoothcert::gpu {
 

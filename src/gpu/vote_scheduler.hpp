@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "gpu/vote_segment.hpp"
-#include "smoothcert/backend.hpp"
+#include "smoothcert/votes.hpp"
 
 namespace smoothcert::gpu {
 

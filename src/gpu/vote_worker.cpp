@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "smoothcert/backend.hpp"
+
 namespace smoothcert::gpu {
 namespace {
 

@@ -11,6 +11,7 @@
 
 #include "gpu/device_memory.hpp"
 #include "gpu/vote_scheduler.hpp"
+#include "smoothcert/backend.hpp"
 
 namespace smoothcert::gpu {
 

@@ -9,8 +9,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
+#include "smoothcert/votes.hpp"
 
 namespace smoothcert::cli {
 

@@ -13,6 +13,7 @@
 #include "mpi/messages.hpp"
 #include "mpi/spread.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert::cli {
 namespace {

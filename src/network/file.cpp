@@ -6,6 +6,7 @@
 #include "network/safetensors.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 #include "util/atomic_file.hpp"
 #include "util/json_depth.hpp"
 #include "util/json_number.hpp"

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/network.hpp"
 
 namespace smoothcert {
 namespace {

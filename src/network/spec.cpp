@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/network_spec.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {

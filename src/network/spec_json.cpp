@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "smoothcert/error.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/network_spec.hpp"
 #include "util/json_depth.hpp"
 #include "util/json_number.hpp"
 #include "util/nearest_name.hpp"
@@ -16,28 +16,6 @@ namespace smoothcert {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-struct KindName {
-  LayerKind kind;
-  const char* name;
-};
-constexpr KindName kKinds[] = {
-    {LayerKind::conv2d, "conv2d"},
-    {LayerKind::relu, "relu"},
-    {LayerKind::batchnorm, "batchnorm"},
-    {LayerKind::maxpool, "maxpool"},
-    {LayerKind::flatten, "flatten"},
-    {LayerKind::linear, "linear"},
-    {LayerKind::normalize, "normalize"},
-    {LayerKind::add, "add"},
-    {LayerKind::global_avg_pool, "global_avg_pool"},
-};
-
-std::vector<std::string> kind_names() {
-  std::vector<std::string> names;
-  for (const auto& k : kKinds) names.emplace_back(k.name);
-  return names;
-}
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
@@ -174,17 +152,11 @@ Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& 
   Fields fields(json, where);
   const auto op = fields.required<std::string>("op");
   Layer layer;
-  bool found = false;
-  for (const auto& k : kKinds)
-    if (op == k.name) {
-      layer.kind = k.kind;
-      found = true;
-    }
-  if (!found && exists_elsewhere(op))
+  if (exists_elsewhere(op))
     throw UsageError(where + ": op '" + op +
                      "' exists in PyTorch, but not here, and nothing here stands for it (known: " +
-                     joined(kind_names()) + ")");
-  if (!found) throw UsageError(where + ": " + unknown_name_message("op", op, kind_names()));
+                     joined(all_names<LayerKind>()) + ")");
+  layer.kind = from_name<LayerKind>(op, where);
   layer.name = fields.optional<std::string>("name", "");
   switch (layer.kind) {
     case LayerKind::conv2d:
@@ -268,8 +240,7 @@ std::string network_spec_json(const NetworkSpec& spec) {
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
     const Layer& layer = spec.layers[i];
     Json out;
-    for (const auto& k : kKinds)
-      if (k.kind == layer.kind) out["op"] = k.name;
+    out["op"] = to_name(layer.kind);
     if (!layer.name.empty() || referenced[i]) out["name"] = name_of(static_cast<int>(i));
     switch (layer.kind) {
       case LayerKind::conv2d:

@@ -6,6 +6,7 @@
 
 #include "report/figures.hpp"
 #include "report/study_tables.hpp"
+#include "smoothcert/votes.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {

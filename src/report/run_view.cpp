@@ -1,5 +1,7 @@
 #include "report/run_view.hpp"
 
+#include <tuple>
+
 namespace smoothcert::report {
 
 std::vector<RunView> run_views(const StudyResult& study) {
@@ -25,7 +27,9 @@ bool comparable(const RunView& a, const RunView& b) {
   if (a.settings == nullptr || b.settings == nullptr || a.data != b.data) return false;
   const CertifySettings &s = *a.settings, &t = *b.settings;
   return s.sigma == t.sigma && s.n == t.n && s.alpha == t.alpha && s.p_b == t.p_b &&
-         s.noise == t.noise && s.clamp == t.clamp && s.mode == t.mode;
+         s.noise == t.noise && s.clamp == t.clamp && s.mode == t.mode &&
+         s.sequential == t.sequential && s.stopping.rule == t.stopping.rule &&
+         s.stopping.target == t.stopping.target;
 }
 
 std::vector<std::string> differences(const std::vector<const RunView*>& runs) {
@@ -41,6 +45,10 @@ std::vector<std::string> differences(const std::vector<const RunView*>& runs) {
   add("noise law", [](const RunView& r) { return r.settings->noise; });
   add("clamping", [](const RunView& r) { return r.settings->clamp; });
   add("mode", [](const RunView& r) { return r.settings->mode; });
+  add("stopping rule", [](const RunView& r) {
+    const CertifySettings& s = *r.settings;
+    return std::tuple(s.sequential, s.stopping.rule, s.stopping.target);
+  });
   return out;
 }
 

@@ -23,7 +23,8 @@ struct RunView {
 std::vector<RunView> run_views(const StudyResult& study);
 std::vector<RunView> run_views(const SweepResult& sweep);
 
-/// Runs whose radii differ for the model's sake alone: equal data, σ, n, α, p_B, noise and mode.
+/// Runs whose radii differ for the model's sake alone: equal data, σ, n, α, p_B, noise,
+/// mode and stopping rule.
 bool comparable(const RunView& a, const RunView& b);
 /// In which of these `runs` of ours differ, σ left out: "n", "α", ….
 std::vector<std::string> differences(const std::vector<const RunView*>& runs);

@@ -8,6 +8,7 @@
 #include "report/analysis_tables.hpp"
 #include "report/published.hpp"
 #include "smoothcert/analysis.hpp"
+#include "smoothcert/noise.hpp"
 #include "smoothcert/soundness.hpp"
 #include "util/format_number.hpp"
 
@@ -98,8 +99,7 @@ std::string attack_label(const AttackSpec& spec) {
       break;
   }
   label += ", ε\u00a0=\u00a0" + format_shortest(spec.epsilon);
-  if (spec.kind == AttackKind::pgd_l2 || spec.kind == AttackKind::pgd_linf)
-    label += fmt::format(", {}\u00a0steps", spec.steps);
+  if (spec.projected()) label += fmt::format(", {}\u00a0steps", spec.steps);
   return label;
 }
 
@@ -243,7 +243,7 @@ Table settings_table(const StudyResult& study) {
                        ? "rounded Gaussian on the 1/255 lattice (sound as executed)"
                        : "continuous Gaussian (sound in real arithmetic only)");
   add("clamp", c.clamp ? "noisy pixels clamped to [0, 1]" : "none");
-  add("mode", c.mode == Mode::exact ? "exact" : "fast");
+  add("mode", to_name(c.mode));
   add("guarantee", std::string(soundness_text(soundness_of(c.noise, c.mode))));
   for (const StudyModel& m : study.models) {
     add("model " + m.name,

@@ -18,6 +18,7 @@
 #include "report/table_files.hpp"
 #include "smoothcert/analysis.hpp"
 #include "smoothcert/version.hpp"
+#include "smoothcert/votes.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 
@@ -151,7 +152,8 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
   }
   if (nested(sweep))
     out.push_back(
-        "Nested runs. Runs that differ in n alone share their first samples. Each is a certificate at "
+        "Nested runs. Runs that differ in n alone share their first samples. Each is a certificate "
+        "at "
         "its own α; the larger of their radii, chosen after a look at both, is not.");
   if (continuous)
     out.push_back(

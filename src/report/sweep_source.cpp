@@ -6,6 +6,7 @@
 
 #include "report/study_tables.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/noise.hpp"
 #include "smoothcert/report.hpp"
 #include "smoothcert/result_files.hpp"
 #include "util/format_number.hpp"

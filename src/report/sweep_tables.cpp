@@ -10,6 +10,7 @@
 #include "report/analysis_tables.hpp"
 #include "report/study_tables.hpp"
 #include "smoothcert/analysis.hpp"
+#include "smoothcert/noise.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {

@@ -9,6 +9,7 @@
 #include "smoothcert/analysis.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
+#include "smoothcert/soundness.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 
@@ -49,10 +50,11 @@ std::string csv_line(const std::vector<std::string>& fields) {
 }
 
 std::string summary_csv(const std::vector<RunView>& runs) {
-  std::string csv = csv_line(
-      {"run", "images", "correct_certified", "wrong", "abstained", "avg_radius_certified",
-       "avg_radius_correct", "acr", "acr_half_width_95", "clean_accuracy", "ceiling_radius",
-       "images_at_ceiling", "median_p_lower", "most_certified_class", "share_of_certified"});
+  std::string csv =
+      csv_line({"run", "images", "correct_certified", "wrong", "abstained", "avg_radius_certified",
+                "avg_radius_correct", "acr", "acr_half_width_95", "clean_accuracy",
+                "ceiling_radius", "images_at_ceiling", "median_p_lower", "most_certified_class",
+                "share_of_certified", "guarantee"});
   for (const RunView& run : runs) {
     const Summary s = summarise(*run.certificates);
     const Constancy c = constancy(*run.certificates);
@@ -75,6 +77,9 @@ std::string summary_csv(const std::vector<RunView>& runs) {
     }
     row.push_back(c.favourite < 0 ? "" : fmt::format("{}", c.favourite));
     row.push_back(c.favourite < 0 ? "" : text(c.share));
+    row.emplace_back(run.settings == nullptr
+                         ? "unknown"
+                         : to_name(soundness_of(run.settings->noise, run.settings->mode)));
     csv += csv_line(row);
   }
   return csv;

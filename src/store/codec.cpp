@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/results.hpp"
 #include "util/decimal.hpp"
 #include "util/sha256.hpp"
 
@@ -85,82 +86,10 @@ std::vector<std::uint64_t> parse_counts(std::string_view text, int classes,
   return counts;
 }
 
-std::string noise_name(NoiseLaw law) { return law == NoiseLaw::lattice ? "lattice" : "gaussian"; }
-std::string mode_name(Mode mode) {
-  switch (mode) {
-    case Mode::exact:
-      return "exact";
-    case Mode::fast:
-      return "fast";
-    case Mode::external:
-      return "external";
-  }
-  throw Error("unknown mode");
-}
-
-std::string p_b_name(SecondBound p_b) {
-  return p_b == SecondBound::complement ? "complement" : "counted";
-}
-
-SecondBound parse_p_b(std::string_view name, const std::string& where) {
-  if (name == "complement") return SecondBound::complement;
-  if (name == "counted") return SecondBound::counted;
-  throw Error(where + ": unknown p_B bound '" + std::string(name) + "'");
-}
-
-NoiseLaw parse_noise(std::string_view name, const std::string& where) {
-  if (name == "lattice") return NoiseLaw::lattice;
-  if (name == "gaussian") return NoiseLaw::gaussian;
-  throw Error(where + ": unknown noise '" + std::string(name) + "'");
-}
-
-Mode parse_mode(std::string_view name, const std::string& where) {
-  if (name == "exact") return Mode::exact;
-  if (name == "fast") return Mode::fast;
-  if (name == "external") return Mode::external;
-  throw Error(where + ": unknown mode '" + std::string(name) + "'");
-}
-
-namespace {
-
-constexpr std::array<std::pair<StopRule, const char*>, 3> kRules = {
-    {{StopRule::at_n_max, "n_max"}, {StopRule::within, "within"}, {StopRule::at, "at"}}};
-constexpr std::array<std::pair<StopReason, const char*>, 5> kReasons = {
-    {{StopReason::n_max, "n"},
-     {StopReason::target, "target"},
-     {StopReason::decided, "decided"},
-     {StopReason::futile, "futile"},
-     {StopReason::interrupted, "interrupted"}}};
-
-template <class Table, class Enum>
-std::string name_in(const Table& table, Enum value) {
-  for (const auto& [known, name] : table)
-    if (known == value) return name;
-  throw Error("unknown value of an enumeration");
-}
-
-template <class Table>
-auto value_in(const Table& table, std::string_view name, const std::string& where) {
-  for (const auto& [value, known] : table)
-    if (name == known) return value;
-  throw Error(where + ": unknown name '" + std::string(name) + "'");
-}
-
-}  // namespace
-
-std::string rule_name(StopRule rule) { return name_in(kRules, rule); }
-std::string stop_name(StopReason reason) { return name_in(kReasons, reason); }
-StopRule parse_rule(std::string_view name, const std::string& where) {
-  return value_in(kRules, name, where);
-}
-StopReason parse_stop(std::string_view name, const std::string& where) {
-  return value_in(kReasons, name, where);
-}
-
 std::string stopped_at_text(const CertifySettings& settings) {
   if (!settings.stopped_at) return "";
   return fmt::format("alpha={} p_b={}", shortest_text(settings.stopped_at->alpha),
-                     p_b_name(settings.stopped_at->p_b));
+                     to_name(settings.stopped_at->p_b));
 }
 
 std::optional<CertifySettings::StoppedAt> parse_stopped_at(const std::string& text,
@@ -173,7 +102,7 @@ std::optional<CertifySettings::StoppedAt> parse_stopped_at(const std::string& te
     const char* const end = text.data() + space;
     const auto [next, error] = std::from_chars(text.data() + 6, end, at.alpha);
     if (error == std::errc() && next == end) {
-      at.p_b = parse_p_b(text.substr(space + 5), where);
+      at.p_b = stored_name<SecondBound>(text.substr(space + 5), where);
       return at;
     }
   }
@@ -187,7 +116,7 @@ std::string certificate_text(const Certificate& c) {
       c.image, c.label, c.selected, c.prediction, shortest_text(c.radius), shortest_text(c.p_lower),
       counts_text(c.selection.counts), c.selection.invalid, counts_text(c.estimation.counts),
       c.estimation.invalid);
-  if (c.stop != StopReason::n_max) text += " stop=" + stop_name(c.stop);
+  if (c.stop != StopReason::n_max) text += " stop=" + to_name(c.stop);
   return text;
 }
 
@@ -201,7 +130,7 @@ std::string checksum(const std::string& run_key, const Certificate& c) {
   return sha256_hex(fmt::format(
       "certificate of run {}: image={} label={} selection={}+{} estimation={}+{} stop={}", run_key,
       c.image, c.label, counts_text(c.selection.counts), c.selection.invalid,
-      counts_text(c.estimation.counts), c.estimation.invalid, stop_name(c.stop)));
+      counts_text(c.estimation.counts), c.estimation.invalid, to_name(c.stop)));
 }
 
 std::string checksum(const std::string& run_key, const ChunkCounts& c) {
@@ -217,13 +146,13 @@ std::string run_identity(const RunSettings& s) {
       "model={} dataset={} shape={}x{}x{} classes={} sigma={} n0={} n={} alpha={} seed={} noise={} "
       "clamp={} mode={} precision={} arithmetic={}",
       s.model_hash, s.dataset_hash, s.shape.channels, s.shape.height, s.shape.width, s.classes,
-      shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha), c.seed, noise_name(c.noise),
-      c.clamp ? 1 : 0, mode_name(c.mode), s.precision, s.arithmetic);
+      shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha), c.seed, to_name(c.noise),
+      c.clamp ? 1 : 0, to_name(c.mode), s.precision, s.arithmetic);
   // Not where it is what all runs had before there was a choice: their keys stay.
-  if (c.p_b != SecondBound::complement) text += " p_b=" + p_b_name(c.p_b);
+  if (c.p_b != SecondBound::complement) text += " p_b=" + to_name(c.p_b);
   if (c.mode == Mode::fast) text += " backend=" + s.backend;
   if (c.sequential) {
-    text += fmt::format(" rule={} target={} checkpoints={}", rule_name(c.stopping.rule),
+    text += fmt::format(" rule={} target={} checkpoints={}", to_name(c.stopping.rule),
                         shortest_text(c.stopping.target), kCheckpoints);
     if (c.stopped_at) text += " stopped_at=(" + stopped_at_text(c) + ")";
   }

@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "smoothcert/results.hpp"
+#include "smoothcert/certificate.hpp"
+#include "smoothcert/error.hpp"
+#include "smoothcert/names.hpp"
 
 namespace smoothcert::store {
 
@@ -17,17 +19,13 @@ std::string counts_text(const std::vector<std::uint64_t>& counts);
 std::vector<std::uint64_t> parse_counts(std::string_view text, int classes,
                                         const std::string& where);
 
-std::string noise_name(NoiseLaw law);   ///< "lattice", "gaussian"
-std::string mode_name(Mode mode);       ///< "exact", "fast", "external"
-std::string p_b_name(SecondBound p_b);  ///< "complement", "counted"
-NoiseLaw parse_noise(std::string_view name, const std::string& where);
-Mode parse_mode(std::string_view name, const std::string& where);
-SecondBound parse_p_b(std::string_view name, const std::string& where);
+/// The value of this name. Throws Error naming `where`: what a store holds is not the user's slip.
+template <class E>
+E stored_name(std::string_view name, const std::string& where) {
+  if (const auto value = find_name<E>(name)) return *value;
+  throw Error(where + ": unknown " + Names<E>::kWhat + " '" + std::string(name) + "'");
+}
 
-std::string rule_name(StopRule rule);      ///< "n_max", "within", "at"
-std::string stop_name(StopReason reason);  ///< "n", "target", "decided", "futile", "interrupted"
-StopRule parse_rule(std::string_view name, const std::string& where);
-StopReason parse_stop(std::string_view name, const std::string& where);
 /// "alpha=0.001 p_b=complement"; "" for none.
 std::string stopped_at_text(const CertifySettings& settings);
 std::optional<CertifySettings::StoppedAt> parse_stopped_at(const std::string& text,

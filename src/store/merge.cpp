@@ -1,11 +1,12 @@
 // One store from several: the shards of a sweep that ran on several machines.
+#include "smoothcert/merge.hpp"
+
 #include <fmt/format.h>
 
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/version.hpp"
 #include "store/canonical_dump.hpp"

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "smoothcert/predict.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "smoothcert/statistics.hpp"

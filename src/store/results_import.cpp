@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "util/atomic_file.hpp"

@@ -74,8 +74,8 @@ std::string RowCheck::samples_fault(const Certificate& c) const {
   if (!derivable_) return "";
   const auto reason = stops_here(c.selection, c.estimation, s, run_.settings.shape);
   if (reason == c.stop) return "";
-  return fmt::format("it stopped because of '{}', its counts say '{}'", stop_name(c.stop),
-                     reason ? stop_name(*reason) : "go on");
+  return fmt::format("it stopped because of '{}', its counts say '{}'", to_name(c.stop),
+                     reason ? to_name(*reason) : "go on");
 }
 
 std::string RowCheck::fault(Certificate& c, std::string_view sum) {

@@ -1,6 +1,7 @@
 smoothcert_sources(SMOOTHCERT_STORE_SOURCES
   canonical_dump.cpp
   codec.cpp
+  expected_indices.cpp
   index_set.cpp
   journal.cpp
   merge.cpp

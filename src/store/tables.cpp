@@ -82,14 +82,14 @@ RunInfo run_row(const Statement& row) {
   s.certify.n = as_unsigned(row.integer(column++));
   s.certify.alpha = row.real(column++);
   s.certify.seed = as_unsigned(row.integer(column++));
-  s.certify.noise = parse_noise(row.text(column++), "noise");
+  s.certify.noise = stored_name<NoiseLaw>(row.text(column++), "noise");
   s.certify.clamp = row.integer(column++) != 0;
-  s.certify.mode = parse_mode(row.text(column++), "mode");
+  s.certify.mode = stored_name<Mode>(row.text(column++), "mode");
   s.precision = row.text(column++);
   s.arithmetic = row.text(column++);
   s.program_version = row.text(column++);
   s.backend = row.text(column++);
-  s.certify.p_b = parse_p_b(row.text(column++), "p_b");
+  s.certify.p_b = stored_name<SecondBound>(row.text(column++), "p_b");
   const std::string soundness = row.text(column++);
   s.pixels = row.text(column++);
   s.external = row.text(column++);
@@ -97,7 +97,7 @@ RunInfo run_row(const Statement& row) {
   require(row, column++, "kind", "probabilistic");
   const std::string rule = row.text(column++);
   s.certify.sequential = rule != "fixed";
-  if (s.certify.sequential) s.certify.stopping.rule = parse_rule(rule, "rule");
+  if (s.certify.sequential) s.certify.stopping.rule = stored_name<StopRule>(rule, "rule");
   s.certify.stopping.target = row.real(column++);
   require(row, column++, "checkpoints", s.certify.sequential ? kCheckpoints : "");
   s.certify.stopped_at = parse_stopped_at(row.text(column++), "stopped_at");
@@ -121,7 +121,7 @@ Certificate certificate_row(const Statement& row, int classes) {
   c.estimation = {parse_counts(row.text(8), classes, "estimation_counts"),
                   bounded(row, 9, INT64_MAX, "estimation_invalid")};
   c.seconds = row.real(10);
-  c.stop = parse_stop(row.text(12), "stop");
+  c.stop = stored_name<StopReason>(row.text(12), "stop");
   return c;
 }
 
@@ -249,11 +249,11 @@ void insert_run(Database& db, const RunSettings& s, const std::string& key,
                 "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   run.bind(0, key).bind(1, s.model_hash).bind(2, s.dataset_hash).bind(3, c.sigma);
   run.bind(4, as_signed(c.n0)).bind(5, as_signed(c.n)).bind(6, c.alpha).bind(7, as_signed(c.seed));
-  run.bind(8, noise_name(c.noise)).bind(9, std::int64_t{c.clamp}).bind(10, mode_name(c.mode));
+  run.bind(8, to_name(c.noise)).bind(9, std::int64_t{c.clamp}).bind(10, to_name(c.mode));
   run.bind(11, s.precision).bind(12, s.arithmetic).bind(13, s.program_version);
-  run.bind(14, s.backend).bind(15, started).bind(16, p_b_name(c.p_b));
+  run.bind(14, s.backend).bind(15, started).bind(16, to_name(c.p_b));
   run.bind(17, to_name(soundness_of(s))).bind(18, s.pixels).bind(19, s.external);
-  run.bind(20, c.sequential ? rule_name(c.stopping.rule) : std::string("fixed"));
+  run.bind(20, c.sequential ? to_name(c.stopping.rule) : std::string("fixed"));
   run.bind(21, c.stopping.target).bind(22, c.sequential ? kCheckpoints : "");
   run.bind(23, stopped_at_text(c)).run();
 }
@@ -405,7 +405,7 @@ std::string RowWriter::write(std::int64_t run, const Certificate& c) {
   row.bind(7, counts_text(c.selection.counts)).bind(8, as_signed(c.selection.invalid));
   row.bind(9, counts_text(c.estimation.counts)).bind(10, as_signed(c.estimation.invalid));
   row.bind(11, c.seconds).bind(12, as_signed(votes_in(c.estimation.counts, c.estimation.invalid)));
-  row.bind(13, checksum(of.key, c)).bind(14, stop_name(c.stop)).run();
+  row.bind(13, checksum(of.key, c)).bind(14, to_name(c.stop)).run();
   drop_chunks_.bind(0, run).bind(1, image).run();
   return "";
 }

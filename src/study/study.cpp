@@ -8,6 +8,7 @@
 
 #include "analysis/analysis_json.hpp"
 #include "smoothcert/analysis.hpp"
+#include "smoothcert/names.hpp"
 #include "smoothcert/soundness.hpp"
 #include "study/study_json.hpp"
 #include "util/format_number.hpp"
@@ -35,7 +36,7 @@ double share(std::uint64_t part, std::uint64_t whole) {
 }
 
 json accuracy_json(const AttackReport& a) {
-  return {{"attack", attack_name(a.spec.kind)},
+  return {{"attack", to_name(a.spec.kind)},
           {"epsilon", a.spec.epsilon},
           {"steps", a.spec.steps},
           {"images", a.images},

@@ -20,10 +20,6 @@ std::vector<T> read_numbers(const json& values) {
   return numbers;
 }
 
-std::string loss_name(LossKind loss) {
-  return loss == LossKind::margin ? "margin" : "cross_entropy";
-}
-
 json shape_json(const ImageShape& shape) { return {shape.channels, shape.height, shape.width}; }
 
 ImageShape read_shape(const json& value) {
@@ -38,10 +34,10 @@ json certify_json(const CertifySettings& s) {
           {"n", s.n},
           {"alpha", s.alpha},
           {"seed", s.seed},
-          {"noise", store::noise_name(s.noise)},
+          {"noise", to_name(s.noise)},
           {"clamp", s.clamp},
-          {"mode", store::mode_name(s.mode)},
-          {"p_b", store::p_b_name(s.p_b)}};
+          {"mode", to_name(s.mode)},
+          {"p_b", to_name(s.p_b)}};
 }
 
 CertifySettings read_certify(const json& j) {
@@ -51,10 +47,11 @@ CertifySettings read_certify(const json& j) {
   s.n = j.at("n");
   s.alpha = j.at("alpha");
   s.seed = j.at("seed");
-  s.noise = store::parse_noise(j.at("noise").get<std::string>(), "study");
+  s.noise = store::stored_name<NoiseLaw>(j.at("noise").get<std::string>(), "study");
   s.clamp = j.at("clamp");
-  s.mode = store::parse_mode(j.at("mode").get<std::string>(), "study");
-  s.p_b = store::parse_p_b(j.value("p_b", "complement"), "study");  // older ones do not say
+  s.mode = store::stored_name<Mode>(j.at("mode").get<std::string>(), "study");
+  s.p_b = store::stored_name<SecondBound>(j.value("p_b", "complement"),
+                                          "study");  // older ones do not say
   return s;
 }
 
@@ -146,8 +143,8 @@ TrainingRecord read_record(const json& j) {
 json attacks_json(const std::vector<AttackReport>& attacks) {
   json list = json::array();
   for (const auto& a : attacks)
-    list.push_back({{"attack", attack_name(a.spec.kind)},
-                    {"loss", loss_name(a.spec.loss)},
+    list.push_back({{"attack", to_name(a.spec.kind)},
+                    {"loss", to_name(a.spec.loss)},
                     {"epsilon", a.spec.epsilon},
                     {"steps", a.spec.steps},
                     {"step_size", a.spec.step_size},

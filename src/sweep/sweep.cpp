@@ -6,7 +6,11 @@
 #include <map>
 #include <set>
 
+#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/summary.hpp"
+#include "smoothcert/sweep_plan.hpp"
+#include "smoothcert/throughput.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert {
@@ -88,7 +92,9 @@ class Sweep {
           const std::uint64_t samples = remaining_samples(network, *model, run);
           progress_.samples_total += samples;
           if (samples > 0 && speed == 0) {
-            speed = measure_throughput(*model, data_, run.settings, options_.calibration_seconds);
+            speed = measure_votes(*model, vote_settings(run.settings, data_.shape),
+                                  {.repeats = 1, .seconds = options_.calibration_seconds})
+                        .median();
           }
           if (samples > 0) forecast.seconds += static_cast<double>(samples) / speed;
         }
@@ -236,6 +242,15 @@ class Sweep {
 };
 
 }  // namespace
+
+std::string time_estimate_text(double seconds) {
+  if (seconds < 1) return "under a second";
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  const auto minutes = static_cast<std::uint64_t>(std::llround(seconds / 60));
+  if (minutes < 60) return fmt::format("{} min", minutes);
+  if (minutes < 48 * 60) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+  return fmt::format("{} d {} h", minutes / 1440, minutes / 60 % 24);
+}
 
 void run_sweep(const SweepSpec& spec, ResultsStore& store, Backend& backend, const Dataset& data,
                const ModelLoader& load, const SweepOptions& options, const SweepObserver& observer,

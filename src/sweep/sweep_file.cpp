@@ -1,13 +1,15 @@
 // sweep.json → SweepSpec.
+#include "smoothcert/sweep_file.hpp"
+
 #include <fmt/format.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/data_source.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/sweep.hpp"
 #include "util/atomic_file.hpp"
 #include "util/decimal.hpp"
 #include "util/json_depth.hpp"
@@ -79,6 +81,11 @@ class Object {
     if (!has(name)) return otherwise;
     if (!at(name).is_boolean()) fail(name, "must be true or false");
     return at(name).get<bool>();
+  }
+  template <class E>
+  [[nodiscard]] E named(const char* name, E otherwise) const {
+    return has(name) ? from_name<E>(text(name, ""), fmt::format("{}: \"{}\"", where_, name))
+                     : otherwise;
   }
   template <class T>
   void refuse_duplicates(const char* name, const std::vector<T>& values) const {
@@ -209,9 +216,10 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   if (object.has("p_b")) {
     spec.p_bs.clear();
     for (const json& v : object.list("p_b")) {
-      if (v != "complement" && v != "counted")
-        object.fail("p_b", "must be \"complement\" or \"counted\", or both");
-      spec.p_bs.push_back(v == "counted" ? SecondBound::counted : SecondBound::complement);
+      const auto bound =
+          v.is_string() ? find_name<SecondBound>(v.get<std::string>()) : std::nullopt;
+      if (!bound) object.fail("p_b", "must be \"complement\" or \"counted\", or both");
+      spec.p_bs.push_back(*bound);
     }
     object.refuse_duplicates("p_b", spec.p_bs);
   }
@@ -222,13 +230,9 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
       spec.subsets.push_back(parse_subset(s, where + ": \"subset\""));
     }
   }
-  const std::string noise = object.text("noise", "lattice"), mode = object.text("mode", "exact");
-  if (noise != "lattice" && noise != "gaussian") {
-    object.fail("noise", "must be \"lattice\" or \"gaussian\"");
-  }
-  if (mode != "exact" && mode != "fast") object.fail("mode", "must be \"exact\" or \"fast\"");
-  spec.noise = noise == "lattice" ? NoiseLaw::lattice : NoiseLaw::gaussian;
-  spec.mode = mode == "exact" ? Mode::exact : Mode::fast;
+  spec.noise = object.named("noise", spec.noise);
+  spec.mode = object.named("mode", spec.mode);
+  if (spec.mode == Mode::external) object.fail("mode", "must be \"exact\" or \"fast\"");
   if (object.has("clamp")) spec.clamp = object.flag("clamp", true);
   if (object.has("stop_within") && object.has("stop_at"))
     object.fail("stop_at", "and \"stop_within\" are two rules; an image stops by one");

@@ -1,3 +1,6 @@
+// The runs that a sweep asks for.
+#include "smoothcert/sweep_plan.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -5,20 +8,17 @@
 #include <cmath>
 
 #include "smoothcert/error.hpp"
-#include "smoothcert/sweep.hpp"
+#include "smoothcert/subsets.hpp"
+#include "smoothcert/sweep_file.hpp"
 #include "store/index_set.hpp"
 
 namespace smoothcert {
 
 namespace {
 
-// `max` = 0 is "all" in a sweep.
 std::vector<std::uint32_t> subset_indices(const SubsetSpec& subset, std::size_t size) {
-  std::vector<std::uint32_t> indices;
-  for (std::uint64_t i = subset.start; i < size && (subset.max == 0 || indices.size() < subset.max);
-       i += std::min<std::uint64_t>(subset.skip, size)) {  // a huge step must not wrap around
-    indices.push_back(static_cast<std::uint32_t>(i));
-  }
+  const std::size_t most = subset.max == 0 ? size : subset.max;  // 0 is "all" in a sweep
+  auto indices = spaced_indices(size, subset.start, subset.skip, most);
   if (indices.empty()) {
     throw UsageError(fmt::format("the subset start {}, skip {}, max {} holds none of {} images",
                                  subset.start, subset.skip, subset.max, size));
@@ -59,8 +59,9 @@ SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
             bool derived = false;
             for (const double alpha : spec.alphas) {
               for (const SecondBound p_b : spec.p_bs) {
-                CertifySettings settings{sigma,      n0,         n,         alpha, seed,
-                                         spec.noise, spec.clamp.value_or(true), spec.mode, p_b};
+                CertifySettings settings{
+                    sigma,     n0, n, alpha, seed, spec.noise, spec.clamp.value_or(true),
+                    spec.mode, p_b};
                 settings.sequential = spec.stopping.has_value();
                 settings.stopping = spec.stopping.value_or(Stopping{});
                 validate(settings);
@@ -76,45 +77,6 @@ SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
     }
   }
   return plan;
-}
-
-double measure_throughput(BackendModel& model, const Dataset& data, const CertifySettings& settings,
-                          double seconds) {
-  VoteSettings votes;
-  votes.noise = {settings.noise, settings.sigma, settings.clamp, settings.seed, nullptr};
-  if (settings.noise == NoiseLaw::lattice) {
-    votes.noise.table = make_lattice_table(settings.sigma, data.shape.size());
-  }
-  votes.mode = settings.mode;
-  const auto count = [&](std::uint64_t samples) {
-    const auto start = std::chrono::steady_clock::now();
-    std::vector<VoteJob> jobs;  // several, for backends that share them out
-    constexpr std::uint64_t kJob = 4096;
-    for (std::uint64_t first = 0; first < samples; first += kJob) {
-      jobs.push_back(
-          {0, data.image(0).data(), Purpose::estimate, first, std::min(samples, first + kJob)});
-    }
-    model.count_votes(votes, std::move(jobs), [](const VoteResult&) {})->wait();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  count(64);  // first touch: tables, arenas, kernels
-  std::uint64_t samples = 1024;
-  for (;;) {
-    const double took = count(samples);
-    if (took >= seconds / 2 || samples >= (std::uint64_t{1} << 30)) {
-      return static_cast<double>(samples) / std::max(took, 1e-9);
-    }
-    samples *= took > seconds / 20 ? 2 : 4;
-  }
-}
-
-std::string time_estimate_text(double seconds) {
-  if (seconds < 1) return "under a second";
-  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
-  const auto minutes = static_cast<std::uint64_t>(std::llround(seconds / 60));
-  if (minutes < 60) return fmt::format("{} min", minutes);
-  if (minutes < 48 * 60) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
-  return fmt::format("{} d {} h", minutes / 1440, minutes / 60 % 24);
 }
 
 }  // namespace smoothcert

@@ -1,10 +1,10 @@
 // Recipes as JSON, both ways from one list of fields.
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <utility>
+#include <type_traits>
 
 #include "smoothcert/error.hpp"
-#include "smoothcert/train.hpp"
+#include "smoothcert/recipe.hpp"
 #include "util/decimal.hpp"
 #include "util/json_number.hpp"
 #include "util/nearest_name.hpp"
@@ -14,32 +14,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-template <class E>
-using Names = std::vector<std::pair<E, const char*>>;
-const Names<Regime> kRegimes{{Regime::normal, "normal"},
-                             {Regime::adversarial, "adversarial"},
-                             {Regime::smoothing, "smoothing"}};
-const Names<OptimizerSpec::Kind> kOptimizers{{OptimizerSpec::Kind::adam, "adam"},
-                                             {OptimizerSpec::Kind::sgd, "sgd"}};
-const Names<LossKind> kLosses{{LossKind::cross_entropy, "cross_entropy"},
-                              {LossKind::margin, "margin"}};
-const Names<ForwardMode> kModes{{ForwardMode::train, "train"}, {ForwardMode::eval, "eval"}};
-const Names<AttackKind> kKinds = [] {
-  Names<AttackKind> kinds;
-  static const auto names = attack_names();
-  for (const auto& name : names) kinds.emplace_back(attack_from_name(name).kind, name.c_str());
-  return kinds;
-}();
-
-/// Calls visit(name, field) or visit(name, field, names of its values).
+/// Calls visit(name, field).
 template <class Recipe, class Visit>
 void each_field(Recipe& r, Visit&& visit) {
   visit("name", r.name);
   visit("network", r.network);
-  visit("regime", r.regime, kRegimes);
+  visit("regime", r.regime);
   visit("epochs", r.epochs);
   visit("batch_size", r.batch_size);
-  visit("optimizer", r.optimizer.kind, kOptimizers);
+  visit("optimizer", r.optimizer.kind);
   visit("learning_rate", r.optimizer.learning_rate);
   visit("beta1", r.optimizer.beta1);
   visit("beta2", r.optimizer.beta2);
@@ -49,13 +32,13 @@ void each_field(Recipe& r, Visit&& visit) {
   visit("milestones", r.milestones);
   visit("gamma", r.gamma);
   visit("cosine", r.cosine);
-  visit("attack", r.attack.kind, kKinds);
-  visit("attack_loss", r.attack.loss, kLosses);
+  visit("attack", r.attack.kind);
+  visit("attack_loss", r.attack.loss);
   visit("epsilon", r.attack.epsilon);
   visit("attack_steps", r.attack.steps);
   visit("attack_step_size", r.attack.step_size);
   visit("random_start", r.attack.random_start);
-  visit("attack_mode", r.attack_mode, kModes);
+  visit("attack_mode", r.attack_mode);
   visit("clean_weight", r.clean_weight);
   visit("mixed_batch", r.mixed_batch);
   visit("attacked_epochs", r.attacked_epochs);
@@ -68,13 +51,10 @@ struct Write {
   Json& json;
   template <class T>
   void operator()(const char* name, const T& field) {
-    json[name] = field;
-  }
-  template <class E>
-  void operator()(const char* name, const E& field, const Names<E>& names) {
-    const auto found =
-        std::find_if(names.begin(), names.end(), [&](auto& n) { return n.first == field; });
-    json[name] = found->second;
+    if constexpr (std::is_enum_v<T>)
+      json[name] = to_name(field);
+    else
+      json[name] = field;
   }
 };
 
@@ -111,17 +91,15 @@ struct Read {
     }
   }
   template <class E>
-  void operator()(const char* name, E& field, const Names<E>& names) {
+  requires std::is_enum_v<E>
+  void operator()(const char* name, E& field) {
     std::string text;
     (*this)(name, text);
     if (!json.contains(name)) return;
-    std::vector<std::string> values;
-    for (const auto& [value, value_name] : names) {
-      values.emplace_back(value_name);
-      if (text == value_name) field = value;
-    }
-    if (std::find(values.begin(), values.end(), text) == values.end())
-      throw UsageError(where + ": " + unknown_name_message(name, text, values));
+    if (const auto value = find_name<E>(text))
+      field = *value;
+    else
+      throw_unknown_name(where, name, text, all_names<E>());
   }
   [[noreturn]] void wrong(const char* name, const char* what) const {
     throw UsageError(where + ": '" + name + "' " + what);

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "smoothcert/epoch.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/train.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -79,18 +79,6 @@ void require(bool condition, const TrainRecipe& recipe, const std::string& what)
 bool in_unit_range(double x) { return x >= 0 && x < 1; }
 
 }  // namespace
-
-std::string regime_name(Regime regime) {
-  switch (regime) {
-    case Regime::adversarial:
-      return "adversarial";
-    case Regime::smoothing:
-      return "smoothing";
-    case Regime::normal:
-      break;
-  }
-  return "normal";
-}
 
 TrainRecipe builtin_recipe(const std::string& name) {
   for (const Make make : kRecipes)

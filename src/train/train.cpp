@@ -48,7 +48,7 @@ double epoch_learning_rate(const TrainRecipe& recipe, int epoch) {
 TrainingRecord make_record(const Backend& backend, const TrainRecipe& recipe, const Dataset& data,
                            std::uint64_t seed, std::size_t images) {
   TrainingRecord record;
-  record.regime = regime_name(recipe.regime);
+  record.regime = to_name(recipe.regime);
   record.recipe = recipe.name;
   record.sigma = recipe.regime == Regime::smoothing ? recipe.sigma : 0.0;
   record.epsilon = recipe.regime == Regime::adversarial ? recipe.attack.epsilon : 0.0;

@@ -8,6 +8,7 @@
 #include "network/safetensors.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/train.hpp"
 #include "smoothcert/version.hpp"
 #include "util/atomic_file.hpp"
 #include "util/sha256.hpp"

@@ -3,5 +3,6 @@ smoothcert_sources(SMOOTHCERT_UTIL_SOURCES
   decimal.cpp
   format_number.cpp
   model_name.cpp
+  names.cpp
   nearest_name.cpp
   sha256.cpp)

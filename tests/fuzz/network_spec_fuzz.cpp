@@ -1,6 +1,6 @@
 // Network descriptions: what is accepted is written as something that reads the same.
 #include "fuzz.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/network_spec.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace smoothcert;

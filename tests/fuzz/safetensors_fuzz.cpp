@@ -1,6 +1,7 @@
 // safetensors containers, and networks in them.
 #include "fuzz.hpp"
 #include "network/safetensors.hpp"
+#include "smoothcert/network_file.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace smoothcert;

@@ -1,6 +1,7 @@
 // sweep.json, and the plan made from it.
 #include "fuzz.hpp"
-#include "smoothcert/sweep.hpp"
+#include "smoothcert/sweep_file.hpp"
+#include "smoothcert/sweep_plan.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace smoothcert;

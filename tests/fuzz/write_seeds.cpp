@@ -11,6 +11,7 @@
 #include "data_support.hpp"
 #include "places_support.hpp"
 #include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "store_support.hpp"

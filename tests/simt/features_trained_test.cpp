@@ -6,6 +6,7 @@
 #include "data/digits.hpp"
 #include "feature_support.hpp"
 #include "smoothcert/device/lattice_noise.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert::gpu {
 namespace {

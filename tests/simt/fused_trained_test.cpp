@@ -4,6 +4,7 @@
 #include "data/digits.hpp"
 #include "fused_support.hpp"
 #include "smoothcert/device/lattice_noise.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert::gpu {
 namespace {

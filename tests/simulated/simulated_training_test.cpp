@@ -5,6 +5,7 @@
 
 #include "cuda/train/trainer.hpp"
 #include "simulated_support.hpp"
+#include "smoothcert/train.hpp"
 
 namespace smoothcert {
 namespace {
