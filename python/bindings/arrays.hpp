@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 
 namespace smoothcert::python {
 

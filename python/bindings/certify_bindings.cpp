@@ -12,12 +12,13 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "certify/vote_window.hpp"
 #include "models.hpp"
 #include "settings.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/external_identity.hpp"
+#include "smoothcert/external_model.hpp"
+#include "smoothcert/predict.hpp"
+#include "smoothcert/subsets.hpp"
 
 namespace smoothcert::python {
 namespace {
@@ -92,7 +93,8 @@ nb::dict certify_images(Model& model, const Images& images, const std::string& n
     }
     if (auto* external = dynamic_cast<ExternalForward*>(&model.backend());
         external != nullptr && !indices.empty())
-      external->prepare(vote_settings(settings, images.data), images.data.image(indices.front()));
+      external->prepare(vote_settings(settings, images.data.shape),
+                        images.data.image(indices.front()));
     result.run.settings =
         make_run_settings(model.network(), name, model.backend(), images.data, settings);
     result.run.key = run_key(result.run.settings);
@@ -158,7 +160,8 @@ nb::dict pace(Model& model, const Images& images, std::uint32_t index, const nb:
   if (external == nullptr) throw UsageError("estimate: the model is not external");
   RowFindings found;
   wait_for(nb::none(), [&](const std::stop_token&, const auto&) {
-    found = external->check_rows(vote_settings(settings, images.data), images.data.image(index));
+    found =
+        external->check_rows(vote_settings(settings, images.data.shape), images.data.image(index));
   });
   nb::dict out;
   out["seconds_per_tile"] = found.seconds_per_tile;

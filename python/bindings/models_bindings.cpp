@@ -8,8 +8,9 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "models.hpp"
-#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_file.hpp"
+#include "smoothcert/network_spec.hpp"
 
 namespace smoothcert::python {
 

@@ -2,8 +2,6 @@
 #include "settings.hpp"
 
 #include "smoothcert/error.hpp"
-#include "store/codec.hpp"
-#include "util/nearest_name.hpp"
 
 namespace smoothcert::python {
 
@@ -22,47 +20,11 @@ std::string text(const nb::dict& keywords, const char* name) {
 
 }  // namespace
 
-NoiseLaw noise_law_from_name(const std::string& name) {
-  if (name == "lattice") return NoiseLaw::lattice;
-  if (name == "gaussian") return NoiseLaw::gaussian;
-  throw UsageError("noise: " + unknown_name_message("noise law", name, {"lattice", "gaussian"}));
-}
-
-SecondBound second_bound_from_name(const std::string& name) {
-  if (name == "complement") return SecondBound::complement;
-  if (name == "counted") return SecondBound::counted;
-  throw UsageError("p_b: " + unknown_name_message("bound", name, {"complement", "counted"}));
-}
-
-Mode mode_from_name(const std::string& name) {
-  if (name == "exact") return Mode::exact;
-  if (name == "fast") return Mode::fast;
-  if (name == "external") return Mode::external;
-  throw UsageError("mode: " + unknown_name_message("mode", name, {"exact", "fast", "external"}));
-}
-
 Purpose purpose_from_name(const std::string& name) {
   if (name == "select") return Purpose::select;
   if (name == "estimate") return Purpose::estimate;
   if (name == "predict") return Purpose::predict;
-  throw UsageError("purpose: " +
-                   unknown_name_message("purpose", name, {"select", "estimate", "predict"}));
-}
-
-const char* stop_reason_name(StopReason reason) {
-  switch (reason) {
-    case StopReason::target:
-      return "target";
-    case StopReason::decided:
-      return "decided";
-    case StopReason::futile:
-      return "futile";
-    case StopReason::n_max:
-      return "n";
-    case StopReason::interrupted:
-      return "interrupted";
-  }
-  throw Error("unknown stop reason");
+  throw_unknown_name("purpose", "stage", name, {"select", "estimate", "predict"});
 }
 
 CertifySettings settings_from(const nb::dict& k) {
@@ -72,10 +34,10 @@ CertifySettings settings_from(const nb::dict& k) {
   s.n = number<std::uint64_t>(k, "n");
   s.alpha = number<double>(k, "alpha");
   s.seed = number<std::uint64_t>(k, "seed");
-  s.noise = noise_law_from_name(text(k, "noise"));
+  s.noise = from_name<NoiseLaw>(text(k, "noise"), "noise");
   s.clamp = number<bool>(k, "clamp");
-  s.mode = mode_from_name(text(k, "mode"));
-  s.p_b = second_bound_from_name(text(k, "p_b"));
+  s.mode = from_name<Mode>(text(k, "mode"), "mode");
+  s.p_b = from_name<SecondBound>(text(k, "p_b"), "p_b");
   const bool within = !k["stop_within"].is_none(), at = !k["stop_at"].is_none();
   if (within && at)
     throw UsageError("stop_within and stop_at: an image stops by one rule; give one of them");
@@ -95,10 +57,10 @@ nb::dict settings_dict(const CertifySettings& s) {
   d["n"] = s.n;
   d["alpha"] = s.alpha;
   d["seed"] = s.seed;
-  d["noise"] = nb::str(store::noise_name(s.noise).c_str());
+  d["noise"] = nb::str(to_name(s.noise).c_str());
   d["clamp"] = s.clamp;
-  d["mode"] = nb::str(store::mode_name(s.mode).c_str());
-  d["p_b"] = nb::str(store::p_b_name(s.p_b).c_str());
+  d["mode"] = nb::str(to_name(s.mode).c_str());
+  d["p_b"] = nb::str(to_name(s.p_b).c_str());
   d["stop_within"] = nb::none();
   d["stop_at"] = nb::none();
   if (s.sequential && s.stopping.rule == StopRule::within) d["stop_within"] = s.stopping.target;

@@ -5,17 +5,12 @@
 
 #include <string>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 
 namespace smoothcert::python {
 
-NoiseLaw noise_law_from_name(const std::string& name);
-SecondBound second_bound_from_name(const std::string& name);
-Mode mode_from_name(const std::string& name);
 /// "select", "estimate", "predict".
 Purpose purpose_from_name(const std::string& name);
-/// "n", "target", "decided", "futile", "interrupted", as the store has them.
-const char* stop_reason_name(StopReason reason);
 
 /// From the keywords sigma, n0, n, alpha, seed, noise, clamp, mode, p_b, stop_within, stop_at.
 /// Throws UsageError for a value out of range.

@@ -33,7 +33,7 @@ nb::dict certificates_table(const std::vector<Certificate>& certificates, int cl
     }
     invalid0.push_back(c.selection.invalid);
     invalid.push_back(c.estimation.invalid);
-    stop.append(stop_reason_name(c.stop));
+    stop.append(nb::str(to_name(c.stop).c_str()));
   }
   nb::dict table;
   table["index"] = to_numpy(std::move(image));
@@ -105,7 +105,7 @@ nb::dict certificates_from_counts(const CountTable& counts0, const CountTable& c
   bounds.sigma = sigma;
   bounds.alpha = alpha;
   bounds.slack = slack;
-  bounds.p_b = second_bound_from_name(p_b);
+  bounds.p_b = from_name<SecondBound>(p_b, "p_b");
   if (n_max > 0) bounds.sampling = Sampling::up_to(n_max);
   return certificates_of(counts0, counts, invalid0, invalid, labels, bounds);
 }
@@ -115,7 +115,7 @@ nb::object noise(nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::c_contig, nb::
                  std::uint64_t seed, const std::string& law, bool clamp, const std::string& purpose,
                  int threads) {
   NoiseSpec spec;
-  spec.law = noise_law_from_name(law);
+  spec.law = from_name<NoiseLaw>(law, "noise");
   spec.sigma = sigma;
   spec.seed = seed;
   spec.clamp = clamp;

@@ -8,8 +8,8 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "settings.hpp"
-#include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/merge.hpp"
 #include "smoothcert/results.hpp"
 
 namespace smoothcert::python {

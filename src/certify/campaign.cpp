@@ -8,7 +8,6 @@
 #include <mutex>
 #include <set>
 
-#include "certify/vote_window.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/external_identity.hpp"
 #include "smoothcert/version.hpp"
@@ -135,7 +134,7 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
   }
   if (auto* external = dynamic_cast<ExternalForward*>(&model);
       external != nullptr && !request.indices.empty())
-    external->prepare(vote_settings(request.settings, request.data),
+    external->prepare(vote_settings(request.settings, request.data.shape),
                       request.data.image(request.indices.front()));
   CertificationResult result;
   result.run = store.find_or_create_run(make_run_settings(request.network, request.model_name,
