@@ -10,6 +10,7 @@ from typing import Any, Iterable, Iterator
 import numpy as np
 
 from . import _core
+from ._errors import Error, UsageError
 
 
 def _down(value: float, digits: int = 3) -> str:
@@ -132,6 +133,23 @@ class Results:
         if self.guarantee:
             ax.set_title(f"σ = {self.settings.get('sigma')}, {self.guarantee}", fontsize="small")
         return ax
+
+    def report(self, out: str | os.PathLike[str] | None = None) -> str:
+        """Writes the HTML report of this result's store (all its runs) into the folder ``out`` and
+        returns the page's path: what ``smoothcert report`` does."""
+        import subprocess
+
+        from .__main__ import program
+
+        if self.store is None:
+            raise UsageError("report: nothing was stored; certify(..., store='results.sqlite') first")
+        folder = os.fspath(out) if out is not None else os.path.splitext(self.store)[0] + "-report"
+        done = subprocess.run(
+            [program(), "report", self.store, "--out", folder], capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            raise Error(done.stderr.strip().removeprefix("smoothcert: ") or "report: it failed")
+        return os.path.join(folder, "report.html")
 
     def summary(self) -> dict[str, Any]:
         certified = ~self.abstained

@@ -160,6 +160,15 @@ def test_the_command_line_reads_the_store(linear, images, labels, quick, tmp_pat
     assert done.returncode == 0, done.stderr
 
 
+def test_the_report_has_external_runs_in_it(linear, images, labels, quick, tmp_path):
+    r = sc.certify(linear, images, labels, store=tmp_path / "r.sqlite", name="theirs", **quick)
+    page = r.report(tmp_path / "report")
+    with open(page, encoding="utf-8") as file:
+        assert "theirs" in file.read()
+    with pytest.raises(sc.UsageError, match="nothing was stored"):
+        sc.certify(linear, images, labels, **quick).report()
+
+
 def test_a_model_is_not_used_twice_at_once(linear, images, labels, quick):
     seen = []
 
