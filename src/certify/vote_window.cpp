@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/external_identity.hpp"
 
 namespace smoothcert {
 
@@ -138,6 +139,10 @@ void check_inputs(const BackendModel& model, const Dataset& data,
     if (seen[index]) throw UsageError("image " + std::to_string(index) + " is asked for twice");
     seen[index] = true;
   }
+}
+
+WindowSize::WindowSize(const BackendModel& model) {
+  if (const auto* external = dynamic_cast<const ExternalForward*>(&model)) tile_ = external->tile();
 }
 
 std::uint64_t WindowSize::job() const {
