@@ -27,8 +27,8 @@ namespace {
 
 std::string summary_text(const Summary& s, const CertifySettings& settings,
                          const std::vector<Certificate>& certificates) {
-  std::string text = fmt::format("guarantee            {}\n",
-                                 soundness_text(soundness_of(settings.noise, settings.mode)));
+  std::string text =
+      fmt::format("guarantee            {}\n", guarantee_text(settings.noise, settings.mode));
   text += fmt::format(
       "images               {}\nabstained            {}\nwrong                {}\n"
       "correct & certified  {} ({} %)\nmean radius          {} (of all certified, wrong ones too)\n"
@@ -176,7 +176,7 @@ class CertifyCommand : public Command {
       json["store"] = store_;
       json["run"] = result.run.id;
       json["key"] = result.run.key;
-      json["guarantee"] = soundness_text(soundness_of(result.run.settings));
+      json["guarantee"] = guarantee_text(result.run.settings);
       console.result(json.dump(2) + "\n");
     } else {
       console.result(summary_text(summary, settings, result.certificates));

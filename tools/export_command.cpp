@@ -123,7 +123,7 @@ class ExportCommand : public Command {
                    std::size_t count) {
     const Soundness soundness = soundness_of(run.settings);
     const std::string line =
-        fmt::format("{}: {} certificates, {}", where, count, soundness_text(soundness));
+        fmt::format("{}: {} certificates, {}", where, count, guarantee_text(run.settings));
     if (soundness == Soundness::real_arithmetic)
       console.warn(line);
     else
@@ -140,7 +140,7 @@ class ExportCommand : public Command {
     return {{"file", file.string()},
             {"run", run.id},
             {"certificates", certificates.size()},
-            {"guarantee", soundness_text(soundness_of(run.settings))}};
+            {"guarantee", guarantee_text(run.settings)}};
   }
   static std::string files_text(const nlohmann::json& files) {
     return nlohmann::json{{"files", files}}.dump(2) + "\n";
@@ -203,7 +203,7 @@ class ExportCommand : public Command {
     return nlohmann::json{{"run", run.id},
                           {"key", run.key},
                           {"norm", norm_},
-                          {"guarantee", soundness_text(soundness_of(run.settings))},
+                          {"guarantee", guarantee_text(run.settings)},
                           {"certificates", rows}}
                .dump(2) +
            "\n";

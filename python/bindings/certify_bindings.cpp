@@ -108,7 +108,7 @@ nb::dict certify_images(Model& model, const Images& images, const std::string& n
   out["run"] = result.run.id;
   out["key"] = nb::str(result.run.key.c_str());
   out["guarantee"] =
-      nb::str(std::string(soundness_text(soundness_of(result.run.settings))).c_str());
+      nb::str(guarantee_text(result.run.settings).c_str());
   out["precision"] = nb::str(result.run.settings.precision.c_str());
   out["external"] = nb::str(result.run.settings.external.c_str());
   out["model_hash"] = nb::str(result.run.settings.model_hash.c_str());

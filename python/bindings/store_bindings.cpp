@@ -45,7 +45,7 @@ class Store {
       text("arithmetic", s.arithmetic);
       text("pixels", s.pixels);
       text("external", s.external);
-      text("guarantee", std::string(soundness_text(soundness_of(s))));
+      text("guarantee", guarantee_text(s));
       list.append(d);
     }
     return list;
