@@ -140,8 +140,10 @@ bool time_features(cudaStream_t stream, const cudaDeviceProp& properties) {
         {layer.in, layer.out, layer.scale, weights.back().data(), biases.back().data()});
   }
   const std::uint32_t tile = tile_sizes().feature;
-  const DeviceBuffer<std::uint16_t> features(std::size_t{tile} * static_cast<std::size_t>(linear[0].in));
-  const DeviceBuffer<std::uint16_t> hidden(std::size_t{tile} * static_cast<std::size_t>(linear[0].out));
+  const DeviceBuffer<std::uint16_t> features(std::size_t{tile} *
+                                             static_cast<std::size_t>(linear[0].in));
+  const DeviceBuffer<std::uint16_t> hidden(std::size_t{tile} *
+                                           static_cast<std::size_t>(linear[0].out));
   const DeviceBuffer<float> sums(std::size_t{tile} * static_cast<std::size_t>(linear[0].out));
   const Batch batch(32, tile / 32, 16, stream);
   bool agree = true;

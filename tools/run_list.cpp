@@ -1,3 +1,4 @@
+// The runs of a store, for people and for scripts.
 #include "run_list.hpp"
 
 #include <fmt/core.h>

@@ -1,3 +1,4 @@
+// A sweep as a job array of Slurm.
 #include "slurm_script.hpp"
 
 #include <fmt/core.h>

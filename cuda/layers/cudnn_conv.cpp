@@ -1,3 +1,5 @@
+// Convolutions by cuDNN: deterministic algorithms only, chosen once per shape, their workspace from
+// an arena whose memory never moves (captured graphs hold its addresses).
 #if defined(SMOOTHCERT_HAVE_CUDNN)
 
 #include "cuda/layers/cudnn_conv.hpp"

@@ -1,3 +1,4 @@
+// Votes on one GPU by the fused feature kernel and matrix products, with two batches in flight.
 #include "cuda/votes/feature_vote_device.hpp"
 
 #include <algorithm>
@@ -5,9 +6,9 @@
 #include <vector>
 
 #include "cuda/runtime/nvtx.hpp"
-#include "cuda/votes/noise_table.hpp"
 #include "cuda/votes/cublas_half.hpp"
 #include "cuda/votes/feature_pass.hpp"
+#include "cuda/votes/noise_table.hpp"
 #include "cuda/votes/vote_device.hpp"
 #include "cuda/votes/vote_lane.hpp"
 #include "smoothcert/error.hpp"

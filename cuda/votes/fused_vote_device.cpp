@@ -1,3 +1,4 @@
+// Votes by one fused kernel on one GPU, with two batches in flight.
 #include "cuda/votes/fused_vote_device.hpp"
 
 #include <algorithm>

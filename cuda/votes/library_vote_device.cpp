@@ -1,11 +1,12 @@
+// Votes of any network by cuDNN and cuBLAS: fast mode where the fused kernel does not apply.
 #include "cuda/votes/library_vote_device.hpp"
 
 #include <array>
 
 #include "cuda/layers/library_engine.hpp"
 #include "cuda/runtime/nvtx.hpp"
-#include "cuda/votes/noise_table.hpp"
 #include "cuda/votes/library_pass.hpp"
+#include "cuda/votes/noise_table.hpp"
 #include "cuda/votes/vote_lane.hpp"
 
 namespace smoothcert::gpu {

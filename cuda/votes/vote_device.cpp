@@ -1,3 +1,4 @@
+// Exact mode on one GPU by direct kernels, and a network made ready for a GPU.
 #include "cuda/votes/vote_device.hpp"
 
 #include <algorithm>

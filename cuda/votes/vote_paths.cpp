@@ -49,15 +49,14 @@ std::optional<VotePath> feature_path(Request& request) {
     features.push_back(*std::move(here));
   }
   const std::uint32_t tile = features.front().tile;
-  return VotePath{
-      tile, tile,
-      [features = std::move(features), plans = request.plans,
-       settings = request.settings](std::size_t i) {
-        return make_feature_vote_device(plans[i]->device, features[i], settings);
-      },
-      [device = request.plans.front()->device, whole = request.why_not.front()] {
-        return describe_feature_votes(device) + " (not fused whole: " + whole + ")";
-      }};
+  return VotePath{tile, tile,
+                  [features = std::move(features), plans = request.plans,
+                   settings = request.settings](std::size_t i) {
+                    return make_feature_vote_device(plans[i]->device, features[i], settings);
+                  },
+                  [device = request.plans.front()->device, whole = request.why_not.front()] {
+                    return describe_feature_votes(device) + " (not fused whole: " + whole + ")";
+                  }};
 }
 
 std::optional<VotePath> library_path(Request& request) {
@@ -65,14 +64,14 @@ std::optional<VotePath> library_path(Request& request) {
   const std::uint32_t tile = request.plans.front()->library_tile;
   std::string reasons;
   if (request.settings.fused)
-    reasons = " (not fused: " + request.why_not.at(0) + "; features: " + request.why_not.at(1) + ")";
-  return VotePath{tile, tile,
-                  [plans = request.plans, settings = request.settings](std::size_t i) {
-                    return make_library_vote_device(plans[i], settings);
-                  },
-                  [plan = request.plans.front(), reasons] {
-                    return describe_library_votes(*plan) + reasons;
-                  }};
+    reasons =
+        " (not fused: " + request.why_not.at(0) + "; features: " + request.why_not.at(1) + ")";
+  return VotePath{
+      tile, tile,
+      [plans = request.plans, settings = request.settings](std::size_t i) {
+        return make_library_vote_device(plans[i], settings);
+      },
+      [plan = request.plans.front(), reasons] { return describe_library_votes(*plan) + reasons; }};
 }
 
 std::optional<VotePath> exact_path(Request& request) {

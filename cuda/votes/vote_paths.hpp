@@ -19,7 +19,8 @@ using DevicePlans = std::vector<std::shared_ptr<const DevicePlan>>;
 /// One way that fits a network, the settings and every device.
 struct VotePath {
   std::uint32_t batch = 0;  ///< samples of a batch
-  std::uint32_t least = 0;  ///< where the device has less memory than hoped for: no fewer than these
+  std::uint32_t least =
+      0;  ///< where the device has less memory than hoped for: no fewer than these
   std::function<std::unique_ptr<VoteDevice>(std::size_t)> make;  ///< for the i-th device
   std::function<std::string()> describe;                         ///< for the record
 };

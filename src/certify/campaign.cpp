@@ -1,3 +1,4 @@
+// Certification into a store: what is there is not drawn again.
 #include "smoothcert/campaign.hpp"
 
 #include <fmt/format.h>

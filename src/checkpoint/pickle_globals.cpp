@@ -1,3 +1,5 @@
+// The short list of names that a checkpoint's pickle may ask for, and what each makes of its
+// arguments.
 #include "checkpoint/pickle_globals.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// The tensors of a file that torch.save() wrote: the ZIP format of PyTorch 1.6 and later, or the
+// pickles one after the other of the versions before it.
 #include "checkpoint/torch_file.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// CIFAR-10 and CIFAR-100 in their authors' binary version (cs.toronto.edu/~kriz/cifar.html).
 #include "data/cifar.hpp"
 
 #include <fmt/format.h>

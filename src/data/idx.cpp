@@ -1,3 +1,4 @@
+// The IDX format of MNIST (yann.lecun.com/exdb/mnist): a magic number, big-endian sizes, bytes.
 #include "data/idx.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// NumPy's array files: .npy, and .npz, a ZIP of them (numpy.lib.format's description).
 #include "data/npy.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Which container a model file is, by its first bytes: names of files lie.
 #include "network/model_file_kind.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The tables of a study, and the sentences that must travel with them.
 #include "report/study_tables.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The tables that only a sweep has: ACR, and everything needed to repeat each run.
 #include "report/sweep_tables.hpp"
 
 #include <fmt/format.h>
