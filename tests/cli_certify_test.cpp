@@ -70,7 +70,7 @@ TEST_F(CliCertify, DataOfOtherThanTenClasses) {
         R"({"name":"other","input":[1,4,4],"classes":)" + std::to_string(classes) +
             R"(,"layers":[{"op":"flatten"},{"op":"linear","name":"fc1","out_features":)" +
             std::to_string(classes) + "}]}");
-    ok("train normal --network other.json --data other --epochs 1 --out other.safetensors");
+    ok("train normal --network other.json --data other --epochs 1 --out other.safetensors --force");
     const std::string store = std::to_string(classes) + ".sqlite";
     ok("certify other.safetensors --data other --sigma 0.5 --n0 10 --n 100 --no-checks --store " +
        store);
