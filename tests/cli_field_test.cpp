@@ -12,7 +12,7 @@
 #include "cli_support.hpp"
 #include "places_support.hpp"
 #include "smoothcert/campaign.hpp"
-#include "smoothcert/network.hpp"
+#include "smoothcert/network_file.hpp"
 
 namespace smoothcert {
 namespace {

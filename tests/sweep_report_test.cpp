@@ -69,8 +69,9 @@ TEST_F(SweepReport, TablesAddUp) {
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("50.0"));  // 2 of 4 right
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("25.0"));  // one wrong, one abstained
   EXPECT_EQ(saturation_of(result.runs[0]).images, 1u);
-  const double ceiling = complement_radius(clopper_pearson_lower(1000, 1000, 0.001).q, 0.5);
-  EXPECT_EQ(saturation_of(result.runs[0]).ceiling, ceiling);
+  const RunSettings& settings = result.runs[0].settings;
+  EXPECT_EQ(saturation_of(result.runs[0]).ceiling,
+            ceiling_radius(settings.certify, settings.shape));
   const auto radii = report::table_radii(report::run_views(result));
   EXPECT_EQ(radii.front(), 0);
   EXPECT_LE(radii.size(), 9u);
