@@ -25,7 +25,8 @@ class LayerEngine {
   /// capture, since it may allocate.
   virtual void prepare(const ConvShape& shape, bool linear, bool gradients) = 0;
 
-  /// Whether conv() adds a bias by a kernel of its own, which another one might do on its way.
+  /// Whether conv() launches a separate kernel for the bias. The caller may then pass no bias and
+  /// let the next kernel, which reads the output anyway, add it.
   [[nodiscard]] virtual bool adds_bias_apart() const { return false; }
 
   /// Device memory for partial sums: scratch_floats() of every shape whose gradients are asked for.

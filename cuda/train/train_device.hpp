@@ -35,10 +35,11 @@ class TrainDevice {
   virtual void replay(const std::string& key, const std::function<void()>& issue) = 0;
   virtual void forget_captures() = 0;  ///< before memory that captured work uses goes away
 
-  /// A place in the stream, and waiting until the device has come past it.
+  /// Marks the end of the work issued so far; wait() returns once the device has done that work.
   virtual std::uint64_t mark() = 0;
   virtual void wait(std::uint64_t mark) = 0;
-  /// Like download, while later work of the stream goes on: what was there at the mark waited for.
+  /// Copies to the host without waiting for work issued after the mark that was last waited for.
+  /// The caller sees to it that this later work does not write what is copied.
   virtual void download_beside(void* host, const void* device, std::size_t bytes) = 0;
 };
 

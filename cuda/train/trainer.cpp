@@ -201,7 +201,9 @@ void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
   prepare_engine(engine, plan_, size_of(steps - 1));
 
   std::size_t reported = 0, queued = 0;
-  std::uint64_t previous = 0;  // mark after the piece before the one queued last
+  // Losses are collected one piece behind: while the device works on the piece queued last, the
+  // host waits for the mark at the end of the piece before it.
+  std::uint64_t previous = 0;
   std::size_t previous_end = 0;
   const auto collect = [&](std::uint64_t mark, std::size_t end) {
     device_->wait(mark);

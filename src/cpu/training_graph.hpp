@@ -36,12 +36,12 @@ struct TrainNode {
   std::size_t packed_forward = 0, packed_backward = 0;  ///< offsets in the packed weights
   int norm = -1;                                        ///< batchnorm: its number
 
-  // What runs as part of another node.
-  bool in_forward = false;   ///< relu: the layer before it applies it
-  bool in_backward = false;  ///< relu: the BatchNorm after it takes its gradient as well
-  bool in_norm = false;      ///< maxpool: part of the BatchNorm before it
-  int pool_out = -1;         ///< batchnorm: the value of that pooling
-  bool relu_in = false;      ///< batchnorm: its input is such a relu's output
+  // Nodes that another node computes as well, so that their own step is skipped.
+  bool in_forward = false;   ///< relu: the layer before it computes it
+  bool in_backward = false;  ///< relu: the BatchNorm behind it computes its gradient
+  bool in_norm = false;      ///< maxpool: the BatchNorm before it computes it
+  int pool_out = -1;         ///< batchnorm: value that receives such a pooling's output; −1: none
+  bool relu_in = false;      ///< batchnorm: also computes the gradient of the relu before it
 
   std::vector<float> scale, shift;  ///< normalize
 };
