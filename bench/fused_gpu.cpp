@@ -20,6 +20,7 @@
 #include "cuda/votes/cublas_half.hpp"
 #include "cuda/votes/feature_pass.hpp"
 #include "cuda/votes/launch_fused.hpp"
+#include "cuda/votes/vote_device.hpp"
 #include "gpu/exact_program.hpp"
 #include "gpu/fused_packing.hpp"
 #include "gpu/vote_tiles.hpp"
@@ -138,11 +139,13 @@ bool time_features(cudaStream_t stream, const cudaDeviceProp& properties) {
     linear.push_back(
         {layer.in, layer.out, layer.scale, weights.back().data(), biases.back().data()});
   }
-  const std::size_t tile = kFeatureTile;
-  const DeviceBuffer<std::uint16_t> features(tile * static_cast<std::size_t>(linear[0].in));
-  const DeviceBuffer<std::uint16_t> hidden(tile * static_cast<std::size_t>(linear[0].out));
-  const DeviceBuffer<float> sums(tile * static_cast<std::size_t>(linear[0].out));
-  const Batch batch(32, kFeatureTile / 32, 16, stream);
+  const std::uint32_t tile = tile_sizes().feature;
+  const DeviceBuffer<std::uint16_t> features(std::size_t{tile} *
+                                             static_cast<std::size_t>(linear[0].in));
+  const DeviceBuffer<std::uint16_t> hidden(std::size_t{tile} *
+                                           static_cast<std::size_t>(linear[0].out));
+  const DeviceBuffer<float> sums(std::size_t{tile} * static_cast<std::size_t>(linear[0].out));
+  const Batch batch(32, tile / 32, 16, stream);
   bool agree = true;
   std::vector<std::uint64_t> votes;
   const auto report = [&](const std::string& kernel, const Timing& timing) {
@@ -158,7 +161,7 @@ bool time_features(cudaStream_t stream, const cudaDeviceProp& properties) {
   for (const auto& engine : {make_direct_half_engine(), make_half_engine()}) {
     report("fused features + " + engine->describe(), time_launches(batch, stream, [&] {
              count_feature_votes(stream, *engine, model, shape, linear, 10, batch.segments(),
-                                 {features.data(), hidden.data(), sums.data()}, kFeatureTile,
+                                 {features.data(), hidden.data(), sums.data()}, tile,
                                  batch.view().counts);
            }));
   }

@@ -10,7 +10,7 @@ endfunction()
 
 foreach(folder
     src/util src/network src/checkpoint src/data src/noise src/attack src/train src/certify
-    src/analysis src/store src/sweep src/study src/compare src/report src/backend src/cpu src/gpu src/mpi
+    src/analysis src/store src/sweep src/study src/compare src/report src/backend src/cpu src/external src/gpu src/mpi
     cuda cuda/runtime cuda/layers cuda/train cuda/votes
     tools bench
     tests tests/simt tests/simulated tests/gpu tests/fuzz tests/instructions)

@@ -90,6 +90,24 @@ add_test(NAME listed_sources
           -DLISTED=${CMAKE_CURRENT_BINARY_DIR}/listed-sources.txt
           -P ${CMAKE_CURRENT_SOURCE_DIR}/tests/listed_sources.cmake)
 set_tests_properties(listed_sources PROPERTIES LABELS cpu)
+# Every public header compiles alone.
+file(GLOB_RECURSE _headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/include
+  ${CMAKE_CURRENT_SOURCE_DIR}/include/smoothcert/*.hpp)
+list(LENGTH _headers _count)
+if(_count LESS 40)
+  message(FATAL_ERROR "only ${_count} public headers found")
+endif()
+set(_alone "")
+foreach(header ${_headers} smoothcert/version.hpp)
+  string(MAKE_C_IDENTIFIER ${header} _name)
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/headers/${_name}.cpp
+    CONTENT "#include \"${header}\"\n#include \"${header}\"\n")
+  list(APPEND _alone ${CMAKE_CURRENT_BINARY_DIR}/headers/${_name}.cpp)
+endforeach()
+add_library(smoothcert_headers OBJECT ${_alone})
+target_include_directories(smoothcert_headers PRIVATE include ${CMAKE_CURRENT_BINARY_DIR}/include)
+target_link_libraries(smoothcert_headers PRIVATE smoothcert_options)
+
 # find_package(smoothcert) after an installation, and docs/example against it.
 if(NOT SMOOTHCERT_SANITIZE)
   add_test(NAME install_example
@@ -99,8 +117,16 @@ if(NOT SMOOTHCERT_SANITIZE)
             -P ${CMAKE_CURRENT_SOURCE_DIR}/tests/install_example.cmake)
   set_tests_properties(install_example PROPERTIES LABELS slow TIMEOUT 900)
 endif()
-# The README's figures are those of the newest results.
 find_package(Python3 QUIET COMPONENTS Interpreter)
+# The arrows between folders point as ARCHITECTURE.md says, and files are formatted.
+if(Python3_FOUND)
+  add_test(NAME include_arrows COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_SOURCE_DIR}/tools/check-includes)
+  set_tests_properties(include_arrows PROPERTIES LABELS "cpu")
+endif()
+add_test(NAME formatted COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check-format)
+set_tests_properties(formatted PROPERTIES LABELS "cpu" SKIP_RETURN_CODE 77)
+# The README's figures are those of the newest results.
 if(Python3_FOUND)
   add_test(NAME readme_figures COMMAND ${Python3_EXECUTABLE}
     ${CMAKE_CURRENT_SOURCE_DIR}/bench/fill_readme --check)

@@ -1,18 +1,14 @@
 // The CUDA backend behind the seam.
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "cuda/layers/library_engine.hpp"
 #include "cuda/runtime/context.hpp"
 #include "cuda/train/device_trainer.hpp"
 #include "cuda/votes/exact_pass.hpp"
-#include "cuda/votes/feature_vote_device.hpp"
-#include "cuda/votes/fused_vote_device.hpp"
-#include "cuda/votes/library_vote_device.hpp"
 #include "cuda/votes/vote_device.hpp"
-#include "gpu/library_tile.hpp"
+#include "cuda/votes/vote_paths.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
 
@@ -92,80 +88,19 @@ class CudaModel final : public BackendModel {
     if (settings.noise.law == NoiseLaw::lattice && !settings.noise.table) {
       throw UsageError("votes: lattice noise needs its table (make_lattice_table)");
     }
+    const VotePath path = choose_vote_path(plans(), settings);
+    std::vector<std::unique_ptr<VoteDevice>> devices;
+    for (std::size_t i = 0; i < devices_.size(); ++i) devices.push_back(path.make(i));
     auto scheduler =
         std::make_unique<VoteScheduler>(std::move(jobs), net_.spec.classes, std::move(on_result));
-    std::vector<std::unique_ptr<VoteDevice>> devices;
-    if (const auto fused = fused_plan(settings, nullptr)) {
-      for (const int device : devices_) {
-        devices.push_back(make_fused_vote_device(device, *fused, settings));
-      }
-      return start_vote_run(std::move(scheduler), std::move(devices), fused->batch, fused->batch,
-                            {});
-    }
-    if (const auto features = feature_plans(settings, nullptr); !features.empty()) {
-      for (std::size_t i = 0; i < features.size(); ++i) {
-        devices.push_back(make_feature_vote_device(devices_[i], features[i], settings));
-      }
-      return start_vote_run(std::move(scheduler), std::move(devices), kFeatureTile, kFeatureTile,
-                            note);
-    }
-    if (settings.mode == Mode::fast) {
-      const std::uint32_t tile = library_tile(plans().front()->layout);
-      for (const auto& plan : plans()) devices.push_back(make_library_vote_device(plan, settings));
-      return start_vote_run(std::move(scheduler), std::move(devices), tile, tile, note);
-    }
-    std::uint32_t batch = 1u << 15;
-    for (const auto& plan : plans()) {
-      devices.push_back(make_exact_vote_device(plan, settings));
-      batch = std::min(batch, default_vote_batch(*plan));
-    }
-    return start_vote_run(std::move(scheduler), std::move(devices), batch, 256, note);
+    return start_vote_run(std::move(scheduler), std::move(devices), path.batch, path.least, note);
   }
 
   std::string describe_votes(const VoteSettings& settings) const override {
-    std::string why_not, no_features;
-    if (const auto fused = fused_plan(settings, &why_not)) return fused->kernel;
-    if (settings.mode == Mode::fast) {
-      if (!feature_plans(settings, &no_features).empty()) {
-        return describe_feature_votes(devices_.front()) + " (not fused whole: " + why_not + ")";
-      }
-      if (library_text_.empty()) library_text_ = describe_library_votes(*plans().front());
-      if (!settings.fused) return library_text_;
-      return library_text_ + " (not fused: " + why_not + "; features: " + no_features + ")";
-    }
-    return "cuda exact direct kernels";
+    return choose_vote_path(plans(), settings).describe();
   }
 
  private:
-  /// The fused kernel of these settings where it fits every device.
-  std::optional<FusedPlan> fused_plan(const VoteSettings& settings, std::string* why_not) const {
-    std::optional<FusedPlan> fused;
-    if (!settings.fused) {
-      if (why_not) *why_not = "switched off";
-      return fused;
-    }
-    for (const auto& plan : plans()) {
-      fused = plan_fused(plan->device, plan->plan, settings, why_not);
-      if (!fused) break;
-    }
-    return fused;
-  }
-
-  /// The feature kernel of these settings on each device, or none where it does not fit them all.
-  std::vector<FeaturePlan> feature_plans(const VoteSettings& settings, std::string* why_not) const {
-    std::vector<FeaturePlan> all;
-    if (!settings.fused) {
-      if (why_not) *why_not = "switched off";
-      return all;
-    }
-    for (const auto& plan : plans()) {
-      auto features = plan_features(plan->device, plan->plan, settings, why_not);
-      if (!features) return {};
-      all.push_back(*std::move(features));
-    }
-    return all;
-  }
-
   /// Training runs on the first GPU; made when first needed, since votes do without.
   DeviceTrainer& trainer() {
     if (!trainer_) trainer_ = std::make_unique<DeviceTrainer>(devices_.front(), net_.spec);
@@ -174,7 +109,7 @@ class CudaModel final : public BackendModel {
 
   /// The lowered network on every device; made anew only when votes or logits are asked for, since
   /// an epoch of training is short.
-  const std::vector<std::shared_ptr<const DevicePlan>>& plans() const {
+  const DevicePlans& plans() const {
     if (plans_.empty()) {
       const InferencePlan plan = make_inference_plan(net_);
       for (const int device : devices_) plans_.push_back(make_device_plan(device, plan));
@@ -184,11 +119,10 @@ class CudaModel final : public BackendModel {
 
   Network net_;
   std::vector<int> devices_;
-  mutable std::vector<std::shared_ptr<const DevicePlan>> plans_;
+  mutable DevicePlans plans_;
   OptimizerState optimizer_;
   std::unique_ptr<DeviceTrainer> trainer_;
   bool trained_ = false;
-  mutable std::string library_text_;  // costs a cuDNN handle; depends on the network's shape alone
 };
 
 class CudaBackend final : public Backend {

@@ -23,8 +23,8 @@ class CountingModel final : public BackendModel {
   void upload(const OptimizerState&) override { unsupported(); }
   void download(OptimizerState&) const override { unsupported(); }
   EpochReport train_epoch(const EpochRequest&) override { unsupported(); }
-  void input_gradient(std::span<const float>, std::span<const Label>, LossKind,
-                      std::span<float>, std::span<float>) override {
+  void input_gradient(std::span<const float>, std::span<const Label>, LossKind, std::span<float>,
+                      std::span<float>) override {
     unsupported();
   }
   void forward(std::span<const float> images, std::span<float> logits) override {

@@ -60,14 +60,18 @@ bool radius_proven(const Input& in, double r, double level) {
 
 /// Φ(a − r/σ) − Φ(b + r/σ) ≥ 2δ for the exact bounds of both classes at α/2.
 bool counted_radius_proven(const Input& in, double r) {
+  // The program's bounds are too large by 1e-12 of themselves; smaller ones are proven here, so
+  // that nothing of the radius rests on how they were rounded.
   const double level = in.settings.alpha / 2;
-  const double q = clopper_pearson_lower(in.k, in.n, level).q;
-  const double not_b = clopper_pearson_lower(in.n - in.second, in.n, level).q;
-  if (!below_lower_bound(Ball(1.0) - Ball(q), in.k, in.n, level)) return false;
-  if (!below_lower_bound(Ball(1.0) - Ball(not_b), in.n - in.second, in.n, level)) return false;
+  const auto proven_bound = [level](std::uint64_t k, std::uint64_t n, Ball& q) {
+    q = Ball(clopper_pearson_lower(k, n, level).q) * Ball(1 - 1e-13);
+    return below_lower_bound(Ball(1.0) - q, k, n, level);
+  };
+  Ball q, not_b;
+  if (!proven_bound(in.k, in.n, q) || !proven_bound(in.n - in.second, in.n, not_b)) return false;
   const Ball slack(in.settings.slack), shift = Ball(r) / Ball(in.settings.sigma);
-  const Ball a = normal_quantile(Ball(1.0) - Ball(q) - slack);
-  const Ball b = normal_quantile(Ball(std::min(q, not_b)) + slack);
+  const Ball a = normal_quantile(Ball(1.0) - q - slack);
+  const Ball b = normal_quantile((not_b <= q ? not_b : q) + slack);
   return slack + slack <= normal_cdf(a - shift) - normal_cdf(b + shift);
 }
 
@@ -83,8 +87,10 @@ void check(const Input& in, Tally& tally) {
     ++tally.positive;
     EXPECT_TRUE(radius_proven(in, radius, settings.alpha)) << describe(in) << " radius " << radius;
     // Not by being idle: a little more is more than the exact radius.
-    EXPECT_FALSE(radius_proven(in, radius * (1 + 1e-6) + 1e-9 * settings.sigma, settings.alpha))
-        << describe(in) << " radius " << radius;
+    if (tally.inputs % 8 == 0) {
+      EXPECT_FALSE(radius_proven(in, radius * (1 + 1e-6) + 1e-9 * settings.sigma, settings.alpha))
+          << describe(in) << " radius " << radius;
+    }
   }
   settings.p_b = SecondBound::counted;
   const double counted = bound_votes({in.k, in.second, in.n}, settings).radius;
@@ -116,7 +122,7 @@ TEST(Enclosure, RadiiOfRandomCountsAreBelowTheExactOnes) {
   const std::uint64_t inputs = asked("SMOOTHCERT_ENCLOSED_INPUTS", 10'000);
   for (std::uint64_t i = 0; i < inputs && !HasFailure(); ++i) {
     Input in;
-    in.n = static_cast<std::uint64_t>(log_uniform(random, 1, i % 16 == 0 ? 1e7 : 1e5));
+    in.n = static_cast<std::uint64_t>(log_uniform(random, 1, i % 64 == 0 ? 1e7 : 2e4));
     const double share = random() % 4 == 0 ? std::uniform_real_distribution<>(0.3, 1)(random)
                                            : 1 - log_uniform(random, 1e-7, 0.6);
     in.k =

@@ -39,8 +39,8 @@ class FakeModel final : public BackendModel {
   void forward(std::span<const float>, std::span<float>) override {
     throw Error("not in this fake");
   }
-  void input_gradient(std::span<const float>, std::span<const Label>, LossKind,
-                      std::span<float>, std::span<float>) override {
+  void input_gradient(std::span<const float>, std::span<const Label>, LossKind, std::span<float>,
+                      std::span<float>) override {
     throw Error("not in this fake");
   }
 

@@ -40,8 +40,8 @@ class TrainedFake final : public BackendModel {
   }
 
   void forward(std::span<const float>, std::span<float>) override { throw Error("not here"); }
-  void input_gradient(std::span<const float>, std::span<const Label>, LossKind,
-                      std::span<float>, std::span<float>) override {
+  void input_gradient(std::span<const float>, std::span<const Label>, LossKind, std::span<float>,
+                      std::span<float>) override {
     throw Error("not here");
   }
   std::unique_ptr<VoteRun> count_votes(const VoteSettings&, std::vector<VoteJob>,

@@ -26,9 +26,9 @@ void LinearModel::forward(std::span<const float> images, std::span<float> logits
     }
 }
 
-void LinearModel::input_gradient(std::span<const float> images,
-                                 std::span<const Label> labels, LossKind loss,
-                                 std::span<float> gradients, std::span<float> logits) {
+void LinearModel::input_gradient(std::span<const float> images, std::span<const Label> labels,
+                                 LossKind loss, std::span<float> gradients,
+                                 std::span<float> logits) {
   ++gradient_calls;
   const std::size_t pixels = spec_.input.size(), classes = bias_.size();
   std::vector<float> answers(labels.size() * classes), share(classes);

@@ -18,8 +18,8 @@ class LinearModel final : public BackendModel {
 
   [[nodiscard]] const NetworkSpec& spec() const override { return spec_; }
   void forward(std::span<const float> images, std::span<float> logits) override;
-  void input_gradient(std::span<const float> images, std::span<const Label> labels,
-                      LossKind loss, std::span<float> gradients, std::span<float> logits) override;
+  void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
+                      std::span<float> gradients, std::span<float> logits) override;
 
   void upload(const Network&) override { throw Error("not in this fake"); }
   void download(Network&) const override { throw Error("not in this fake"); }

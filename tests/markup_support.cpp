@@ -58,7 +58,8 @@ std::string markup_error(const std::string& text) {
   static const std::vector<std::string> kVoid = {"meta", "img", "br", "wbr", "hr", "link", "input"};
   std::vector<std::string> open;
   for (std::size_t i = 0; i < text.size();) {
-    if (text[i] == '&' && !entity(std::string_view(text).substr(i))) return "bare '&'" + near(text, i);
+    if (text[i] == '&' && !entity(std::string_view(text).substr(i)))
+      return "bare '&'" + near(text, i);
     if (text[i] == '>') return "bare '>'" + near(text, i);
     if (text[i] != '<') {
       ++i;
@@ -71,8 +72,8 @@ std::string markup_error(const std::string& text) {
     if (name.empty()) return "bare '<'" + near(text, i);
     if (name[0] == '/') {
       if (open.empty() || open.back() != name.substr(1))
-        return "</" + name.substr(1) + "> closes <" + (open.empty() ? "nothing" : open.back()) + ">" +
-               near(text, i);
+        return "</" + name.substr(1) + "> closes <" + (open.empty() ? "nothing" : open.back()) +
+               ">" + near(text, i);
       open.pop_back();
     } else if (name[0] != '!' && name[0] != '?' && !closed &&
                std::find(kVoid.begin(), kVoid.end(), name) == kVoid.end()) {
@@ -98,8 +99,9 @@ std::string visible_text(const std::string& markup) {
     }
     out += markup[i++];
   }
-  static constexpr std::string_view kEntities[][2] = {
-      {"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}, {"\u00a0", " "}, {"&amp;", "&"}};
+  static constexpr std::string_view kEntities[][2] = {{"&lt;", "<"},    {"&gt;", ">"},
+                                                      {"&quot;", "\""}, {"&#39;", "'"},
+                                                      {"\u00a0", " "},  {"&amp;", "&"}};
   for (const auto& [from, to] : kEntities)
     for (std::size_t at = 0; (at = out.find(from, at)) != std::string::npos; at += to.size())
       out.replace(at, from.size(), to);

@@ -194,6 +194,7 @@ TEST(NumpySet, FoldersAndSingleFiles) {
                                                               {"test_labels.npy", label}}));
   request.name = folder.path("path.npz").string();
   EXPECT_EQ(load_data(request).test.labels, std::vector<Label>{3});
+  request.name = single.string();
   test::write_bytes(single, test::zip_bytes({{"x_train.npy", pixels}}));
   EXPECT_THAT(message_of<Error>([&] { load_data(request); }),
               HasSubstr("expected arrays x_train and y_train"));

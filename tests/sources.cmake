@@ -36,6 +36,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   enclosure_test.cpp
   fake_model_support.cpp
   fake_trainer_support.cpp
+  external_model_test.cpp
   feature_network_test.cpp
   fetch_test.cpp
   format_number_test.cpp
@@ -56,6 +57,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   model_name_test.cpp
   network_test.cpp
   noise_slack_test.cpp
+  norm_radius_test.cpp
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp

@@ -98,7 +98,7 @@ TEST_F(StoreRows, AChangedCertificateIsNamedAndLeftOut) {
            {"image = 4294967796", "image is 4294967796, outside"},
            {"image = 500", "checksum"},
            {"stop = 'target'", "stopped early in a run whose n was fixed"},
-           {"stop = 'tired'", "unknown name 'tired'"},
+           {"stop = 'tired'", "unknown reason to stop 'tired'"},
            {"seconds = 'soon'", "seconds is 'soon', not a number"},
            {"checksum = ''", "checksum"}}) {
     TearDown();

@@ -69,9 +69,9 @@ TEST_F(SweepReport, TablesAddUp) {
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("50.0"));  // 2 of 4 right
   EXPECT_THAT(acr.rows.at(0), ::testing::Contains("25.0"));  // one wrong, one abstained
   EXPECT_EQ(saturation_of(result.runs[0]).images, 1u);
-  const RunSettings& settings = result.runs[0].settings;
-  EXPECT_EQ(saturation_of(result.runs[0]).ceiling,
-            ceiling_radius(settings.certify, settings.shape));
+  const RunSettings& first = result.runs[0].settings;
+  const double ceiling = ceiling_radius(first.certify, first.shape);
+  EXPECT_EQ(saturation_of(result.runs[0]).ceiling, ceiling);
   const auto radii = report::table_radii(report::run_views(result));
   EXPECT_EQ(radii.front(), 0);
   EXPECT_LE(radii.size(), 9u);

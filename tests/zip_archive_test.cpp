@@ -1,5 +1,5 @@
 // The ZIP reader: what it accepts, and one clear line for everything it does not.
-#include "checkpoint/zip_archive.hpp"
+#include "util/zip_archive.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

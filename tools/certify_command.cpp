@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "certify/vote_window.hpp"
 #include "certify_options.hpp"
 #include "commands.hpp"
 #include "data_options.hpp"
@@ -28,8 +27,8 @@ namespace {
 
 std::string summary_text(const Summary& s, const CertifySettings& settings,
                          const std::vector<Certificate>& certificates) {
-  std::string text = fmt::format("guarantee            {}\n",
-                                 soundness_text(soundness_of(settings.noise, settings.mode)));
+  std::string text =
+      fmt::format("guarantee            {}\n", guarantee_text(settings.noise, settings.mode));
   text += fmt::format(
       "images               {}\nabstained            {}\nwrong                {}\n"
       "correct & certified  {} ({} %)\nmean radius          {} (of all certified, wrong ones too)\n"
@@ -135,7 +134,8 @@ class CertifyCommand : public Command {
     CertificationRequest request{network, model_name(model_.file), data, settings, all, {}};
     request.indices = shard_indices(all, shard);
     request.all_indices = all;
-    if (!no_checks_) check(console, request, *loaded);
+    // What goes on was checked when it began: whoever is killed early would get nowhere otherwise.
+    if (!no_checks_ && !has_begun(request, *loaded)) check(console, request, *loaded);
     // Nothing is made before everything else is known to be in order.
     const auto store = ResultsStore::open(store_, ResultsStore::Access::read_write);
     if (!force_) refuse_extension(*store, request, *loaded);
@@ -176,7 +176,7 @@ class CertifyCommand : public Command {
       json["store"] = store_;
       json["run"] = result.run.id;
       json["key"] = result.run.key;
-      json["guarantee"] = soundness_text(soundness_of(result.run.settings));
+      json["guarantee"] = guarantee_text(result.run.settings);
       console.result(json.dump(2) + "\n");
     } else {
       console.result(summary_text(summary, settings, result.certificates));
@@ -185,6 +185,24 @@ class CertifyCommand : public Command {
   }
 
  private:
+  [[nodiscard]] bool has_begun(const CertificationRequest& request,
+                               const BackendModel& model) const {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(store_, ignored) ||
+        std::filesystem::file_size(store_, ignored) == 0)
+      return false;
+    try {
+      const auto store = ResultsStore::open(store_, ResultsStore::Access::read_only);
+      const auto key = run_key(make_run_settings(request.network, request.model_name, model,
+                                                 request.data, request.settings));
+      for (const RunInfo& run : store->runs())
+        if (run.key == key)
+          return !store->chunks(run.id).empty() || !store->certificates(run.id).empty();
+    } catch (const Error&) {  // opening it for writing says what is wrong, or mends it
+    }
+    return false;
+  }
+
   /// More samples for a run whose n was fixed, because of what they showed, is no certificate at α.
   static void refuse_extension(const ResultsStore& store, const CertificationRequest& request,
                                const BackendModel& model) {

@@ -1,3 +1,4 @@
+// Options of certification and prediction, and of choosing test images.
 #include "certify_options.hpp"
 
 #include <fmt/core.h>

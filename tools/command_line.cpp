@@ -1,3 +1,4 @@
+// From argv to a command ready to run: help, version, configuration files, suggestions.
 #include "command_line.hpp"
 
 #include <fmt/core.h>

@@ -1,3 +1,4 @@
+// The makers of all commands, one a file.
 #include "commands.hpp"
 
 namespace smoothcert::cli {

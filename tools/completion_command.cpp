@@ -4,7 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <ctime>
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "commands.hpp"
@@ -190,11 +191,27 @@ std::string fish_script(const std::vector<Described>& commands) {
   return text;
 }
 
-/// For roff: no line may begin with a dot or a quote, and hyphens are minus signs.
+/// The code point at `at` of a UTF-8 text, and how many bytes it takes.
+std::pair<std::uint32_t, std::size_t> code_point(const std::string& text, std::size_t at) {
+  const auto lead = static_cast<unsigned char>(text[at]);
+  const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  std::uint32_t point = length == 1 ? lead : lead & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length && at + i < text.size(); ++i)
+    point = point << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3Fu);
+  return {point, length};
+}
+
+/// For roff, which knows ASCII: no line may begin with a dot or a quote, hyphens are minus signs,
+/// and σ is \[u03C3].
 std::string roff(const std::string& text) {
   std::string out;
-  for (const char c : text) {
-    if (c == '\\')
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [point, length] = code_point(text, at);
+    const char c = text[at];
+    at += length;
+    if (point >= 0x80)
+      out += fmt::format("\\[u{:04X}]", point);
+    else if (c == '\\')
       out += "\\e";
     else if (c == '-')
       out += "\\-";

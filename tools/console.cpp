@@ -1,3 +1,4 @@
+// What a person sees: results on stdout, chatter and progress on stderr.
 #include "console.hpp"
 
 #include <fmt/core.h>

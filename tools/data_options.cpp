@@ -1,3 +1,4 @@
+// --data and its companions.
 #include "data_options.hpp"
 
 #include <fmt/core.h>

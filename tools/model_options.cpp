@@ -1,3 +1,4 @@
+// MODEL and --network: our own model files, and those that others trained.
 #include "model_options.hpp"
 
 #include <fmt/core.h>

@@ -1,3 +1,4 @@
+// Options that several subcommands share, defined once so that they read the same everywhere.
 #include "options.hpp"
 
 #include <fmt/core.h>

@@ -61,12 +61,12 @@ class PredictCommand : public Command {
         },
         context.stop);
     console.end_progress();
-    report(console, predictions, soundness_of(settings.noise, settings.mode));
+    report(console, predictions, settings);
   }
 
  private:
   void report(Console& console, const std::vector<Prediction>& predictions,
-              Soundness soundness) const {
+              const CertifySettings& settings) const {
     std::uint64_t correct = 0, abstained = 0;
     for (const auto& p : predictions) {
       abstained += p.prediction < 0 ? 1 : 0;
@@ -79,15 +79,15 @@ class PredictCommand : public Command {
                                     {"correct", correct},
                                     {"wrong", wrong},
                                     {"abstained", abstained},
-                                    {"guarantee", soundness_text(soundness)}}
+                                    {"guarantee", guarantee_text(settings.noise, settings.mode)}}
                          .dump(2) +
                      "\n");
     else if (tsv_.empty())
       console.result(predictions_tsv(predictions));
     const std::string line =
         fmt::format("{} images: {} correct, {} wrong, {} abstained; {}", predictions.size(),
-                    correct, wrong, abstained, soundness_text(soundness));
-    if (soundness == Soundness::real_arithmetic)
+                    correct, wrong, abstained, guarantee_text(settings.noise, settings.mode));
+    if (settings.noise == NoiseLaw::gaussian)
       console.warn(line);
     else
       console.say(line);

@@ -1,3 +1,4 @@
+// How far a long run is, beside its store, for whoever asks from another shell or another machine.
 #include "progress_file.hpp"
 
 #include <unistd.h>

@@ -90,12 +90,11 @@ class ReportCommand : public Command {
     if (!files.note.empty()) context.console.say(files.note);
     if (output_.json) {
       const auto store = open_store(context, file);
-      context.console.result(
-          nlohmann::json{{"report", files.html.string()},
-                         {"runs", run_array(*store)},
-                         {"analysis", nlohmann::json::parse(sweep_json(sweep))}}
-              .dump(2) +
-          "\n");
+      context.console.result(nlohmann::json{{"report", files.html.string()},
+                                            {"runs", run_array(*store)},
+                                            {"analysis", nlohmann::json::parse(sweep_json(sweep))}}
+                                 .dump(2) +
+                             "\n");
       return;
     }
     context.console.result(sweep_tables(sweep, TableFormat::markdown) +

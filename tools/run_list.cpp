@@ -1,3 +1,4 @@
+// The runs of a store, for people and for scripts.
 #include "run_list.hpp"
 
 #include <fmt/core.h>
@@ -42,7 +43,7 @@ std::string run_table(const ResultsStore& store) {
         format_shortest(s.certify.alpha), to_name(s.certify.p_b), to_name(s.certify.noise),
         s.certify.clamp ? "yes" : "no", to_name(s.certify.mode), s.certify.seed, summary.images,
         summary.correct_certified, summary.wrong, summary.abstained, format_down(summary.acr, 4),
-        soundness_text(soundness_of(s)));
+        guarantee_text(s));
   }
   return text;
 }
@@ -68,7 +69,7 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"clamp", s.certify.clamp},
                      {"mode", to_name(s.certify.mode)},
                      {"pixels", s.pixels},
-                     {"guarantee", soundness_text(soundness_of(s))},
+                     {"guarantee", guarantee_text(s)},
                      {"precision", s.precision},
                      {"images", summary.images},
                      {"correct_certified", summary.correct_certified},

@@ -1,3 +1,4 @@
+// Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal: the first asks to stop, the second ends at once.
 #include "signals.hpp"
 
 #include <pthread.h>

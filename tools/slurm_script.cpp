@@ -1,3 +1,4 @@
+// A sweep as a job array of Slurm.
 #include "slurm_script.hpp"
 
 #include <fmt/core.h>
@@ -61,7 +62,8 @@ std::string slurm_script(const SlurmJob& job, const SweepForecast& forecast) {
       "job=$!\n"
       "# A minute before the time is up: what was counted is kept.\n"
       "trap 'kill -USR1 \"$job\"' USR1 TERM\n"
-      "code=0\n"
+      "wait \"$job\"\n"
+      "code=$?\n"
       "while kill -0 \"$job\" 2>/dev/null; do\n"
       "  wait \"$job\"\n"
       "  code=$?\n"

@@ -156,7 +156,8 @@ class StatusCommand : public Command {
                             {"images_planned", line.images_planned},
                             {"samples_per_second", line.rate},
                             {"state", line.state}};
-      one["seconds_left"] = line.seconds_left < 0 ? nlohmann::json() : nlohmann::json(line.seconds_left);
+      one["seconds_left"] =
+          line.seconds_left < 0 ? nlohmann::json() : nlohmann::json(line.seconds_left);
       stores.push_back(std::move(one));
     }
     return nlohmann::json{{"stores", std::move(stores)}}.dump(2) + "\n";

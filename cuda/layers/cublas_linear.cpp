@@ -1,3 +1,4 @@
+// Linear layers by cuBLAS: y = x·Wᵀ, x images × in, W out × in, all row-major.
 #if defined(SMOOTHCERT_HAVE_CUBLAS)
 
 #include "cuda/layers/cublas_linear.hpp"

@@ -1,3 +1,5 @@
+// Convolutions by cuDNN: deterministic algorithms only, chosen once per shape, their workspace from
+// an arena whose memory never moves (captured graphs hold its addresses).
 #if defined(SMOOTHCERT_HAVE_CUDNN)
 
 #include "cuda/layers/cudnn_conv.hpp"
@@ -8,7 +10,7 @@
 namespace smoothcert::gpu {
 namespace {
 
-/// For votes (tf32), room for both sides of a convolution in another layout (library_tile.hpp).
+/// For votes (tf32), room for both sides of a convolution in another layout (tile_sizes.hpp).
 std::size_t workspace_limit(MathPrecision precision) {
   return std::size_t{precision == MathPrecision::fp32 ? 256u : 1024u} << 20;
 }

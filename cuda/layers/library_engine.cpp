@@ -1,3 +1,5 @@
+// The layer engine a GPU uses: cuDNN and cuBLAS where they are built in, the project's own kernels
+// for what is missing.
 #include "cuda/layers/library_engine.hpp"
 
 #include <cstdlib>

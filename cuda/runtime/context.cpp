@@ -1,3 +1,4 @@
+// RAII over the CUDA runtime: device selection, streams, events, memory.
 #include "cuda/runtime/context.hpp"
 
 namespace smoothcert::gpu {

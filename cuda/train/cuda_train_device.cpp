@@ -1,3 +1,4 @@
+// A GPU as the trainer sees it.
 #include "cuda/train/cuda_train_device.hpp"
 
 #include <map>

@@ -1,3 +1,4 @@
+// Launches of the training kernels: steps, losses, attacks, optimisers.
 #include "cuda/runtime/launch.cuh"
 #include "cuda/train/attack_kernels.cuh"
 #include "cuda/train/launch_train.hpp"

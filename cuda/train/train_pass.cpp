@@ -1,3 +1,4 @@
+// A network forward and backward on one stream, with gradients of parameters and of the input.
 #include "cuda/train/train_pass.hpp"
 
 namespace smoothcert::gpu {

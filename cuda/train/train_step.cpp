@@ -1,3 +1,4 @@
+// One training step of any regime, issued on a stream.
 #include "cuda/train/train_step.hpp"
 
 #include <cstdio>

@@ -1,3 +1,4 @@
+// An epoch of training, and input gradients, on one device.
 #include "cuda/train/trainer.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Matrix products of halves by cuBLAS, fp32 throughout the sum.
 #include "cuda/votes/cublas_half.hpp"
 
 #include "cuda/layers/cublas_linear.hpp"

@@ -1,3 +1,4 @@
+// Exact mode on one stream: noise, the plan's steps, votes.
 #include "cuda/votes/exact_pass.hpp"
 
 namespace smoothcert::gpu {

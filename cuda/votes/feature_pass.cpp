@@ -1,3 +1,5 @@
+// Fast mode for networks of two convolutions whose linear layers are large: the fused feature
+// kernel, then matrix products of whole tiles.
 #include "cuda/votes/feature_pass.hpp"
 
 #include "cuda/train/launch_train.hpp"

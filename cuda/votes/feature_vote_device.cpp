@@ -1,3 +1,4 @@
+// Votes on one GPU by the fused feature kernel and matrix products, with two batches in flight.
 #include "cuda/votes/feature_vote_device.hpp"
 
 #include <algorithm>
@@ -7,6 +8,8 @@
 #include "cuda/runtime/nvtx.hpp"
 #include "cuda/votes/cublas_half.hpp"
 #include "cuda/votes/feature_pass.hpp"
+#include "cuda/votes/noise_table.hpp"
+#include "cuda/votes/vote_device.hpp"
 #include "cuda/votes/vote_lane.hpp"
 #include "smoothcert/error.hpp"
 
@@ -36,7 +39,7 @@ class FeatureVoteDevice final : public VoteDevice {
   }
 
   void prepare(std::uint32_t samples) override {
-    if (samples != kFeatureTile) throw Error("feature votes run in whole tiles");
+    if (samples != plan_.tile) throw Error("feature votes run in whole tiles");
     SMOOTHCERT_CUDA(cudaSetDevice(device_));
     for (Lane& lane : lanes_) {
       lane.votes = VoteLane(plan_.image_size, static_cast<std::size_t>(plan_.network.classes));
@@ -47,12 +50,8 @@ class FeatureVoteDevice final : public VoteDevice {
     model_.noise = settings_.noise;
     model_.weights = fragments_.data();
     model_.channel_pairs = (network.channels2 + 1) / 2;
-    if (settings_.noise.law == NoiseLaw::lattice) {
-      const LatticeTable& table = *settings_.noise.table;
-      hot_ = upload(table.hot, stream);
-      cold_ = upload(table.cold, stream);
-      model_.table = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
-    }
+    table_ = NoiseTable(settings_.noise, stream);
+    model_.table = table_.view();
     std::size_t hidden = 0, sums = 0;
     weights_.clear(), biases_.clear(), linear_.clear();
     for (const PackedLinear& layer : pack_linear(network)) {
@@ -80,7 +79,7 @@ class FeatureVoteDevice final : public VoteDevice {
     const DeviceSegments on_device = lane.votes.stage(batch);
     count_feature_votes(lane.votes.stream.get(), *lane.engine, model_, plan_.shape, linear_,
                         plan_.network.classes, on_device,
-                        {lane.features.data(), lane.hidden.data(), lane.sums.data()}, kFeatureTile,
+                        {lane.features.data(), lane.hidden.data(), lane.sums.data()}, plan_.tile,
                         lane.votes.counts.data());
     lane.votes.finish();
   }
@@ -100,8 +99,8 @@ class FeatureVoteDevice final : public VoteDevice {
 
   /// Zeros: the tail of a short batch is computed and not counted.
   template <class T>
-  static DeviceBuffer<T> tile_of(std::size_t values, const Lane& lane) {
-    DeviceBuffer<T> buffer(values * kFeatureTile);
+  DeviceBuffer<T> tile_of(std::size_t values, const Lane& lane) const {
+    DeviceBuffer<T> buffer(values * plan_.tile);
     if (buffer.size() > 0) {
       SMOOTHCERT_CUDA(
           cudaMemsetAsync(buffer.data(), 0, buffer.size() * sizeof(T), lane.votes.stream.get()));
@@ -113,7 +112,8 @@ class FeatureVoteDevice final : public VoteDevice {
   FeaturePlan plan_;
   VoteSettings settings_;
   FeatureModel model_;
-  DeviceBuffer<std::uint32_t> fragments_, hot_, cold_;
+  DeviceBuffer<std::uint32_t> fragments_;
+  NoiseTable table_;
   std::vector<DeviceBuffer<std::uint16_t>> weights_;
   std::vector<DeviceBuffer<float>> biases_;
   std::vector<DeviceLinear> linear_;
@@ -139,7 +139,7 @@ std::optional<FeaturePlan> plan_features(int device, const InferencePlan& plan,
     if (why_not) *why_not = "the device has too little shared memory";
     return std::nullopt;
   }
-  return FeaturePlan{*std::move(network), shape, plan.input.size()};
+  return FeaturePlan{*std::move(network), shape, plan.input.size(), tile_sizes().feature};
 }
 
 std::unique_ptr<VoteDevice> make_feature_vote_device(int device, const FeaturePlan& plan,
@@ -150,7 +150,7 @@ std::unique_ptr<VoteDevice> make_feature_vote_device(int device, const FeaturePl
 std::string describe_feature_votes(int device) {
   const DeviceScope scope(device);
   return "cuda fused features fp16 mma + " + make_half_engine()->describe() + ", tiles of " +
-         std::to_string(kFeatureTile) + " samples";
+         std::to_string(tile_sizes().feature) + " samples";
 }
 
 }  // namespace smoothcert::gpu

@@ -16,6 +16,7 @@ struct FeaturePlan {
   FeatureNetwork network;
   FeatureShape shape;
   std::size_t image_size = 0;
+  std::uint32_t tile = 0;  ///< samples whose features are multiplied at once, always
 };
 
 /// Nothing, with the reason, where the network does not fit (match_feature_network), the mode is
@@ -23,7 +24,7 @@ struct FeaturePlan {
 std::optional<FeaturePlan> plan_features(int device, const InferencePlan& plan,
                                          const VoteSettings& settings, std::string* why_not);
 
-/// prepare() takes kFeatureTile samples and nothing else.
+/// prepare() takes FeaturePlan::tile samples and nothing else.
 std::unique_ptr<VoteDevice> make_feature_vote_device(int device, const FeaturePlan& plan,
                                                      const VoteSettings& settings);
 

@@ -86,8 +86,8 @@ SMOOTHCERT_LEAF void fused_tile(const FusedParams& params, FusedShared<Noise, kW
   cast_votes(params, warp, logits, t);
 }
 
-/// 8 warps fill the 163 KB of compute capability 8.0; 4 fit everywhere. 12 would fit from 9.0 on, but
-/// leave 168 registers a thread, and the kernel needs some 190 not to spill.
+/// 8 warps fill the 163 KB of compute capability 8.0; 4 fit everywhere. 12 would fit from 9.0 on,
+/// but leave 168 registers a thread, and the kernel needs some 190 not to spill.
 template <class Noise, int kWarps>
 __global__ void __launch_bounds__(kWarps * 32, 1)
     fused_mma_kernel(const __grid_constant__ FusedParams params) {

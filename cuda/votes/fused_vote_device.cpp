@@ -1,3 +1,4 @@
+// Votes by one fused kernel on one GPU, with two batches in flight.
 #include "cuda/votes/fused_vote_device.hpp"
 
 #include <algorithm>
@@ -5,6 +6,8 @@
 
 #include "cuda/runtime/context.hpp"
 #include "cuda/runtime/nvtx.hpp"
+#include "cuda/votes/noise_table.hpp"
+#include "cuda/votes/vote_lane.hpp"
 #include "gpu/fused_packing.hpp"
 #include "gpu/vote_tiles.hpp"
 
@@ -42,15 +45,18 @@ class FusedVoteDevice final : public VoteDevice {
 
   ~FusedVoteDevice() override {
     cudaSetDevice(device_);
-    for (const Lane& lane : lanes_) {
-      if (lane.stream) cudaStreamSynchronize(lane.stream.get());
-    }
+    for (const Lane& lane : lanes_) lane.votes.drain();
   }
 
   void prepare(std::uint32_t) override {
     SMOOTHCERT_CUDA(cudaSetDevice(device_));
-    for (Lane& lane : lanes_) lane = make_lane();
-    const cudaStream_t stream = lanes_[0].stream.get();
+    for (Lane& lane : lanes_) {
+      lane.votes =
+          VoteLane(plan_.image_size, static_cast<std::size_t>(plan_.classes), kMaxSegments);
+      lane.tiles = DeviceBuffer<std::uint32_t>(kMaxSegments + 1);
+      lane.host_tiles = PinnedBuffer<std::uint32_t>(kMaxSegments + 1);
+    }
+    const cudaStream_t stream = lanes_[0].votes.stream.get();
     model_.noise = settings_.noise;
     if (plan_.half) {
       shape_ = launch_shape(device_, settings_.noise.law);
@@ -64,12 +70,8 @@ class FusedVoteDevice final : public VoteDevice {
       shape_.blocks = static_cast<unsigned>(4 * properties_of(device_).multiProcessorCount);
       weights_ = upload(plan_.exact->weights, stream);
     }
-    if (settings_.noise.law == NoiseLaw::lattice) {
-      const LatticeTable& table = *settings_.noise.table;
-      hot_ = upload(table.hot, stream);
-      cold_ = upload(table.cold, stream);
-      model_.table = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
-    }
+    table_ = NoiseTable(settings_.noise, stream);
+    model_.table = table_.view();
   }
 
   std::size_t lanes() const override { return lanes_.size(); }
@@ -78,84 +80,45 @@ class FusedVoteDevice final : public VoteDevice {
   void submit(std::size_t index, const VoteBatch& batch) override {
     const NvtxRange range("submit fused vote batch");
     Lane& lane = lanes_[index];
-    const cudaStream_t stream = lane.stream.get();
-    const std::size_t segments = batch.segments.size();
+    const cudaStream_t stream = lane.votes.stream.get();
     const auto tiles =
         tile_offsets(batch.segments, batch.samples,
                      plan_.half ? shape_.tile() : static_cast<std::uint32_t>(plan_.exact->samples));
-    const std::size_t image = plan_.image_size;
-    lane.counters = segments * static_cast<std::size_t>(plan_.classes + 1);
-    std::copy(batch.segments.begin(), batch.segments.end(), lane.host_segments.data());
     std::copy(tiles.begin(), tiles.end(), lane.host_tiles.data());
-    for (std::size_t s = 0; s < segments; ++s) {
-      std::copy_n(batch.pixels[s], image, lane.host_pixels.data() + s * image);
-    }
-    copy_to_device(lane.segments.data(), lane.host_segments.data(), segments, stream);
     copy_to_device(lane.tiles.data(), lane.host_tiles.data(), tiles.size(), stream);
-    copy_to_device(lane.pixels.data(), lane.host_pixels.data(), segments * image, stream);
-    SMOOTHCERT_CUDA(
-        cudaMemsetAsync(lane.counts.data(), 0, lane.counters * sizeof(unsigned long long), stream));
-    const FusedBatch on_device{
-        lane.segments.data(), lane.tiles.data(),  static_cast<std::uint32_t>(segments),
-        batch.samples,        lane.pixels.data(), lane.counts.data()};
+    const DeviceSegments staged = lane.votes.stage(batch);
+    const FusedBatch on_device{staged.segments, lane.tiles.data(), staged.count,
+                               batch.samples,   staged.pixels,     lane.votes.counts.data()};
     if (plan_.half) {
       count_fused_votes(stream, model_, on_device, shape_);
     } else {
       count_fused_exact_votes(stream, *plan_.exact, weights_.data(), settings_.noise, model_.table,
                               on_device, shape_.blocks);
     }
-    SMOOTHCERT_CUDA(cudaMemcpyAsync(lane.host_counts.data(), lane.counts.data(),
-                                    lane.counters * sizeof(std::uint64_t), cudaMemcpyDeviceToHost,
-                                    stream));
-    SMOOTHCERT_CUDA(cudaEventRecord(lane.finished.get(), stream));
+    lane.votes.finish();
   }
 
   std::span<const std::uint64_t> collect(std::size_t index) override {
     const NvtxRange range("collect fused vote batch");
-    Lane& lane = lanes_[index];
-    SMOOTHCERT_CUDA(cudaEventSynchronize(lane.finished.get()));
-    return {lane.host_counts.data(), lane.counters};
+    return lanes_[index].votes.collect();
   }
 
  private:
   static constexpr std::uint32_t kMaxSegments = 8192;
 
   struct Lane {
-    OwnedStream stream;
-    OwnedEvent finished;
-    DeviceBuffer<VoteSegment> segments;
+    VoteLane votes;
     DeviceBuffer<std::uint32_t> tiles;
-    DeviceBuffer<std::uint8_t> pixels;
-    DeviceBuffer<unsigned long long> counts;
-    PinnedBuffer<VoteSegment> host_segments;
     PinnedBuffer<std::uint32_t> host_tiles;
-    PinnedBuffer<std::uint8_t> host_pixels;
-    PinnedBuffer<std::uint64_t> host_counts;
-    std::size_t counters = 0;
   };
-
-  Lane make_lane() const {
-    const auto counters = std::size_t{kMaxSegments} * static_cast<std::size_t>(plan_.classes + 1);
-    Lane lane;
-    lane.stream = make_stream();
-    lane.finished = make_event();
-    lane.segments = DeviceBuffer<VoteSegment>(kMaxSegments);
-    lane.tiles = DeviceBuffer<std::uint32_t>(kMaxSegments + 1);
-    lane.pixels = DeviceBuffer<std::uint8_t>(kMaxSegments * plan_.image_size);
-    lane.counts = DeviceBuffer<unsigned long long>(counters);
-    lane.host_segments = PinnedBuffer<VoteSegment>(kMaxSegments);
-    lane.host_tiles = PinnedBuffer<std::uint32_t>(kMaxSegments + 1);
-    lane.host_pixels = PinnedBuffer<std::uint8_t>(kMaxSegments * plan_.image_size);
-    lane.host_counts = PinnedBuffer<std::uint64_t>(counters);
-    return lane;
-  }
 
   int device_;
   FusedPlan plan_;
   VoteSettings settings_;
   FusedShape shape_;
   FusedModel model_;
-  DeviceBuffer<std::uint32_t> fragments_, hot_, cold_;
+  DeviceBuffer<std::uint32_t> fragments_;
+  NoiseTable table_;
   DeviceBuffer<float> weights_;
   std::array<Lane, 2> lanes_;
 };

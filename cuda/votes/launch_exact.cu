@@ -1,3 +1,4 @@
+// Launches of exact mode: noise, the steps of the plan, votes.
 #include "cuda/runtime/launch.cuh"
 #include "cuda/train/step_kernels.cuh"
 #include "cuda/votes/launch_exact.hpp"

@@ -1,3 +1,4 @@
+// Launches of the fused fp16 kernel with mma.sync, and which one a device gets.
 #include "cuda/runtime/launch.cuh"
 #include "cuda/votes/fused_mma_kernel.cuh"
 #include "cuda/votes/fused_params.cuh"

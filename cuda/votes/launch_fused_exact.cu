@@ -1,3 +1,4 @@
+// Launch of the fused exact kernel.
 #include <algorithm>
 
 #include "cuda/runtime/launch.cuh"

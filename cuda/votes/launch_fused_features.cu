@@ -1,3 +1,4 @@
+// Launch of the fused feature kernel.
 #include "cuda/runtime/launch.cuh"
 #include "cuda/votes/fused_features_kernel.cuh"
 #include "cuda/votes/fused_params.cuh"

@@ -1,3 +1,4 @@
+// Launch of the fused fp16 kernel with wgmma, a unit of its own for the one architecture it is for.
 #include "cuda/runtime/launch.cuh"
 #include "cuda/votes/fused_params.cuh"
 #include "cuda/votes/fused_wgmma_kernel.cuh"

@@ -1,3 +1,4 @@
+// Launches of our own fp16 matrix products, for where cuBLAS is missing.
 #include "cuda/runtime/launch.cuh"
 #include "cuda/votes/half_linear_kernels.cuh"
 #include "cuda/votes/launch_features.hpp"

@@ -1,3 +1,5 @@
+// Fast mode for any network: the plan's layers image-major (NCHW), convolutions and linear layers
+// by the engine of the GPU's libraries.
 #include "cuda/votes/library_pass.hpp"
 
 #include "cuda/train/launch_train.hpp"

@@ -1,3 +1,4 @@
+// Votes of any network by cuDNN and cuBLAS: fast mode where the fused kernel does not apply.
 #include "cuda/votes/library_vote_device.hpp"
 
 #include <array>
@@ -5,8 +6,8 @@
 #include "cuda/layers/library_engine.hpp"
 #include "cuda/runtime/nvtx.hpp"
 #include "cuda/votes/library_pass.hpp"
+#include "cuda/votes/noise_table.hpp"
 #include "cuda/votes/vote_lane.hpp"
-#include "gpu/library_tile.hpp"
 
 namespace smoothcert::gpu {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 class LibraryVoteDevice final : public VoteDevice {
  public:
   LibraryVoteDevice(std::shared_ptr<const DevicePlan> plan, const VoteSettings& settings)
-      : plan_(std::move(plan)), settings_(settings), tile_(library_tile(plan_->layout)) {}
+      : plan_(std::move(plan)), settings_(settings), tile_(plan_->library_tile) {}
 
   ~LibraryVoteDevice() override {
     cudaSetDevice(plan_->device);
@@ -34,12 +35,7 @@ class LibraryVoteDevice final : public VoteDevice {
       lane.engine = make_library_engine(MathPrecision::tf32);
       prepare_engine(*lane.engine, plan, tile_);
     }
-    if (settings_.noise.law == NoiseLaw::lattice) {
-      const LatticeTable& table = *settings_.noise.table;
-      hot_ = upload(table.hot, lanes_[0].votes.stream.get());
-      cold_ = upload(table.cold, lanes_[0].votes.stream.get());
-      lattice_ = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
-    }
+    table_ = NoiseTable(settings_.noise, lanes_[0].votes.stream.get());
   }
 
   std::size_t lanes() const override { return lanes_.size(); }
@@ -50,7 +46,7 @@ class LibraryVoteDevice final : public VoteDevice {
     Lane& lane = lanes_[index];
     const DeviceSegments on_device = lane.votes.stage(batch);
     count_library_votes(lane.votes.stream.get(), *lane.engine, plan_->plan, plan_->layout,
-                        plan_->params.data(), settings_.noise, lattice_, on_device,
+                        plan_->params.data(), settings_.noise, table_.view(), on_device,
                         lane.values.data(), tile_, lane.votes.counts.data());
     lane.votes.finish();
   }
@@ -70,8 +66,7 @@ class LibraryVoteDevice final : public VoteDevice {
   std::shared_ptr<const DevicePlan> plan_;
   VoteSettings settings_;
   std::uint32_t tile_;
-  DeviceBuffer<std::uint32_t> hot_, cold_;
-  device::LatticeView lattice_{};
+  NoiseTable table_;
   std::array<Lane, 2> lanes_;
 };
 
@@ -83,14 +78,15 @@ std::unique_ptr<VoteDevice> make_library_vote_device(std::shared_ptr<const Devic
 }
 
 std::string describe_library_votes(const DevicePlan& plan) {
+  if (!plan.library_text.empty()) return plan.library_text;
   const DeviceScope scope(plan.device);
   const auto engine = make_library_engine(MathPrecision::tf32);
-  const std::uint32_t tile = library_tile(plan.layout);
+  const std::uint32_t tile = plan.library_tile;
   prepare_engine(*engine, plan.plan, tile);
   std::string text =
       "cuda library (" + engine->describe() + ", tiles of " + std::to_string(tile) + " samples";
   for (const std::string& line : engine->algorithms()) text += "; " + line;
-  return text + ")";
+  return plan.library_text = text + ")";
 }
 
 }  // namespace smoothcert::gpu

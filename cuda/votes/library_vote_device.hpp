@@ -8,8 +8,8 @@
 
 namespace smoothcert::gpu {
 
-/// Two streams, each with an engine and a tile of its own; prepare() takes library_tile() samples
-/// and nothing else.
+/// Two streams, each with an engine and a tile of its own; prepare() takes DevicePlan::library_tile
+/// samples and nothing else.
 std::unique_ptr<VoteDevice> make_library_vote_device(std::shared_ptr<const DevicePlan> plan,
                                                      const VoteSettings& settings);
 

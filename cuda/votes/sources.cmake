@@ -3,7 +3,8 @@ smoothcert_sources(SMOOTHCERT_CUDA_HOST_SOURCES
   feature_vote_device.cpp
   fused_vote_device.cpp
   library_vote_device.cpp
-  vote_device.cpp)
+  vote_device.cpp
+  vote_paths.cpp)
 # Launch kernels, so that the emulator compiles them too (tests/simt/emulated_*.cpp).
 smoothcert_sources(SMOOTHCERT_CUDA_LAUNCHING_SOURCES
   exact_pass.cpp

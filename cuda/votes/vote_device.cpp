@@ -1,9 +1,11 @@
+// Exact mode on one GPU by direct kernels, and a network made ready for a GPU.
 #include "cuda/votes/vote_device.hpp"
 
 #include <algorithm>
 #include <array>
 
 #include "cuda/runtime/nvtx.hpp"
+#include "cuda/votes/noise_table.hpp"
 #include "cuda/votes/vote_lane.hpp"
 
 namespace smoothcert::gpu {
@@ -27,12 +29,7 @@ class ExactVoteDevice final : public VoteDevice {
           VoteLane(plan_->plan.input.size(), static_cast<std::size_t>(plan_->plan.classes));
       lane.values = DeviceBuffer<float>(plan_->layout.total * value_pitch(samples));
     }
-    if (settings_.noise.law == NoiseLaw::lattice) {
-      const LatticeTable& table = *settings_.noise.table;
-      hot_ = upload(table.hot, lanes_[0].votes.stream.get());
-      cold_ = upload(table.cold, lanes_[0].votes.stream.get());
-      lattice_ = {hot_.data(), cold_.data(), table.log2_columns, table.offset};
-    }
+    table_ = NoiseTable(settings_.noise, lanes_[0].votes.stream.get());
   }
 
   std::size_t lanes() const override { return lanes_.size(); }
@@ -43,7 +40,7 @@ class ExactVoteDevice final : public VoteDevice {
     Lane& lane = lanes_[index];
     const DeviceSegments on_device = lane.votes.stage(batch);
     count_exact_votes(lane.votes.stream.get(), plan_->plan, plan_->layout, plan_->params.data(),
-                      settings_.noise, lattice_, on_device, lane.values.data(),
+                      settings_.noise, table_.view(), on_device, lane.values.data(),
                       lane.votes.counts.data());
     lane.votes.finish();
   }
@@ -61,18 +58,26 @@ class ExactVoteDevice final : public VoteDevice {
 
   std::shared_ptr<const DevicePlan> plan_;
   VoteSettings settings_;
-  DeviceBuffer<std::uint32_t> hot_, cold_;
-  device::LatticeView lattice_{};
+  NoiseTable table_;
   std::array<Lane, 2> lanes_;
 };
 
 }  // namespace
+
+TileSizes tile_sizes() {
+#if defined(SMOOTHCERT_SIMULATED_GPU)
+  return {.feature = 64, .library_most = 64, .library_least = 16};
+#else
+  return {};
+#endif
+}
 
 std::shared_ptr<const DevicePlan> make_device_plan(int device, InferencePlan plan) {
   const DeviceScope scope(device);
   auto result = std::make_shared<DevicePlan>();
   result->device = device;
   result->layout = lay_out_values(plan);
+  result->library_tile = library_tile(result->layout, tile_sizes());
   const OwnedStream stream = make_stream();
   result->params = upload(plan.params, stream.get());
   result->plan = std::move(plan);

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "cuda/runtime/context.hpp"
 #include "cuda/votes/exact_pass.hpp"
+#include "gpu/tile_sizes.hpp"
 #include "gpu/vote_worker.hpp"
 
 namespace smoothcert::gpu {
@@ -16,7 +18,13 @@ struct DevicePlan {
   InferencePlan plan;
   ValueLayout layout;
   DeviceBuffer<float> params;
+  std::uint32_t library_tile = 0;    ///< samples the library path computes together
+  mutable std::string library_text;  ///< describe_library_votes(), which costs a cuDNN handle
 };
+
+/// The tile sizes of this build: TileSizes{} on GPUs; simulated ones compute whole tiles, slowly,
+/// and take small ones.
+TileSizes tile_sizes();
 
 std::shared_ptr<const DevicePlan> make_device_plan(int device, InferencePlan plan);
 

@@ -12,7 +12,7 @@
 namespace smoothcert::gpu {
 
 struct VoteLane {
-  static constexpr std::uint32_t kMaxSegments = 1024;
+  static constexpr std::uint32_t kMaxSegments = 1024;  ///< of a batch, where nothing else is said
 
   OwnedStream stream;
   OwnedEvent finished;
@@ -25,15 +25,15 @@ struct VoteLane {
   std::size_t image = 0, classes = 0, counters = 0;
 
   VoteLane() = default;
-  VoteLane(std::size_t image_size, std::size_t class_count)
+  VoteLane(std::size_t image_size, std::size_t class_count, std::size_t most = kMaxSegments)
       : stream(make_stream()),
         finished(make_event()),
-        segments(kMaxSegments),
-        pixels(kMaxSegments * image_size),
-        counts(kMaxSegments * (class_count + 1)),
-        host_segments(kMaxSegments),
-        host_pixels(kMaxSegments * image_size),
-        host_counts(kMaxSegments * (class_count + 1)),
+        segments(most),
+        pixels(most * image_size),
+        counts(most * (class_count + 1)),
+        host_segments(most),
+        host_pixels(most * image_size),
+        host_counts(most * (class_count + 1)),
         image(image_size),
         classes(class_count) {}
 

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "smoothcert/certify.hpp"
+#include "smoothcert/certificate.hpp"
 #include "smoothcert/statistics.hpp"
 
 namespace smoothcert {

@@ -93,6 +93,9 @@ struct ChunkCounts {
   int label = -1;  ///< of the image; −1: not known
 };
 
+/// All samples that were drawn: no vote is dropped.
+std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid);
+
 /// The votes that `settings` ask for over images of this shape, with the lattice table made.
 VoteSettings vote_settings(const CertifySettings& settings, const ImageShape& shape);
 

@@ -37,10 +37,10 @@ ReportFiles write_report(const StudyResult& study, const std::filesystem::path& 
 
 /// One run of a store, or a peer's imported result file.
 struct ReportedRun {
-  std::string name;      ///< as shown, unique
-  std::string source;    ///< the store or file it came from
-  bool imported = false; ///< from a TSV: settings and counts are unknown
-  RunSettings settings;  ///< of our own runs
+  std::string name;       ///< as shown, unique
+  std::string source;     ///< the store or file it came from
+  bool imported = false;  ///< from a TSV: settings and counts are unknown
+  RunSettings settings;   ///< of our own runs
   std::vector<Certificate> certificates;
 };
 

@@ -43,6 +43,9 @@ struct RunSettings {
 inline Soundness soundness_of(const RunSettings& settings) {
   return soundness_of(settings.certify.noise, settings.certify.mode);
 }
+inline std::string guarantee_text(const RunSettings& settings) {
+  return guarantee_text(settings.certify.noise, settings.certify.mode);
+}
 
 /// The identity as text ("model=… dataset=… sigma=…"), and its SHA-256: RunInfo::key.
 std::string run_identity(const RunSettings& settings);

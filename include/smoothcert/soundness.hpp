@@ -1,6 +1,7 @@
 // What a radius is a statement about: the program as it runs, or the mathematics it stands for.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "smoothcert/names.hpp"
@@ -30,5 +31,9 @@ Soundness soundness_of(NoiseLaw noise, Mode mode);
 /// The words for people: "sound as executed", "sound if rows are independent", "in real arithmetic
 /// only".
 std::string_view soundness_text(Soundness soundness);
+
+/// The same for the radii of a run, which in fast mode are those of another base classifier: "sound
+/// as executed; fast mode: of the classifier as its device computes it".
+std::string guarantee_text(NoiseLaw noise, Mode mode);
 
 }  // namespace smoothcert

@@ -1,3 +1,4 @@
+// The analysis of certificates as JSON: the same members wherever a run or a model is described.
 #include "analysis/analysis_json.hpp"
 
 #include "smoothcert/soundness.hpp"

@@ -1,3 +1,4 @@
+// The steps that attacks are made of, one image at a time.
 #include "attack/attack_steps.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// How strong an attacked image is, from its logits.
 #include "attack/attack_strength.hpp"
 
 #include <cmath>

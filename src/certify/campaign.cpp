@@ -1,3 +1,4 @@
+// Certification into a store: what is there is not drawn again.
 #include "smoothcert/campaign.hpp"
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include <set>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/external_identity.hpp"
 #include "smoothcert/version.hpp"
 #include "store/index_set.hpp"
 
@@ -93,7 +95,17 @@ RunSettings make_run_settings(const Network& network, const std::string& model_n
                               const BackendModel& model, const Dataset& data,
                               const CertifySettings& settings) {
   RunSettings s;
-  s.model_hash = model_hash(network);
+  const auto* external = dynamic_cast<const ExternalForward*>(&model);
+  if ((external != nullptr) != (settings.mode == Mode::external))
+    throw UsageError(external != nullptr ? "the model is external: its runs are of mode external"
+                                         : "mode external is for models outside this program");
+  if (external != nullptr) {
+    const ExternalIdentity identity = external->identity();
+    s.model_hash = identity.hash;
+    s.external = identity.record;
+  } else {
+    s.model_hash = model_hash(network);
+  }
   s.model_name = model_name;
   s.regime = network.record.regime;
   s.training_sigma = network.record.sigma;
@@ -121,6 +133,10 @@ CertificationResult certify_into_store(ResultsStore& store, BackendModel& model,
                                    request.data.split, request.data.size()));
     }
   }
+  if (auto* external = dynamic_cast<ExternalForward*>(&model);
+      external != nullptr && !request.indices.empty())
+    external->prepare(vote_settings(request.settings, request.data.shape),
+                      request.data.image(request.indices.front()));
   CertificationResult result;
   result.run = store.find_or_create_run(make_run_settings(request.network, request.model_name,
                                                           model, request.data, request.settings));

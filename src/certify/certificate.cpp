@@ -1,11 +1,12 @@
 // From settings and counts to a certificate: the only place where an image's counts become a
 // radius.
+#include "smoothcert/certificate.hpp"
+
 #include <cmath>
+#include <numeric>
 #include <sstream>
 #include <utility>
 
-#include "certify/vote_window.hpp"
-#include "smoothcert/certify.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/statistics.hpp"
 
@@ -108,9 +109,13 @@ BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& 
   return bounds;
 }
 
+std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid) {
+  return std::accumulate(counts.begin(), counts.end(), invalid);
+}
+
 double noise_slack(const CertifySettings& settings, const ImageShape& shape) {
   if (settings.noise != NoiseLaw::lattice) return 0;
-  return make_lattice_table(settings.sigma, shape.size())->slack_per_pixel *
+  return vote_settings(settings, shape).noise.table->slack_per_pixel *
          static_cast<double>(shape.size());
 }
 

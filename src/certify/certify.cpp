@@ -93,6 +93,7 @@ class Certification {
         stop_(std::move(stop)),
         votes_(vote_settings(settings, data.shape)),
         bounds_(bound_settings(settings, data.shape)),
+        size_(model),
         checkpoints_(settings.sequential ? checkpoints(settings.n)
                                          : std::vector<std::uint64_t>{settings.n}) {
     for (const ChunkCounts& chunk : done) {
@@ -209,6 +210,7 @@ class Certification {
             if (range.first >= pending.horizon) break;
             last = std::min(last, next_checkpoint(range.first));
           }
+          if (size_.whole_tiles()) last = std::min(last, range.first + size_.samples() - samples);
           jobs_.push_back({pending.image, data_.image(pending.image).data(), kPurposes[stage],
                            range.first, last});
           owners_.push_back(slot);
@@ -330,6 +332,7 @@ class Certification {
   std::stop_token stop_;
   VoteSettings votes_;
   BoundSettings bounds_;
+  WindowSize size_;
   std::vector<std::uint64_t> checkpoints_;  // n alone where n is fixed
   std::map<std::uint32_t, std::vector<const ChunkCounts*>> done_;
 
@@ -338,7 +341,6 @@ class Certification {
   std::vector<VoteJob> jobs_;  // of the current window, with the slot in open_ each belongs to
   std::vector<std::size_t> owners_;
   std::uint64_t samples_before_ = 0;  // counted by this call
-  WindowSize size_;
   CertifyProgress progress_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

@@ -64,7 +64,7 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
     on_progress(progress);
   };
 
-  WindowSize size;
+  WindowSize size(model);
   while (!indices.empty()) {
     if (stop.stop_requested()) throw Interrupted("interrupted");
     const std::size_t count =

@@ -22,4 +22,10 @@ std::string_view soundness_text(Soundness soundness) {
   throw Error("unknown soundness class");
 }
 
+std::string guarantee_text(NoiseLaw noise, Mode mode) {
+  std::string text(guarantee_text(noise, mode));
+  if (mode == Mode::fast) text += "; fast mode: of the classifier as its device computes it";
+  return text;
+}
+
 }  // namespace smoothcert

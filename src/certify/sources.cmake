@@ -6,6 +6,7 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   class_bounds.cpp
   disproof.cpp
   l1_certificates.cpp
+  norm_radius.cpp
   predict.cpp
   preflight.cpp
   redraw.cpp

@@ -1,3 +1,4 @@
+// From counts to certificates.
 #include "smoothcert/statistics.hpp"
 
 #include <algorithm>

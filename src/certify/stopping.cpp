@@ -63,7 +63,8 @@ std::vector<std::uint64_t> checkpoints(std::uint64_t n_max) {
 }
 
 std::optional<std::uint64_t> samples_for_radius(double radius, BoundSettings settings) {
-  if (unanimous_radius(kMostSamples, settings) < radius) return std::nullopt;
+  const double most = unanimous_radius(kMostSamples, settings);
+  if (!(most > 0) || most < radius) return std::nullopt;
   std::uint64_t low = 0, high = kMostSamples;  // too few, enough
   while (high - low > 1) {
     const std::uint64_t middle = low + (high - low) / 2;
@@ -96,9 +97,11 @@ void validate(const Stopping& stopping, const BoundSettings& settings) {
   const double ceiling = unanimous_radius(sampling.n_max, settings);
   if (ceiling > 0 && ceiling >= wanted) return;
   const auto needed = samples_for_radius(wanted, settings);
+  const std::string what = wanted > 0 ? "radius " + number(wanted) + " is out of reach: n = "
+                                      : "nothing can be certified: n = ";
   throw UsageError(
-      "radius " + number(wanted) + " is out of reach: n = " + std::to_string(sampling.n_max) +
-      " unanimous votes certify " + format_radius(ceiling) +
+      what + std::to_string(sampling.n_max) + " unanimous votes at alpha = " +
+      number(settings.alpha) + " certify " + format_radius(ceiling) +
       (needed ? ", it takes n = " + std::to_string(*needed) : ", and no n below 2^32 is enough"));
 }
 

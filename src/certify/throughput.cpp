@@ -1,3 +1,4 @@
+// How fast a model is certified and attacked on a backend: what `smoothcert bench` prints.
 #include "smoothcert/throughput.hpp"
 
 #include <algorithm>

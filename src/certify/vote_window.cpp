@@ -1,3 +1,4 @@
+// One window of votes: starts a count, watches it, collects what finished.
 #include "certify/vote_window.hpp"
 
 #include <algorithm>
@@ -5,12 +6,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/external_identity.hpp"
 
 namespace smoothcert {
 
@@ -50,10 +51,6 @@ class ResultCheck {
   std::vector<bool> seen_;
 };
 }  // namespace
-
-std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid) {
-  return std::accumulate(counts.begin(), counts.end(), invalid);
-}
 
 WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
                            const std::vector<VoteJob>& jobs, const WindowWatch& watch,
@@ -142,6 +139,10 @@ void check_inputs(const BackendModel& model, const Dataset& data,
     if (seen[index]) throw UsageError("image " + std::to_string(index) + " is asked for twice");
     seen[index] = true;
   }
+}
+
+WindowSize::WindowSize(const BackendModel& model) {
+  if (const auto* external = dynamic_cast<const ExternalForward*>(&model)) tile_ = external->tile();
 }
 
 std::uint64_t WindowSize::job() const {

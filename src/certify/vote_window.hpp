@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "smoothcert/backend.hpp"
+#include "smoothcert/certificate.hpp"
 
 namespace smoothcert {
 
@@ -31,9 +32,6 @@ WindowOutcome count_window(BackendModel& model, const VoteSettings& settings,
                            const std::vector<VoteJob>& jobs, const WindowWatch& watch,
                            std::stop_token stop);
 
-/// All samples that were drawn: no vote is dropped.
-std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid);
-
 /// Throws UsageError where an index is outside `data` or comes twice, or the data does not fit the
 /// model.
 void check_inputs(const BackendModel& model, const Dataset& data,
@@ -44,13 +42,17 @@ void check_inputs(const BackendModel& model, const Dataset& data,
 /// since nothing is known of the model: a large one on a CPU counts a hundred samples a second.
 class WindowSize {
  public:
-  [[nodiscard]] std::uint64_t samples() const { return samples_; }
+  /// Windows for a caller's forward pass hold whole tiles: the rest of one is a forward pass for
+  /// nothing.
+  explicit WindowSize(const BackendModel& model);
+  [[nodiscard]] std::uint64_t samples() const { return (samples_ + tile_ - 1) / tile_ * tile_; }
+  [[nodiscard]] bool whole_tiles() const { return tile_ > 1; }
   /// Samples of one job, which is what is lost when the program is ended: a small part of a window.
   [[nodiscard]] std::uint64_t job() const;
   void learn(std::uint64_t samples, double seconds);
 
  private:
-  std::uint64_t samples_ = 1024;
+  std::uint64_t samples_ = 1024, tile_ = 1;
 };
 
 }  // namespace smoothcert

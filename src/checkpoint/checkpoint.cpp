@@ -1,3 +1,4 @@
+// Models that others trained: PyTorch checkpoints and plain safetensors, fitted to a description.
 #include "smoothcert/checkpoint.hpp"
 
 #include <algorithm>

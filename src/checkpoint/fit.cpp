@@ -1,3 +1,4 @@
+// Which tensor of a foreign file is which parameter of a network.
 #include "checkpoint/fit.hpp"
 
 #include <fmt/format.h>

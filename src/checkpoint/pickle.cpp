@@ -181,7 +181,12 @@ class Machine {
   void build() {
     const ValueId state = pop();  // attributes, such as a state dict's _metadata: nothing we need
     if (top().kind == Kind::array || top().kind == Kind::dtype) {
-      if (!set_numpy_state(pickle_, top(), state)) damaged("a NumPy array that is not whole");
+      if (!set_numpy_state(pickle_, top(), state)) {  // of times, of objects: nobody needs them
+        PickleValue other;
+        other.kind = Kind::opaque;
+        other.text = top().kind == Kind::array ? "numpy.ndarray" : "numpy.dtype";
+        top() = std::move(other);
+      }
       return;
     }
     if (top().kind != Kind::dict && top().kind != Kind::opaque)

@@ -1,3 +1,5 @@
+// The short list of names that a checkpoint's pickle may ask for, and what each makes of its
+// arguments.
 #include "checkpoint/pickle_globals.hpp"
 
 #include <algorithm>
@@ -72,8 +74,7 @@ std::optional<PickleValue> tensor(const Pickle& pickle, const std::vector<ValueI
       std::string names;
       for (std::size_t i = 0; metadata.kind == Kind::dict && i < metadata.items.size(); i += 2)
         names += (i > 0 ? ", " : " ") + pickle.at(metadata.items[i]).text;
-      return opaque("a tensor with metadata" + names +
-                    " (resolve_neg() and resolve_conj() before it is saved remove it)");
+      return opaque("a tensor with metadata" + names);
     }
   }
   if (arguments.size() < 4 || pickle.at(arguments[0]).kind != Kind::storage) return std::nullopt;

@@ -3,5 +3,4 @@ smoothcert_sources(SMOOTHCERT_CHECKPOINT_SOURCES
   fit.cpp
   pickle.cpp
   pickle_globals.cpp
-  torch_file.cpp
-  zip_archive.cpp)
+  torch_file.cpp)

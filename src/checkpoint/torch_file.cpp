@@ -1,3 +1,5 @@
+// The tensors of a file that torch.save() wrote: the ZIP format of PyTorch 1.6 and later, or the
+// pickles one after the other of the versions before it.
 #include "checkpoint/torch_file.hpp"
 
 #include <fmt/format.h>
@@ -47,6 +49,17 @@ bool holds_tensors(const Pickle& pickle, const PickleValue& dict) {
   return false;
 }
 
+/// An opaque value where a tensor should be.
+[[noreturn]] void refuse_value(const PickleValue& key, const PickleValue& value,
+                               const std::string& where) {
+  if (value.text.starts_with("a tensor with"))
+    throw Error(
+        fmt::format("{}: '{}' is {}, which changes its values and is not read; resolve_neg() and "
+                    "resolve_conj() before it is saved write the values themselves",
+                    where, printable(key.text), printable(value.text)));
+  refuse_opaque(value.text + (key.kind == Kind::text ? " for '" + key.text + "'" : ""), where);
+}
+
 const PickleValue& state_dict_of(const Pickle& pickle, const std::string& where) {
   const PickleValue& root = pickle.at(pickle.root);
   if (root.kind == Kind::opaque) refuse_opaque(root.text, where);
@@ -59,7 +72,7 @@ const PickleValue& state_dict_of(const Pickle& pickle, const std::string& where)
       refuse_opaque(inner->text, where);
   for (std::size_t i = 1; root.kind == Kind::dict && i < root.items.size(); i += 2)
     if (const auto& value = pickle.at(root.items[i]); value.kind == Kind::opaque)
-      refuse_opaque(value.text, where);
+      refuse_value(pickle.at(root.items[i - 1]), value, where);
   throw Error(where +
               ": no state dict in it: neither the object itself nor its state_dict, "
               "model_state_dict, model or net is a dict of tensors");
@@ -173,8 +186,7 @@ void TorchFile::read_state_dict(const Pickle& pickle) {
     const PickleValue &key = pickle.at(dict.items[i]), &value = pickle.at(dict.items[i + 1]);
     // In Python the last of equal keys is the one that stays.
     if (key.kind == Kind::text) tensors_.erase(key.text);
-    if (value.kind == Kind::opaque)
-      refuse_opaque(value.text + (key.kind == Kind::text ? " for '" + key.text + "'" : ""), where_);
+    if (value.kind == Kind::opaque) refuse_value(key, value, where_);
     if (value.kind == Kind::array && key.kind == Kind::text)
       throw Error(
           fmt::format("{}: '{}' is a NumPy array, not a tensor; save it with "

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "checkpoint/pickle.hpp"
-#include "checkpoint/zip_archive.hpp"
 #include "smoothcert/network.hpp"
+#include "util/zip_archive.hpp"
 
 namespace smoothcert {
 

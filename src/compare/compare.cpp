@@ -1,3 +1,4 @@
+// The comparison, end to end: train, attack, certify the same images, keep everything.
 #include "smoothcert/compare.hpp"
 
 #include <fmt/core.h>

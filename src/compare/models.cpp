@@ -1,3 +1,4 @@
+// The models of a comparison: trained, or taken from an earlier run of the same one; then attacked.
 #include "compare/models.hpp"
 
 #include <fmt/core.h>

@@ -1,3 +1,4 @@
+// Noisy versions of an image as pictures: the very draws that certification counts.
 #include "compare/noisy_copies.hpp"
 
 #include <algorithm>

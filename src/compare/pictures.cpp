@@ -1,3 +1,4 @@
+// The images a report shows: attacked ones, and noisy copies of one image.
 #include "compare/pictures.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// What a comparison is going to do, fixed before it starts and kept in its store: the same folder
+// only ever continues the same comparison.
 #include "compare/plan.hpp"
 
 #include <fmt/core.h>

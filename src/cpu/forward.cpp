@@ -1,3 +1,4 @@
+// Logits of given images by the exact plan, one image per SIMD lane.
 #include "cpu/forward.hpp"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Which instruction set the lane kernels run on, chosen once at run time.
 #include "cpu/isa.hpp"
 
 #include <cstdlib>

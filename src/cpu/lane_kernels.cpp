@@ -1,3 +1,5 @@
+// The hot loops of exact evaluation, compiled once per instruction set (lane_kernels_*.cpp) and
+// reached through one table of function pointers each.
 #include "cpu/lane_kernels.hpp"
 
 namespace smoothcert::cpu {

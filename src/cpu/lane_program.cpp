@@ -1,3 +1,5 @@
+// An inference plan made ready for the lane kernels: layers fused where that changes no bit,
+// weights packed in the order they are read, activations placed in one arena per thread.
 #include "cpu/lane_program.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The plan executed as plainly as it can be written: the oracle of exact mode.
 #include "cpu/reference_forward.hpp"
 
 #include <cmath>

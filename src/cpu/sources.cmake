@@ -5,6 +5,7 @@ smoothcert_sources(SMOOTHCERT_CPU_SOURCES
   isa.cpp
   lane_kernels.cpp
   lane_program.cpp
+  noisy_rows.cpp
   reference_forward.cpp
   team.cpp
   thread_pool.cpp

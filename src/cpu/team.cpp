@@ -1,3 +1,6 @@
+// Threads that walk through the same steps together for a whole epoch: a step is shorter than it
+// takes to wake a sleeping thread, so they wait for each other by spinning (and sleep only when
+// another has been away for long).
 #include "cpu/team.hpp"
 
 #include <algorithm>

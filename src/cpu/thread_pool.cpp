@@ -1,3 +1,4 @@
+// The CPU backend's threads.
 #include "cpu/thread_pool.hpp"
 
 #include <sched.h>

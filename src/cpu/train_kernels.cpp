@@ -1,3 +1,6 @@
+// The hot loops that only training and gradients need, compiled once per instruction set
+// (train_kernels_*.cpp) like those of lane_kernels.hpp, whose layouts they share: one image per
+// lane, an activation is [channel][row][column][lane].
 #include "cpu/train_kernels.hpp"
 
 namespace smoothcert::cpu {

@@ -1,3 +1,5 @@
+// Parameters, running statistics and optimiser moments of one training, flat, and the weights once
+// more in the order the kernels read them.
 #include "cpu/train_parameters.hpp"
 
 #include <algorithm>

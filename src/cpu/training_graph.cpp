@@ -1,3 +1,5 @@
+// A network lowered for gradients: its layers as nodes over numbered values, where each parameter
+// lies in one flat array, and what the backward pass has to compute.
 #include "cpu/training_graph.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// What a training step consists of, laid out once: its phases by recipe, its parameters by task.
 #include "cpu/training_layout.hpp"
 
 #include <algorithm>

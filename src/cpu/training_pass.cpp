@@ -1,3 +1,6 @@
+// Forward and backward passes over the lane groups of one batch, as lists of operations that are
+// the same for every group; where all groups have to meet (BatchNorm in training mode), a list
+// ends.
 #include "cpu/training_pass.hpp"
 
 #include <algorithm>

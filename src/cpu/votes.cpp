@@ -1,3 +1,4 @@
+// Monte-Carlo votes on the CPU, one sample per SIMD lane.
 #include "cpu/votes.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Bytes of a file, plain or gzip, pulled in order: nothing is allocated on the word of a header.
 #include "data/byte_source.hpp"
 
 #include <zlib.h>

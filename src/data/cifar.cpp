@@ -1,3 +1,4 @@
+// CIFAR-10 and CIFAR-100 in their authors' binary version (cs.toronto.edu/~kriz/cifar.html).
 #include "data/cifar.hpp"
 
 #include <fmt/format.h>
@@ -53,7 +54,7 @@ void append_cifar_python(LabelledImages& images, std::span<const std::uint8_t> b
     const PickleValue& label = pickle.at(id);
     if (label.kind != Kind::integer || label.integer < 0 || label.integer >= classes)
       throw Error(fmt::format("{}: a label that is not 0 to {}", where, classes - 1));
-    images.labels.push_back(static_cast<std::uint8_t>(label.integer));
+    images.labels.push_back(static_cast<Label>(label.integer));
   }
   images.pixels.insert(images.pixels.end(), pixels.begin(), pixels.end());
   images.count = images.labels.size();

@@ -1,3 +1,5 @@
+// Where images come from: a folder, the environment, the cache, a download, or drawn by the
+// program.
 #include "smoothcert/data_source.hpp"
 
 #include <fmt/format.h>

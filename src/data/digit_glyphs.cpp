@@ -1,3 +1,4 @@
+// How the built-in digits are written: pen strokes through control points, several ways a digit.
 #include "data/digit_glyphs.hpp"
 
 namespace smoothcert {

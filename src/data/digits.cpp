@@ -1,3 +1,4 @@
+// `digits`: handwritten-looking digits drawn by the program, for machines that cannot get MNIST.
 #include "data/digits.hpp"
 
 #include <fmt/format.h>

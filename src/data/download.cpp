@@ -1,3 +1,4 @@
+// One URL into one file (libcurl): resumed, bounded, and given up where it stalls.
 #include "data/download.hpp"
 
 #include <curl/curl.h>

@@ -1,3 +1,4 @@
+// A data set from its mirrors into a folder, every file checked before it gets its name.
 #include "data/fetch.hpp"
 
 #include <fcntl.h>

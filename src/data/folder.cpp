@@ -1,3 +1,4 @@
+// Recognises the data set files in a folder and reads them.
 #include "data/folder.hpp"
 
 #include <array>

@@ -1,3 +1,4 @@
+// The IDX format of MNIST (yann.lecun.com/exdb/mnist): a magic number, big-endian sizes, bytes.
 #include "data/idx.hpp"
 
 #include <fmt/format.h>
@@ -114,9 +115,10 @@ Dataset dataset_from_idx(IdxArray images, const std::string& images_where, IdxAr
   const bool grey = images.dims.size() == 3;
   const std::uint32_t channels = grey ? 1 : images.dims[1];
   const std::uint32_t height = images.dims[grey ? 1 : 2], width = images.dims[grey ? 2 : 3];
-  return labelled(LabelledImages{channels, height, width, images.dims[0], std::move(images.data),
-                                 images_where, std::vector<Label>(labels.data.begin(), labels.data.end()), labels_where},
-                  classes);
+  return labelled(
+      LabelledImages{channels, height, width, images.dims[0], std::move(images.data), images_where,
+                     std::vector<Label>(labels.data.begin(), labels.data.end()), labels_where},
+      classes);
 }
 
 Dataset dataset_from_idx(const std::filesystem::path& images, const std::filesystem::path& labels,

@@ -1,3 +1,4 @@
+// From raw pixels and labels, whatever file they came from, to a checked Dataset.
 #include "data/labelled.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// NumPy's array files: .npy, and .npz, a ZIP of them (numpy.lib.format's description).
 #include "data/npy.hpp"
 
 #include <fmt/format.h>
@@ -10,9 +11,9 @@
 #include <string_view>
 #include <utility>
 
-#include "checkpoint/zip_archive.hpp"
 #include "smoothcert/error.hpp"
 #include "util/printable.hpp"
+#include "util/zip_archive.hpp"
 
 namespace smoothcert {
 namespace {

@@ -1,3 +1,4 @@
+// Images and labels from NumPy arrays.
 #include "data/numpy_set.hpp"
 
 #include <fmt/format.h>

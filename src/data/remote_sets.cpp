@@ -1,3 +1,4 @@
+// The data sets that can be downloaded: their files, mirrors and hashes.
 #include "data/remote_sets.hpp"
 
 #include <span>

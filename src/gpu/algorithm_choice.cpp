@@ -1,3 +1,5 @@
+// Which of a library's algorithms for one convolution may be used: those that give the same bits
+// every time, in the precision asked for, within the workspace allowed; in fp32, products only.
 #include "gpu/algorithm_choice.hpp"
 
 namespace smoothcert::gpu {

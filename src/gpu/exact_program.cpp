@@ -1,3 +1,5 @@
+// An inference plan as the fused exact kernel runs it: stages whose activations fit in shared
+// memory, weights in the order in which threads read them.
 #include "gpu/exact_program.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Which networks the fused feature kernel can begin, and the numbers it evaluates them with.
 #include "gpu/feature_network.hpp"
 
 #include <algorithm>

@@ -40,14 +40,6 @@ struct FeatureNetwork {
   std::vector<FeatureLinear> linear;       ///< the first one's inputs in NCHW order
 };
 
-/// Samples whose features are multiplied at once, always: a library's rounding may depend on it.
-/// Only for cuda/, as library_tile().
-#if defined(SMOOTHCERT_SIMULATED_GPU)
-inline constexpr std::uint32_t kFeatureTile = 64;  // a simulated GPU computes whole tiles, slowly
-#else
-inline constexpr std::uint32_t kFeatureTile = 32768;
-#endif
-
 /// The network as the kernel needs it, or nothing with the reason: another shape, a parameter that
 /// is not finite, weights beyond float's range.
 std::optional<FeatureNetwork> match_feature_network(const InferencePlan& plan,

@@ -1,3 +1,5 @@
+// The weights of the fused feature kernel in the order in which the lanes of a warp load them, and
+// those of the linear layers behind it.
 #include "gpu/feature_packing.hpp"
 
 #include <bit>

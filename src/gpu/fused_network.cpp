@@ -1,3 +1,4 @@
+// Which networks the fused fp16 kernel can evaluate, and the numbers it evaluates them with.
 #include "gpu/fused_network.hpp"
 
 #include <algorithm>

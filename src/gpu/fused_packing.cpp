@@ -1,3 +1,5 @@
+// The weights of the fused kernel as matrix fragments: convolutions written as Toeplitz matrices,
+// in the order in which the lanes of a warp load them.
 #include "gpu/fused_packing.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// What the host works out before an epoch on a GPU: each step's optimiser numbers, and the moments
+// as flat arrays.
 #include "gpu/step_schedule.hpp"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// A network laid out for training on a GPU: where activations, gradients, parameters and statistics
+// live, and what the backward pass has to do.
 #include "gpu/train_plan.hpp"
 
 #include <algorithm>

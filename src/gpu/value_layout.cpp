@@ -1,3 +1,5 @@
+// Where the values of a network live during one pass: values whose lives do not overlap share
+// memory.
 #include "gpu/value_layout.hpp"
 
 #include <algorithm>

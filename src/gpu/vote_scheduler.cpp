@@ -1,3 +1,5 @@
+// Hands out the samples of vote jobs in batches that span images, to any number of devices, and
+// puts the counts together again.
 #include "gpu/vote_scheduler.hpp"
 
 #include <algorithm>

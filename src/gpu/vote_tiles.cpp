@@ -1,3 +1,4 @@
+// Segments of a batch cut into tiles of samples that a warp or warpgroup evaluates together.
 #include "gpu/vote_tiles.hpp"
 
 namespace smoothcert::gpu {

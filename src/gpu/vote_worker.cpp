@@ -1,3 +1,5 @@
+// The host thread of one device during a vote run, without the device: fills its pipeline from the
+// scheduler, drains it, halves the batch when memory runs out, and hands unfinished work back.
 #include "gpu/vote_worker.hpp"
 
 #include <optional>

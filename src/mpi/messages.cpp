@@ -1,3 +1,4 @@
+// What ranks tell each other, as bytes.
 #ifdef SMOOTHCERT_MPI
 #include "mpi/messages.hpp"
 

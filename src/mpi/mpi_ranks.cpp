@@ -1,3 +1,4 @@
+// Ranks over MPI, in a build that has it.
 #ifdef SMOOTHCERT_MPI
 #include "mpi/mpi_ranks.hpp"
 

@@ -1,3 +1,4 @@
+// Several processes on one sweep: rank 0 works as ever, and shares the counting with the others.
 #include "mpi/ranks.hpp"
 
 #include <cstdlib>

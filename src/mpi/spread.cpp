@@ -1,3 +1,4 @@
+// Rank 0's backend: counts on every rank, itself included.
 #ifdef SMOOTHCERT_MPI
 #include "mpi/spread.hpp"
 

@@ -1,3 +1,5 @@
+// A network lowered for evaluation: BatchNorm folded, parameters in one flat array, values
+// numbered.
 #include "smoothcert/inference_plan.hpp"
 
 #include <cmath>

@@ -1,11 +1,12 @@
+// Which container a model file is, by its first bytes: names of files lie.
 #include "network/model_file_kind.hpp"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
-#include "checkpoint/zip_archive.hpp"
 #include "smoothcert/error.hpp"
+#include "util/zip_archive.hpp"
 
 namespace smoothcert {
 namespace {

@@ -1,3 +1,4 @@
+// The safetensors container, read and written.
 #include "network/safetensors.hpp"
 
 #include <algorithm>

@@ -25,8 +25,8 @@ using Real = boost::multiprecision::cpp_bin_float_quad;
 using Wide = unsigned __int128;
 
 constexpr int kLargestLog2Columns = 16;
-// A table is large enough where its slack is nothing beside the bound's own rounding. Where none is,
-// the best one is taken and its slack, which is subtracted, is the price.
+// A table is large enough where its slack is nothing beside the bound's own rounding. Where none
+// is, the best one is taken and its slack, which is subtracted, is the price.
 constexpr double kSlackPerImage = 1e-11, kLargestSlackPerImage = 1e-6;
 constexpr double kLargestSigma = 4;
 const Real kTwo64 = ldexp(Real(1), 64);

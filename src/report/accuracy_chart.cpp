@@ -1,3 +1,5 @@
+// Certified accuracy against radius, and the distribution of the bounds p̲_A, for any number of
+// runs: at most kStyles curves a chart, so that no two share a colour, a dash pattern or a marker.
 #include "report/accuracy_chart.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Tables of what certificates say beyond their averages, for both reports: by label, by bound, in
+// pairs, and whether a run is close to a constant classifier.
 #include "report/analysis_tables.hpp"
 
 #include <fmt/format.h>

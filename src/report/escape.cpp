@@ -1,3 +1,4 @@
+// Text from outside (names, paths, commands) made safe for each output.
 #include "report/escape.hpp"
 
 #include <cctype>

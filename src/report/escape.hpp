@@ -6,8 +6,8 @@
 
 namespace smoothcert::report {
 
-/// For HTML and SVG text and double-quoted attributes. Control characters that XML forbids and bytes
-/// that are not UTF-8 become U+FFFD.
+/// For HTML and SVG text and double-quoted attributes. Control characters that XML forbids and
+/// bytes that are not UTF-8 become U+FFFD.
 std::string xml(std::string_view text);
 
 std::string markdown(std::string_view text);

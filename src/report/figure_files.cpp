@@ -1,3 +1,4 @@
+// The folder figures/: charts as SVG, PNG and PDF, image panels as PNG.
 #include "report/figure_files.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The charts of a study: what is drawn, from which numbers.
 #include "report/figures.hpp"
 
 #include <fmt/format.h>

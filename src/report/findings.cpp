@@ -1,3 +1,4 @@
+// What the figures say, in plain words.
 #include "report/findings.hpp"
 
 #include <fmt/format.h>

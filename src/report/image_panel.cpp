@@ -1,3 +1,5 @@
+// Small 8-bit images as PNG: one at a time for the page, in labelled-by-caption panels for
+// figures/.
 #include "report/image_panel.hpp"
 
 #include <png.h>

@@ -1,4 +1,5 @@
-// Small 8-bit images as PNG: one at a time for the page, in labelled-by-caption panels for figures/.
+// Small 8-bit images as PNG: one at a time for the page, in labelled-by-caption panels for
+// figures/.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 namespace smoothcert::report {
 
-/// PNG of a CHW image, each pixel `scale` × `scale`. Channels: 1 grey, 3 RGB; of any other number the
-/// first is shown in grey. Throws Error when `pixels` does not have shape.size() values.
+/// PNG of a CHW image, each pixel `scale` × `scale`. Channels: 1 grey, 3 RGB; of any other number
+/// the first is shown in grey. Throws Error when `pixels` does not have shape.size() values.
 std::vector<std::uint8_t> png(std::span<const std::uint8_t> pixels, const ImageShape& shape,
                               int scale);
 

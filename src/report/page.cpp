@@ -1,3 +1,4 @@
+// The frame of a report: head, theme, numbered figures and tables.
 #include "report/page.hpp"
 
 #include <fmt/format.h>

@@ -24,7 +24,8 @@ class Page {
   void paragraph(std::string_view text, std::string_view css_class = {});
   void table(const Table& table) { body_ += table_html(table, ++tables_); }
 
-  /// A chart at two sizes, one for wide and one for narrow screens (styles choose), inside a figure.
+  /// A chart at two sizes, one for wide and one for narrow screens (styles choose), inside a
+  /// figure.
   void figure(const Chart& chart, std::string_view caption);
   /// Small charts side by side, as many a row as fit.
   void figure_grid(const std::vector<Chart>& charts, Size each, std::string_view caption);

@@ -1,3 +1,4 @@
+// Charts as PNG and PDF, where librsvg and cairo were found at build time.
 #include "report/rasterise.hpp"
 
 #include "smoothcert/error.hpp"

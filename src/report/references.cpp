@@ -1,3 +1,4 @@
+// What a report rests on and cites, and the files that lie beside it.
 #include "report/references.hpp"
 
 #include <fmt/format.h>

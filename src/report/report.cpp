@@ -1,3 +1,5 @@
+// What people look at: the report of a comparison or a sweep as one self-contained HTML file, its
+// figures as SVG and PNG, its tables for papers.
 #include "smoothcert/report.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// One run as the charts and tables of both reports see it: a model of a comparison, a run of a
+// store, or a peer's file.
 #include "report/run_view.hpp"
 
 #include <tuple>

@@ -1,3 +1,4 @@
+// The parts of a study's report, one function each, in reading order.
 #include "report/sections.hpp"
 
 #include <fmt/format.h>

@@ -11,10 +11,11 @@ void title_section(Page& page, const StudyResult& study, bool with_files);
 void certification_section(Page& page, const StudyResult& study);
 /// Pictures of each model's certified but wrong images, the largest radius first.
 void worst_images_figure(Page& page, const StudyResult& study);
-void noise_section(Page& page, const StudyResult& study);   ///< what smoothing does to one image
-void answers_section(Page& page, const StudyResult& study); ///< why radii are as they are
-void analysis_section(Page& page, const StudyResult& study); ///< by label, bounds, pairs, worst images
-void published_section(Page& page, const StudyResult& study); ///< the study's figures, in words
+void noise_section(Page& page, const StudyResult& study);    ///< what smoothing does to one image
+void answers_section(Page& page, const StudyResult& study);  ///< why radii are as they are
+void analysis_section(Page& page,
+                      const StudyResult& study);  ///< by label, bounds, pairs, worst images
+void published_section(Page& page, const StudyResult& study);  ///< the study's figures, in words
 void attack_section(Page& page, const StudyResult& study);
 void training_section(Page& page, const StudyResult& study);
 void settings_section(Page& page, const StudyResult& study);

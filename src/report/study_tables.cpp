@@ -1,3 +1,4 @@
+// The tables of a study, and the sentences that must travel with them.
 #include "report/study_tables.hpp"
 
 #include <fmt/format.h>
@@ -244,7 +245,7 @@ Table settings_table(const StudyResult& study) {
                        : "continuous Gaussian (sound in real arithmetic only)");
   add("clamp", c.clamp ? "noisy pixels clamped to [0, 1]" : "none");
   add("mode", to_name(c.mode));
-  add("guarantee", std::string(soundness_text(soundness_of(c.noise, c.mode))));
+  add("guarantee", guarantee_text(c.noise, c.mode));
   for (const StudyModel& m : study.models) {
     add("model " + m.name,
         fmt::format("{}, {} parameters; recipe {}, {} epoch{}, seed {}; SHA-256 {}", m.network,

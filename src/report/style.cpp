@@ -1,3 +1,4 @@
+// The report's style sheet.
 #include "report/style.hpp"
 
 #include <fmt/format.h>

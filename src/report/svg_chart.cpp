@@ -1,3 +1,4 @@
+// A small SVG chart writer: lines, steps, bands and bars on linear axes.
 #include "report/svg_chart.hpp"
 
 #include <fmt/format.h>

@@ -9,12 +9,12 @@
 namespace smoothcert::report {
 
 enum class Mark {
-  line,   ///< straight segments
-  faint,  ///< straight segments, thin and pale: the raw data under a smoothed line
+  line,     ///< straight segments
+  faint,    ///< straight segments, thin and pale: the raw data under a smoothed line
   context,  ///< straight segments in grey, without a name: the curves of the other charts
-  steps,  ///< constant from each point to the next (right-continuous)
-  band,   ///< area between y and y2
-  bars,   ///< one bar a category, centred at x
+  steps,    ///< constant from each point to the next (right-continuous)
+  band,     ///< area between y and y2
+  bars,     ///< one bar a category, centred at x
 };
 
 struct Series {
@@ -22,10 +22,10 @@ struct Series {
   int style = 0;      ///< colour, dash pattern and marker: below kStyles
   Mark mark = Mark::line;
   std::vector<double> x, y;
-  std::vector<double> y2;               ///< band: upper edge
-  std::vector<std::string> point_text;  ///< bars: printed above each bar (may be empty)
-  std::vector<int> highlight;           ///< bars: indices drawn in the accent colour
-  std::vector<std::string> values = {}; ///< lines: what the reader shows at each Chart::reader
+  std::vector<double> y2;                ///< band: upper edge
+  std::vector<std::string> point_text;   ///< bars: printed above each bar (may be empty)
+  std::vector<int> highlight;            ///< bars: indices drawn in the accent colour
+  std::vector<std::string> values = {};  ///< lines: what the reader shows at each Chart::reader
 };
 
 struct Axis {
@@ -37,8 +37,8 @@ struct Axis {
 
 /// Where a page lets people read values: under the pointer, and by keyboard with a slider.
 struct Reader {
-  std::string quantity;    ///< what x is: "radius r"
-  std::vector<double> x;   ///< ascending; Series::values belong to these
+  std::string quantity;   ///< what x is: "radius r"
+  std::vector<double> x;  ///< ascending; Series::values belong to these
 };
 
 struct Chart {
@@ -47,8 +47,8 @@ struct Chart {
   std::string description;  ///< what a screen reader says
   Axis x, y;
   std::vector<Series> series;
-  bool direct_labels = false; ///< names beside the curves where there is room, not in a legend
-  Reader reader = {};         ///< none where empty
+  bool direct_labels = false;  ///< names beside the curves where there is room, not in a legend
+  Reader reader = {};          ///< none where empty
 };
 
 struct Size {

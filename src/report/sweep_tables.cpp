@@ -1,3 +1,4 @@
+// The tables that only a sweep has: ACR, and everything needed to repeat each run.
 #include "report/sweep_tables.hpp"
 
 #include <fmt/format.h>
@@ -63,8 +64,7 @@ Table acr_table(const SweepResult& sweep) {
          format_percent(share(s.abstained, s.images), 1),
          s.correct_certified > 0 ? format_down(s.avg_radius_correct, 3) : "–",
          format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4),
-         run.imported ? std::string("not known")
-                      : std::string(soundness_text(soundness_of(run.settings)))});
+         run.imported ? std::string("not known") : guarantee_text(run.settings)});
   }
   table.notes = caveats(sweep);
   if (std::string text = constancy_sentence(run_views(sweep)); !text.empty())
@@ -157,8 +157,7 @@ Table runs_table(const SweepResult& sweep) {
              format_shortest(c.alpha), p_b_text(c.p_b), c.seed,
              c.noise == NoiseLaw::lattice ? "lattice noise" : "continuous noise",
              c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version) +
-             (s.pixels.empty() ? "" : "; pixels " + s.pixels) + "; " +
-             std::string(soundness_text(soundness_of(s)))});
+             (s.pixels.empty() ? "" : "; pixels " + s.pixels) + "; " + guarantee_text(s)});
   }
   return table;
 }

@@ -1,3 +1,4 @@
+// A table once, for every output: HTML for the report, Markdown and LaTeX for papers.
 #include "report/table.hpp"
 
 #include <fmt/format.h>

@@ -16,8 +16,8 @@ struct Table {
   std::vector<Column> columns;
   /// Plain text, escaped by the writers. HTML shows a first cell once where it repeats.
   std::vector<std::vector<std::string>> rows;
-  std::vector<std::size_t> quiet_rows;         ///< set in the muted colour: reference figures
-  std::vector<std::string> notes;              ///< caveats that travel with the table
+  std::vector<std::size_t> quiet_rows;  ///< set in the muted colour: reference figures
+  std::vector<std::string> notes;       ///< caveats that travel with the table
 };
 
 /// The table in a box that scrolls by itself on narrow screens; caption numbered by `number`.

@@ -1,3 +1,5 @@
+// The folder tables/ of a report: tidy CSV files (one row one observation) that pandas, R and a
+// spreadsheet read as they are, and one TSV of the field a run.
 #include "report/table_files.hpp"
 
 #include <fmt/format.h>

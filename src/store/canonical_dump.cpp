@@ -1,3 +1,4 @@
+// The text by which two stores are compared.
 #include "store/canonical_dump.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Text forms of what the store keeps: counts, enumerations, and the identity of a run.
 #include "store/codec.hpp"
 
 #include <fmt/format.h>

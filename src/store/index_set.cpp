@@ -1,3 +1,4 @@
+// Sets of image indices as short text: [[first, step, count], …].
 #include "store/index_set.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// How a store's file is journalled: write-ahead where the file system can, plainly elsewhere.
 #include "store/journal.hpp"
 
 #include <fcntl.h>

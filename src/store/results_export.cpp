@@ -1,3 +1,4 @@
+// Results as the field's tab-separated files.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The field's tab-separated result files, read and checked.
 #include <fmt/format.h>
 
 #include <algorithm>

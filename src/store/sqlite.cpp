@@ -1,3 +1,4 @@
+// Thin RAII over the SQLite C API: connection, prepared statement, transaction.
 #include "store/sqlite.hpp"
 
 #include <sqlite3.h>

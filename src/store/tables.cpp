@@ -6,7 +6,6 @@
 #include <bit>
 #include <numeric>
 
-#include "certify/vote_window.hpp"
 #include "store/codec.hpp"
 #include "store/row_check.hpp"
 

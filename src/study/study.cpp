@@ -138,8 +138,7 @@ std::string study_table(const StudyResult& s) {
       "\nmean radius, certified: over all images that did not abstain, wrong ones included (the "
       "study's average).\nmean, correct: over correct & certified images. ACR (average certified "
       "radius): wrong and abstained images count 0.\n";
-  text += fmt::format("guarantee: {}.\n",
-                      soundness_text(soundness_of(s.certify.noise, s.certify.mode)));
+  text += fmt::format("guarantee: {}.\n", guarantee_text(s.certify.noise, s.certify.mode));
   if (published) text += "study: the published figures, on all 10,000 test images of MNIST.\n";
   for (const auto& note : s.notes) text += note + "\n";
   return text;
@@ -147,7 +146,7 @@ std::string study_table(const StudyResult& s) {
 
 std::string study_summary_json(const StudyResult& s) {
   json summary = study::head_json(s);
-  summary["guarantee"] = soundness_text(soundness_of(s.certify.noise, s.certify.mode));
+  summary["guarantee"] = guarantee_text(s.certify.noise, s.certify.mode);
   json models = json::array();
   for (const auto& model : s.models) {
     json attacks = json::array();

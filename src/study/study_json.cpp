@@ -1,3 +1,4 @@
+// A study's parts as JSON documents and back.
 #include "study/study_json.hpp"
 
 #include <limits>

@@ -1,3 +1,5 @@
+// Models × σ × n × α × seeds × subsets into one results store, planned first, checked before hours
+// are spent, and continued after any interruption.
 #include "smoothcert/sweep.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Whole-file writes that never leave half a file, and whole-file reads with a bound.
 #include "util/atomic_file.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Numbers as text.
 #include "util/decimal.hpp"
 
 #include <charconv>

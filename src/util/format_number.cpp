@@ -1,3 +1,4 @@
+// Numbers as people read them.
 #include "util/format_number.hpp"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// Numbers as people read them. Radii and bounds are cut, never rounded up: a printed radius must not
-// claim more than was certified.
+// Numbers as people read them. Radii and bounds are cut, never rounded up: a printed radius must
+// not claim more than was certified.
 #pragma once
 
 #include <cstdint>

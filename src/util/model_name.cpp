@@ -1,3 +1,4 @@
+// How a model is called where nobody named it.
 #include "util/model_name.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The nearest known name, and the error line that suggests it.
 #include "util/nearest_name.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SHA-256 (OpenSSL), one-shot and streaming, as lower-case hex.
 #include "util/sha256.hpp"
 
 #include <openssl/evp.h>

@@ -5,4 +5,5 @@ smoothcert_sources(SMOOTHCERT_UTIL_SOURCES
   model_name.cpp
   names.cpp
   nearest_name.cpp
-  sha256.cpp)
+  sha256.cpp
+  zip_archive.cpp)

@@ -1,7 +1,7 @@
 // NumPy arrays, alone and in a ZIP file, and the data sets made of them.
-#include "checkpoint/zip_archive.hpp"
 #include "data/numpy_set.hpp"
 #include "fuzz.hpp"
+#include "util/zip_archive.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace smoothcert;

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/zip_archive.hpp"
 #include "checkpoint_support.hpp"
 #include "data_support.hpp"
 #include "places_support.hpp"
@@ -16,6 +15,7 @@
 #include "smoothcert/results.hpp"
 #include "store_support.hpp"
 #include "util/atomic_file.hpp"
+#include "util/zip_archive.hpp"
 
 namespace {
 

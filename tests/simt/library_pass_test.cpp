@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "cpu/reference_forward.hpp"
-#include "gpu/library_tile.hpp"
+#include "gpu/tile_sizes.hpp"
 #include "kernel_support.hpp"
 #include "smoothcert/device/normal.hpp"
 

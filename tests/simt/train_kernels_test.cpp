@@ -27,7 +27,8 @@ using testing::FloatNear;
 using testing::Pointwise;
 
 struct Visits {
-  std::vector<std::uint8_t> pixels = random_bytes(6 * 23, 5), labels{3, 1, 4, 1, 5, 9};
+  std::vector<std::uint8_t> pixels = random_bytes(6 * 23, 5);
+  std::vector<Label> labels{3, 1, 4, 1, 5, 9};
   std::vector<std::uint32_t> order{5, 0, 3, 2, 4, 1, 2};
   EpochState state{0x1122334455667788u, 1, 40};
   EpochData data{pixels.data(), labels.data(), order.data(), &state, 3, 23};
@@ -65,7 +66,8 @@ TEST(TrainKernels, LossesAreTheLeaves) {
   constexpr std::uint32_t kImages = 70;
   std::vector<float> logits = random_floats(kImages * 5, -3, 3, 8);
   logits[5 * 2 + 1] = NAN;
-  const std::vector<Label> labels = random_bytes(kImages, 3, 5);
+  const auto bytes = random_bytes(kImages, 3, 5);
+  const std::vector<Label> labels(bytes.begin(), bytes.end());
   for (const Shape& shape : simt_test::shapes()) {
     for (const LossKind kind : {LossKind::cross_entropy, LossKind::margin}) {
       simt_test::use(shape);
@@ -92,7 +94,8 @@ TEST(TrainKernels, LossesAreTheLeaves) {
 bool training_loss_is_right() {
   constexpr std::uint32_t kImages = 150;
   std::vector<float> logits = random_floats(kImages * 5, -3, 3, 8);
-  const std::vector<Label> labels = random_bytes(kImages, 3, 5);
+  const auto bytes = random_bytes(kImages, 3, 5);
+  const std::vector<Label> labels(bytes.begin(), bytes.end());
   double sum = 0, right = 0;
   for (std::size_t i = 0; i < kImages; ++i) {
     const simt_test::Values row(&logits[5 * i], &logits[5 * i] + 5);

@@ -96,8 +96,7 @@ SMOOTHCERT_HD void sign_step(const typename Values::V* g, std::size_t count, flo
                              typename Values::V* x) {
   const auto zero = Values::splat(0.0f), step = Values::splat(length);
   for (std::size_t i = 0; i < count; ++i)
-    x[i] =
-        x[i] + Values::select(g[i] > zero, step, Values::select(g[i] < zero, zero - step, zero));
+    x[i] = x[i] + Values::select(g[i] > zero, step, Values::select(g[i] < zero, zero - step, zero));
 }
 
 /// Steepest ascent in L1: all of the length on the largest |g| (the first of equals).

@@ -1,6 +1,6 @@
 // ZIP as PKWARE's APPNOTE.TXT describes it: sections 4.3.7 (local header), 4.3.12 (central
 // directory), 4.3.14 to 4.3.16 (its end records), 4.5.3 (ZIP64 extra field).
-#include "checkpoint/zip_archive.hpp"
+#include "util/zip_archive.hpp"
 
 #include <fmt/format.h>
 #include <zlib.h>
