@@ -91,9 +91,11 @@ SweepResult many_runs(std::size_t count) {
   return sweep;
 }
 
-std::vector<std::string> pages() {
-  return {report_html(sample_study(60)), sweep_report_html(many_runs(3)),
-          sweep_report_html(many_runs(24)), sweep_report_html(many_runs(60))};
+const std::vector<std::string>& pages() {
+  static const std::vector<std::string> kPages = {
+      report_html(sample_study(60)), sweep_report_html(many_runs(3)),
+      sweep_report_html(many_runs(24)), sweep_report_html(many_runs(60))};
+  return kPages;
 }
 
 TEST(ReportPage, HasOneTitleAndHeadingsInOrder) {
