@@ -83,7 +83,9 @@ TEST(AttackAccuracy, NaNGradientsBreakNothing) {
       const auto report = attack_accuracy(model, attack_from_name(name), data, first(4));
       EXPECT_EQ(report.correct_worst, 2u) << name << bad;
       EXPECT_EQ(report.zero_gradient, 0u) << name << bad;
-      if (std::isnan(bad)) EXPECT_EQ(report.nan_gradient, 4u) << name;
+      if (std::isnan(bad)) {
+        EXPECT_EQ(report.nan_gradient, 4u) << name;
+      }
     }
   }
   auto model = threshold_model(4);

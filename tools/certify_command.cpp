@@ -214,8 +214,8 @@ class CertifyCommand : public Command {
       if (other.certify.n == wanted.certify.n || run_key(other) != held.key) continue;
       throw UsageError(fmt::format(
           "certify: run {} of this store is the same but for n = {}, and its samples would be "
-          "drawn "
-          "again and more of them; choosing n after a look at a smaller one is no certificate at "
+          "drawn again and more of them; choosing n after a look at a smaller one is no "
+          "certificate at "
           "alpha. Runs that may stop early hold at any n (--stop-within 5%); another --seed or "
           "--store makes an independent run; --force draws it all the same",
           held.id, other.certify.n));
