@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -69,7 +70,7 @@ TEST_F(CliCertify, DataOfOtherThanTenClasses) {
         R"({"name":"other","input":[1,4,4],"classes":)" + std::to_string(classes) +
             R"(,"layers":[{"op":"flatten"},{"op":"linear","name":"fc1","out_features":)" +
             std::to_string(classes) + "}]}");
-    ok("train normal --network other.json --data other --epochs 1 --out other.safetensors");
+    ok("train normal --network other.json --data other --epochs 1 --out other.safetensors --force");
     const std::string store = std::to_string(classes) + ".sqlite";
     ok("certify other.safetensors --data other --sigma 0.5 --n0 10 --n 100 --no-checks --store " +
        store);
@@ -380,6 +381,25 @@ TEST_F(CliCertify, AStoreThatLiesIsNotBelieved) {
   const auto redrawn = run("verify results.sqlite --redraw 40 --model toy.safetensors --data data");
   EXPECT_EQ(redrawn.code, 1);
   EXPECT_THAT(redrawn.err, HasSubstr("image 0: drawn again it gives"));
+}
+
+TEST_F(CliCertify, TheSameCountsSayMore) {
+  ok("certify toy.safetensors" + kSettings);
+  const json one = json::parse(ok("export results.sqlite --run 1 --json --classes"));
+  bool wider = false;
+  for (const json& c : one.at("certificates")) {
+    const auto top = c.at("top_k_radius").get<std::vector<double>>();
+    ASSERT_EQ(top.size(), 9u) << "of ten classes";
+    EXPECT_EQ(top[0], c.at("radius").get<double>()) << "k = 1 is Cohen's radius";
+    EXPECT_TRUE(std::ranges::is_sorted(top));
+    wider |= top[1] > top[0];
+    const auto distances = c.at("class_distance").get<std::vector<double>>();
+    ASSERT_EQ(distances.size(), 10u);
+    if (!c.at("ceiling").is_null())
+      EXPECT_GE(c.at("ceiling").get<double>(), c.at("radius").get<double>());
+  }
+  EXPECT_TRUE(wider);
+  EXPECT_THAT(fails(2, "export results.sqlite --run 1 --classes"), HasSubstr("--json"));
 }
 
 TEST_F(CliCertify, MoreSamplesAfterALookAreRefused) {

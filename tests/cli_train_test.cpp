@@ -35,7 +35,7 @@ TEST_F(CliTrain, WritesAModelAndSaysSo) {
   const json history = json::parse(test::file_text(path("h.json")));
   EXPECT_EQ(history.at("step_loss").size(), report.at("steps").get<std::size_t>());
   EXPECT_THAT(ok(kTrain + " --out m.safetensors"), HasSubstr("model: m.safetensors"));
-  EXPECT_EQ(run(kTrain + " --quiet").err, "");
+  EXPECT_EQ(run(kTrain + " --quiet --force").err, "");
 }
 
 TEST_F(CliTrain, TakesTheNetworkOfTheRecipeUnlessToldOtherwise) {
@@ -43,7 +43,7 @@ TEST_F(CliTrain, TakesTheNetworkOfTheRecipeUnlessToldOtherwise) {
                                           "network": "toy.json", "epochs": 1})");
   EXPECT_THAT(run("train mine.json --data data").err, HasSubstr("network: toy\n"));
   EXPECT_EQ(load_network(path("mine.safetensors")).spec.name, "toy");
-  EXPECT_THAT(fails(2, "train mine.json --data data --network lenet"), HasSubstr("28"));
+  EXPECT_THAT(fails(2, "train mine.json --data data --network lenet --force"), HasSubstr("28"));
 }
 
 TEST_F(CliTrain, DependsOnTheSeed) {

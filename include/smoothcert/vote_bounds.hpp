@@ -46,8 +46,8 @@ VoteBounds bound_votes(const VoteSplit& votes, const BoundSettings& settings);
 
 /// The largest radius that a certificate from p_A alone could reach with any number of samples,
 /// with probability 1 − β: σΦ⁻¹(p̄_A), rounded up; infinite for votes.a = n, 0 where p̄_A ≤ ½. A
-/// half-space attains σΦ⁻¹(p_A) (Cohen et al. 2019, Theorem 2). Says nothing about the true robust
-/// radius of one classifier, which may be larger.
+/// half-space attains σΦ⁻¹(p_A) under continuous noise (Cohen et al. 2019, Theorem 2). Says nothing
+/// about the true robust radius of one classifier, which may be larger.
 double method_ceiling(const VoteSplit& votes, double beta, double sigma,
                       Sampling sampling = Sampling::fixed());
 

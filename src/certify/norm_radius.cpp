@@ -1,6 +1,7 @@
 // Balls of other norms inside an L2 ball.
 #include "smoothcert/norm_radius.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -18,6 +19,11 @@ double lp_radius(double l2_radius, double p, std::size_t pixels) {
   if (!(l2_radius >= 0) || !std::isfinite(l2_radius))
     throw UsageError("a radius must be 0 or a positive number");
   if (p <= 2) return l2_radius;
+  if (std::isinf(p)) {
+    // Root and quotient are rounded to nearest, half an ulp each: two steps down cover both.
+    const double nearest = l2_radius / std::sqrt(static_cast<double>(pixels));
+    return std::max(0.0, std::nextafter(std::nextafter(nearest, -1), -1));
+  }
   // The exponent is off by 2 ulp at most, times log(pixels) < 45; the power and the product add 2.
   const double exponent = 1 / p - 0.5;
   return l2_radius * std::pow(static_cast<double>(pixels), exponent) * (1 - 0x1p-46);

@@ -25,6 +25,14 @@ std::string breakable(const std::string& text) {
   return out;
 }
 
+/// "n = 200" stays on one line.
+std::string unbroken(std::string text) {
+  static constexpr std::string_view kLoose = " = ", kTight = "\u00a0=\u00a0";
+  for (std::size_t at = 0; (at = text.find(kLoose, at)) != std::string::npos; at += kTight.size())
+    text.replace(at, kLoose.size(), kTight);
+  return text;
+}
+
 }  // namespace
 
 std::string table_html(const Table& table, int number) {
@@ -45,7 +53,7 @@ std::string table_html(const Table& table, int number) {
     for (std::size_t c = 0; c < table.columns.size(); ++c) {
       const std::string text = xml(cell(table.rows[r], c));
       if (c == 0)
-        out += fmt::format("<th scope=\"row\">{}</th>", text);
+        out += fmt::format("<th scope=\"row\">{}</th>", unbroken(text));
       else
         out += fmt::format("<td{}>{}</td>", table.columns[c].number ? " class=\"n\"" : "", text);
     }

@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/norm_radius.hpp"
 #include "smoothcert/results.hpp"
 #include "smoothcert/version.hpp"
 
@@ -24,9 +26,7 @@ CertifySettings Rederivation::of(CertifySettings settings) const {
 
 double radius_in_norm(double l2_radius, Norm norm, std::size_t pixels) {
   if (norm != Norm::linf || l2_radius <= 0) return l2_radius;
-  // Root and quotient are rounded to nearest, half an ulp each: two steps down cover both.
-  const double nearest = l2_radius / std::sqrt(static_cast<double>(pixels));
-  return std::nextafter(std::nextafter(nearest, 0), 0);
+  return lp_radius(l2_radius, std::numeric_limits<double>::infinity(), pixels);
 }
 
 std::vector<Certificate> interrupted_certificates(const RunInfo& run,
