@@ -73,9 +73,9 @@ TEST(SweepFile, OneLineSaysWhatIsWrong) {
   refuses("{" + ok + ", \"alpha\": \"x\"}", "\"alpha\" must be a number");
   refuses("{" + ok + ", \"alpha\": [0.1, 0.1]}", "holds a value twice");
   refuses("{" + ok + ", \"subset\": {\"skip\": 0}}", "\"skip\" must be at least 1");
-  refuses("{" + ok + ", \"p_b\": \"counts\"}", "\"p_b\" must be");
+  refuses("{" + ok + ", \"p_b\": \"counts\"}", "\"p_b\"");
   refuses("{" + ok + ", \"p_b\": [\"counted\", \"counted\"]}", "holds a value twice");
-  refuses("{" + ok + ", \"noise\": \"white\"}", "\"noise\" must be");
+  refuses("{" + ok + ", \"noise\": \"white\"}", "\"noise\": unknown noise law 'white'");
   refuses("{" + ok + ", \"clamp\": 1}", "\"clamp\" must be true or false");
   refuses(R"({"models": ["x/a.st", "x/a.st"], "sigma": 1})", "two models named");
   refuses(R"({"models": [{"name": "a"}], "sigma": 1})", "\"file\" is missing");

@@ -28,7 +28,7 @@ std::unique_ptr<ResultsStore> open_store(Context& context, const std::filesystem
 
 std::string run_table(const ResultsStore& store) {
   constexpr const char* kRow =
-      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<10}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
+      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<11}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
       "{:>9}  {}\n";
   std::string text =
       fmt::format(kRow, "run", "model", "data", "σ", "n0", "n", "α", "p_B", "noise", "clamp",
