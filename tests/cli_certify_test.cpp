@@ -402,6 +402,16 @@ TEST_F(CliCertify, TheSameCountsSayMore) {
   EXPECT_THAT(fails(2, "export results.sqlite --run 1 --classes"), HasSubstr("--json"));
 }
 
+TEST_F(CliCertify, ChosenImagesAreSaidToBeChosen) {
+  ok("certify toy.safetensors" + kSettings + " --only-correct");
+  EXPECT_THAT(ok("export results.sqlite"), HasSubstr("only images that were right without noise"));
+  EXPECT_EQ(json::parse(ok("export results.sqlite --json")).at("runs")[0].at("only_correct"), true);
+  ok("report results.sqlite --out r");
+  EXPECT_THAT(test::file_text(path("r/report.html")), HasSubstr("Only correct images"));
+  ok("certify toy.safetensors" + kSettings);  // the others, too
+  EXPECT_THAT(ok("export results.sqlite"), testing::Not(HasSubstr("only images that were right")));
+}
+
 TEST_F(CliCertify, MoreSamplesAfterALookAreRefused) {
   ok("certify toy.safetensors" + kSettings);
   EXPECT_THAT(
@@ -417,6 +427,10 @@ TEST_F(CliCertify, RunsMayStopEarly) {
   const std::string within = ok(sequential + "within 20%");
   EXPECT_THAT(within, HasSubstr("bounds that hold at any n"));
   EXPECT_THAT(ok(sequential + "at 0.1"), HasSubstr("of at most 20,000"));
+  EXPECT_THAT(ok("export results.sqlite"),
+              testing::AllOf(HasSubstr("stops within 20 %"), HasSubstr("stops at 0.1")));
+  EXPECT_THAT(ok("report results.sqlite --tables markdown"),
+              testing::AllOf(HasSubstr("stops within 20 %"), HasSubstr("stops at 0.1")));
   EXPECT_THAT(fails(2, sequential + "within 1.5"), HasSubstr("share between 0 and 1"));
   EXPECT_THAT(fails(2, sequential + "within 0"), HasSubstr("share between 0 and 1"));
   EXPECT_THAT(fails(2, sequential + "at 99"), HasSubstr("out of reach"));

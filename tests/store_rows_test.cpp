@@ -99,6 +99,7 @@ TEST_F(StoreRows, AChangedCertificateIsNamedAndLeftOut) {
            {"image = 500", "checksum"},
            {"stop = 'target'", "stopped early in a run whose n was fixed"},
            {"stop = 'tired'", "unknown reason to stop 'tired'"},
+           {"samples = 5", "samples is 5, its counts add up to 1000"},
            {"seconds = 'soon'", "seconds is 'soon', not a number"},
            {"checksum = ''", "checksum"}}) {
     TearDown();
@@ -194,13 +195,18 @@ TEST_F(StoreRows, ACertificateThatContradictsItselfIsNotStored) {
   EXPECT_THAT(error_of([&] { store->add_certificate(1, c); }), HasSubstr("contradicts itself"));
 }
 
-TEST_F(StoreRows, RadiiOfAnotherFormulaAreDerivedAgain) {
-  change("UPDATE meta SET value = 'bound-0' WHERE name = 'bound'");
-  change("UPDATE certificates SET radius = 2.5, p_lower = 0.9 WHERE image = 1");
+TEST_F(StoreRows, RadiiOfAnOlderFormulaAreDerivedAgain) {
   const double right = sample_certificate(1).radius;
+  ASSERT_GT(right, 0);
+  change("UPDATE meta SET value = 'before checksums' WHERE name = 'bound'");
+  change("UPDATE certificates SET radius = radius * (1 + 2.2e-8) WHERE image = 1");
+  change("UPDATE certificates SET radius = 9.9 WHERE image = 2");
   {
-    const auto store = ResultsStore::open(file(), Access::read_only);
+    std::vector<std::string> faults;
+    const auto store = ResultsStore::open(file(), Access::read_only,
+                                          [&](const std::string& line) { faults.push_back(line); });
     EXPECT_EQ(store->certificates(1)[1].radius, right) << "as they are read";
+    EXPECT_THAT(faults, ElementsAre(HasSubstr("image 2: radius is 9.9, its counts say")));
   }
   { ResultsStore::open(file(), Access::read_write); }
   store::Database db(file(), store::Database::Access::read_only);
@@ -208,6 +214,36 @@ TEST_F(StoreRows, RadiiOfAnotherFormulaAreDerivedAgain) {
   store::Statement row(db, "SELECT radius FROM certificates WHERE image = 1");
   ASSERT_TRUE(row.step());
   EXPECT_EQ(row.real(0), right) << "and where they are written";
+}
+
+TEST_F(StoreRows, AFormulaThatIsNotKnownIsRefused) {
+  change("UPDATE meta SET value = 'bound-9' WHERE name = 'bound'");
+  EXPECT_THAT(error_of([&] { ResultsStore::open(file(), Access::read_only); }),
+              testing::AllOf(HasSubstr("'bound-9'"), HasSubstr("newer smoothcert")));
+}
+
+TEST_F(StoreRows, RowsThatBelongNowhereAreTold) {
+  change("UPDATE certificates SET run = 99 WHERE image = 3");
+  EXPECT_THAT(read().faults,
+              ElementsAre("table certificates: 1 rows belong to no run of the store"));
+  change("DELETE FROM models");
+  EXPECT_THAT(read().faults,
+              testing::Contains("run 1: its model or its data set is not among the store's"));
+  change("INSERT INTO disproofs VALUES(1,1,1,0.1,1,1,1,1,0.05,x'00',1,'')");
+  EXPECT_THAT(read().faults, testing::Contains(HasSubstr("table disproofs: 1 rows")));
+}
+
+TEST_F(StoreRows, RunsOfAnOlderArithmeticAreCheckedAlike) {
+  RunSettings old = sample_settings();
+  old.arithmetic = "philox-lattice-0/exact-0";
+  {
+    auto store = ResultsStore::open(file(), Access::read_write);
+    store->add_certificate(store->find_or_create_run(old).id, sample_certificate(1));
+  }
+  EXPECT_THAT(read().faults, IsEmpty());
+  change("UPDATE certificates SET radius = 9.9 WHERE run = 2");
+  EXPECT_THAT(read().faults,
+              ElementsAre(HasSubstr("run 2, certificate of image 1: radius is 9.9")));
 }
 
 TEST(StoreCounts, OfManyClassesAreSparse) {

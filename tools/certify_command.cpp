@@ -169,6 +169,7 @@ class CertifyCommand : public Command {
                                     store_, context.command_line));
     }
     console.end_progress(result.resumed_line());
+    mark_only_correct(*store, result.run, only_correct_);
     if (!tsv_.empty()) export_tsv(result.certificates, tsv_, false);
     const auto summary = summarise(result.certificates);
     if (output_.json) {

@@ -46,7 +46,8 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
     app.add_option(
            "--stop-within", options.stop_within,
            "Fewer samples: an image stops when its radius is within this share (5%) of what "
-           "--n samples promise; a whole ACR costs 2.5 to 4 times less")
+           "--n samples promise. Saves most where votes are divided; unanimous images take two "
+           "thirds of the samples and more")
         ->type_name("X%")
         ->group(group);
     app.add_option("--stop-at", options.stop_at,

@@ -80,6 +80,11 @@ class ExportCommand : public Command {
     if (classes_ && (!output_.json || !tsv_.empty() || !folder_.empty()))
       throw UsageError("--classes: the distances of classes are members of what --json prints");
     if (!folder_.empty()) return write_all(context.console, *store, runs);
+    if (!run_ && tsv_.empty() && (with_.alpha || with_.p_b || as_ != Norm::l2 || format_ != "tsv"))
+      throw UsageError(
+          "export: without --run or --out the runs are listed as they are stored; which one is to "
+          "be "
+          "derived or written otherwise?");
     if (!run_ && tsv_.empty())
       return context.console.result(output_.json
                                         ? nlohmann::json{{"runs", run_array(*store)}}.dump(2) + "\n"
@@ -127,11 +132,12 @@ class ExportCommand : public Command {
   }
 
   /// The field's TSV has no room for it, so the line beside it says how far its radii hold.
-  static void tell(Console& console, const std::string& where, const RunInfo& run,
-                   std::size_t count) {
+  void tell(Console& console, const std::string& where, const RunInfo& run,
+            std::size_t count) const {
     const Soundness soundness = soundness_of(run.settings);
-    const std::string line =
-        fmt::format("{}: {} certificates, {}", where, count, guarantee_text(run.settings));
+    const std::string line = fmt::format(
+        "{}: {} certificates, radii in {} at alpha {}, {}", where, count, norm_,
+        format_shortest(with_.of(run.settings.certify).alpha), guarantee_text(run.settings));
     if (soundness == Soundness::real_arithmetic)
       console.warn(line);
     else
@@ -175,6 +181,8 @@ class ExportCommand : public Command {
       if (!c.clamp) name += "_unclamped";
       if (c.mode != Mode::exact) name += "_" + to_name(c.mode);
       if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
+      if (c.sequential) name += "_" + safe_file_name(stopping_text(c));
+      if (only_correct(store, run)) name += "_only-correct";
       if (as_ != Norm::l2) name += "_" + norm_;
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
       const auto file = std::filesystem::path(folder_) / (name + "." + format_);

@@ -11,13 +11,14 @@
 #include "smoothcert/study.hpp"
 #include "store/codec.hpp"
 #include "util/format_number.hpp"
+#include "util/printable.hpp"
 
 namespace smoothcert::cli {
 
 ResultsStore::FaultHandler fault_handler(Context& context, const std::filesystem::path& file) {
   return [&context, file](const std::string& line) {
     ++context.left_out;
-    context.console.warn(fmt::format("{}: {}; left out", file.string(), line));
+    context.console.warn(fmt::format("{}: {}; left out", file.string(), printable(line, 400)));
   };
 }
 
@@ -28,7 +29,7 @@ std::unique_ptr<ResultsStore> open_store(Context& context, const std::filesystem
 
 std::string run_table(const ResultsStore& store) {
   constexpr const char* kRow =
-      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<11}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
+      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<12}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
       "{:>9}  {}\n";
   std::string text =
       fmt::format(kRow, "run", "model", "data", "σ", "n0", "n", "α", "p_B", "noise", "clamp",
@@ -37,13 +38,16 @@ std::string run_table(const ResultsStore& store) {
     const RunSettings& s = run.settings;
     const Summary summary = summarise(store.certificates(run.id));
     text += fmt::format(
-        kRow, run.id, s.model_name,
-        s.dataset_name + "/" + s.dataset_split + (s.pixels.empty() ? "" : " " + s.pixels),
+        kRow, run.id, printable(s.model_name),
+        printable(s.dataset_name + "/" + s.dataset_split) +
+            (s.pixels.empty() ? "" : " " + s.pixels),
         format_shortest(s.certify.sigma), s.certify.n0, s.certify.n,
         format_shortest(s.certify.alpha), to_name(s.certify.p_b), to_name(s.certify.noise),
         s.certify.clamp ? "yes" : "no", to_name(s.certify.mode), s.certify.seed, summary.images,
         summary.correct_certified, summary.wrong, summary.abstained, format_down(summary.acr, 4),
-        guarantee_text(s));
+        guarantee_text(s) +
+            (s.certify.sequential ? "; " + stopping_text(s.certify) : std::string()) +
+            (only_correct(store, run) ? "; only images that were right without noise" : ""));
   }
   return text;
 }
@@ -70,6 +74,8 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"mode", to_name(s.certify.mode)},
                      {"pixels", s.pixels},
                      {"guarantee", guarantee_text(s)},
+                     {"stopping", stopping_text(s.certify)},
+                     {"only_correct", only_correct(store, run)},
                      {"precision", s.precision},
                      {"images", summary.images},
                      {"correct_certified", summary.correct_certified},

@@ -32,7 +32,7 @@ class VerifyCommand : public Command {
         ->type_name("FILE")
         ->group(group);
     app.add_option("--network", model_.network, "Its network, where the file does not say")
-        ->type_name("NAME|JSON")
+        ->type_name("NAME|FILE")
         ->group(group);
     app.add_option("--normalize", model_.normalize, "Its normalisation, where the file has none")
         ->type_name("M,M,M/S,S,S")
@@ -101,7 +101,12 @@ class VerifyCommand : public Command {
     for (const RunInfo& run : store.runs()) {
       const RunSettings ours =
           make_run_settings(network, run.settings.model_name, *model, data, run.settings.certify);
-      if (run_key(ours) != run.key) continue;
+      if (run_key(ours) != run.key) {
+        context.console.say(fmt::format(
+            "run {} is of another model, data set or program version, and was not drawn again",
+            run.id));
+        continue;
+      }
       any = true;
       const auto stored = store.certificates(run.id);
       std::vector<std::uint32_t> images;

@@ -47,6 +47,10 @@ inline std::string guarantee_text(const RunSettings& settings) {
   return guarantee_text(settings.certify.noise, settings.certify.mode);
 }
 
+/// "stops within 5 %", "stops at 0.5", with the α it was stopped at where that is another; "" where
+/// n was fixed.
+std::string stopping_text(const CertifySettings& settings);
+
 /// The identity as text ("model=… dataset=… sigma=…"), and its SHA-256: RunInfo::key.
 std::string run_identity(const RunSettings& settings);
 std::string run_key(const RunSettings& settings);
@@ -115,6 +119,11 @@ class ResultsStore {
 
 /// The images that the runs of this store are meant to hold, by run key; empty when not recorded.
 std::vector<std::uint32_t> expected_indices(const ResultsStore& store, const std::string& run_key);
+
+/// Whether the images of a run were chosen because the model is right about them without noise: its
+/// shares are then of those alone. A mark beside the run, not part of its identity.
+bool only_correct(const ResultsStore& store, const RunInfo& run);
+void mark_only_correct(ResultsStore& store, const RunInfo& run, bool only);
 
 /// What counts can be read with: what is not set stays as it was.
 struct Rederivation {

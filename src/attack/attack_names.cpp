@@ -44,6 +44,9 @@ void validate(const AttackSpec& spec) {
   const std::string who = "attack '" + to_name(spec.kind) + "': ";
   if (!(spec.epsilon >= 0) || !std::isfinite(spec.epsilon))
     throw UsageError(who + "ε must be a number that is not negative");
+  constexpr double kMost = 1e4;  // pixels lie in [0,1]; beyond floats a step would be NaN
+  if (spec.epsilon > kMost || spec.step_size > kMost)
+    throw UsageError(who + "ε and step size must be at most 10000, in units of [0,1] pixels");
   if (!spec.projected()) {
     if (spec.random_start || spec.restarts != 1)
       throw UsageError(who + "random starts and restarts are for pgd-l2 and pgd-linf");

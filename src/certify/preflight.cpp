@@ -153,7 +153,9 @@ void check_ceiling(std::vector<Finding>& findings, const std::string& name, Back
       std::floor(ceiling_radius(settings, data.shape) * 1000) / 1000, unanimous, images.size());
   const bool saturates = share > 0.5;
   findings.push_back({saturates ? Finding::Severity::warning : Finding::Severity::note,
-                      saturates ? line + ": a larger n would certify larger radii" : line});
+                      saturates && settings.stopping.rule != StopRule::at
+                          ? line + ": a larger n would certify larger radii"
+                          : line});
 }
 
 }  // namespace

@@ -150,6 +150,12 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
         common ? "; a table below compares them over the images that all of them cover."
                : "; no image is covered by all of them."));
   }
+  for (const ReportedRun& run : sweep.runs)
+    if (run.only_correct)
+      out.push_back(
+          fmt::format("Only correct images. {} covers images that its model answers right "
+                      "without noise: its shares are of those alone.",
+                      run.name));
   if (nested(sweep))
     out.push_back(
         "Nested runs. Runs that differ in n alone share their first samples. Each is a certificate "

@@ -37,9 +37,6 @@ const Part kParts[] = {
     [](const RunSettings& s) {
       return s.pixels.empty() ? "pixels as stored" : "pixels " + s.pixels;
     },
-    [](const RunSettings& s) {
-      return std::string(s.certify.sequential ? "stopped early" : "fixed n");
-    },
 };
 
 bool varies(const std::vector<ReportedRun>& runs, Part part) {
@@ -60,8 +57,9 @@ void name_runs(std::vector<ReportedRun>& runs) {
     const Soundness soundness = soundness_of(run.settings);
     if (soundness != Soundness::as_executed)
       run.name += ", " + std::string(soundness_text(soundness));
+    if (run.settings.certify.sequential) run.name += ", " + stopping_text(run.settings.certify);
     if (!taken.insert(run.name).second) {
-      run.name += ", " + run.settings.model_hash.substr(0, 8);  // two models of one name
+      run.name += ", run " + run_key(run.settings).substr(0, 8);  // whatever else sets it apart
       taken.insert(run.name);
     }
   }
@@ -105,6 +103,7 @@ SweepResult sweep_of_store(const std::filesystem::path& file, ResultsStore::Faul
     run.settings = info.settings;
     run.source = file.string();
     run.certificates = store->certificates(info.id);
+    run.only_correct = only_correct(*store, info);
     if (!run.certificates.empty()) sweep.runs.push_back(std::move(run));
   }
   std::ranges::stable_sort(sweep.runs, before);

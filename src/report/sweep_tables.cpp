@@ -157,7 +157,9 @@ Table runs_table(const SweepResult& sweep) {
              format_shortest(c.alpha), p_b_text(c.p_b), c.seed,
              c.noise == NoiseLaw::lattice ? "lattice noise" : "continuous noise",
              c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version) +
-             (s.pixels.empty() ? "" : "; pixels " + s.pixels) + "; " + guarantee_text(s)});
+             (s.pixels.empty() ? "" : "; pixels " + s.pixels) +
+             (c.sequential ? "; " + stopping_text(c) + ", n the most" : std::string()) + "; " +
+             guarantee_text(s)});
   }
   return table;
 }

@@ -140,6 +140,21 @@ std::string checksum(const std::string& run_key, const ChunkCounts& c) {
 
 }  // namespace store
 
+std::string stopping_text(const CertifySettings& s) {
+  if (!s.sequential) return "";
+  std::string text;
+  if (s.stopping.rule == StopRule::within)
+    text = "stops within " + shortest_text(100 * s.stopping.target) + " %";
+  else if (s.stopping.rule == StopRule::at)
+    text = "stops at " + shortest_text(s.stopping.target);
+  else
+    text = "may stop at any n";
+  if (s.stopped_at)
+    text += fmt::format(" of alpha {}, p_B {}", shortest_text(s.stopped_at->alpha),
+                        to_name(s.stopped_at->p_b));
+  return text;
+}
+
 std::string run_identity(const RunSettings& s) {
   using namespace store;
   const CertifySettings& c = s.certify;

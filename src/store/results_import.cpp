@@ -132,6 +132,7 @@ std::string name_of(const std::filesystem::path& file) {
 ImportedResults import_tsv(const std::filesystem::path& file) {
   const std::vector<std::uint8_t> bytes = read_file(file, kLimit);
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // some editors mark UTF-8 so
   ImportedResults results{
       name_of(file), std::filesystem::absolute(file).lexically_normal().string(), {}, {}};
   std::set<std::uint32_t> seen;

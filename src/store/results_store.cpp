@@ -48,6 +48,12 @@ class SqliteStore final : public ResultsStore {
     reading_.version = store::open_schema(
         db_, writable_ ? Database::Access::read_write : Database::Access::read_only);
     reading_.bound = store::stored_bound(db_);
+    if (reading_.version >= 3 && reading_.bound != kBound &&
+        reading_.bound != store::kBeforeChecksums)
+      throw Error(
+          fmt::format("results store '{}' holds radii of the formula '{}', this is smoothcert "
+                      "{} and knows '{}'; use a newer smoothcert",
+                      file.string(), reading_.bound, kVersion, kBound));
     reading_.on_fault = [this](const std::string& line) { tell(line); };
     if (!writable_) return;
     journal_ = store::choose_journal(db_, store::shared_filesystem(file));

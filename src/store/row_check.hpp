@@ -33,7 +33,7 @@ class RowCheck {
   [[nodiscard]] std::string samples_fault(const Certificate& certificate) const;
 
   const RunInfo& run_;
-  bool derivable_, compare_, checksums_;
+  bool compare_, checksums_;
   std::optional<BoundSettings> bounds_;  // of the run, once they were needed
 };
 

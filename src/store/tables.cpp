@@ -19,7 +19,8 @@ std::string run_query(const Reading& reading, const char* rest) {
       "SELECT r.id, r.key, r.started, m.hash, m.name, m.regime, m.training_sigma, d.hash, d.name, "
       "d.split, d.channels, d.height, d.width, d.classes, r.sigma, r.n0, r.n, r.alpha, r.seed, "
       "r.noise, r.clamp, r.mode, r.precision, r.arithmetic, r.program_version, r.backend, {}, {} "
-      "FROM runs r JOIN models m ON m.hash = r.model JOIN datasets d ON d.hash = r.dataset {}",
+      "FROM runs r LEFT JOIN models m ON m.hash = r.model LEFT JOIN datasets d ON d.hash = "
+      "r.dataset {}",
       reading.version < 2 ? "'complement'" : "r.p_b",
       reading.version < 3
           ? "CASE r.noise WHEN 'gaussian' THEN 'real' ELSE 'executed' END, '', '', 'l2', "
@@ -33,7 +34,7 @@ std::string certificate_query(std::int64_t version, const char* rest) {
   return fmt::format(
       "SELECT image, label, selected, prediction, radius, p_lower, selection_counts, "
       "selection_invalid, estimation_counts, estimation_invalid, seconds, {} FROM certificates {}",
-      version < 3 ? "'', 'n'" : "checksum, stop", rest);
+      version < 3 ? "'', 'n', 0" : "checksum, stop, samples", rest);
 }
 
 std::int64_t as_signed(std::uint64_t value) { return std::bit_cast<std::int64_t>(value); }
@@ -65,6 +66,8 @@ RunInfo run_row(const Statement& row) {
   run.id = row.integer(column++);
   run.key = row.text(column++);
   run.started = row.text(column++);
+  if (row.any(3).empty() || row.any(7).empty())
+    throw Error("its model or its data set is not among the store's");
   s.model_hash = row.text(column++);
   s.model_name = row.text(column++);
   s.regime = row.text(column++);
@@ -166,6 +169,9 @@ void each_certificate(Database& db, const RunInfo& run, const Reading& reading, 
         Certificate c = certificate_row(query, run.settings.classes);
         if (const std::string fault = check.fault(c, query.text(11)); !fault.empty())
           throw Error(fault);
+        const std::uint64_t used = votes_in(c.estimation.counts, c.estimation.invalid);
+        if (reading.version >= 3 && bounded(query, 13, UINT32_MAX, "samples") != used)
+          throw Error(fmt::format("samples is {}, its counts add up to {}", query.any(13), used));
         take(std::move(c));
       });
 }
@@ -209,12 +215,32 @@ void check_total(const StageCounts& counts, std::uint64_t samples, std::uint32_t
   }
 }
 
+namespace {
+
+/// Rows that belong to no run are never read with one, and would be overlooked.
+void tell_orphans(Database& db, const Reading& reading) {
+  for (const char* table : {"certificates", "chunks"}) {
+    const std::int64_t rows = db.query_integer(
+        fmt::format("SELECT count(*) FROM {} WHERE run NOT IN (SELECT id FROM runs)", table));
+    if (rows > 0)
+      reading.on_fault(fmt::format("table {}: {} rows belong to no run of the store", table, rows));
+  }
+  if (reading.version < 3) return;
+  const std::int64_t disproofs = db.query_integer("SELECT count(*) FROM disproofs");
+  if (disproofs > 0)
+    reading.on_fault(
+        fmt::format("table disproofs: {} rows, which this smoothcert cannot check", disproofs));
+}
+
+}  // namespace
+
 std::vector<RunInfo> read_runs(Database& db, const Reading& reading) {
   Statement query(db, run_query(reading, "ORDER BY r.id"));
   std::vector<RunInfo> runs;
   each_row(
       query, reading, [&] { return "run " + query.any(0); },
       [&] { runs.push_back(run_row(query)); });
+  tell_orphans(db, reading);
   return runs;
 }
 
@@ -324,7 +350,7 @@ std::uint64_t remove_faulty_rows(Database& db, const Reading& reading) {
   db.execute(
       "DELETE FROM chunks WHERE (run, image, stage, first) NOT IN "
       "(SELECT run, image, stage, first FROM good_chunks)");
-  db.execute("DELETE FROM disproofs WHERE run NOT IN (SELECT id FROM good_runs)");
+  db.execute("DELETE FROM disproofs");
   db.execute("DELETE FROM runs WHERE id NOT IN (SELECT id FROM good_runs)");
   for (const char* table : {"good_runs", "good_images", "good_chunks"})
     db.execute(std::string("DROP TABLE ") + table);
