@@ -266,7 +266,7 @@ void Trainer::input_gradient(std::span<const float> images, std::span<const Labe
     prepare_engine(engine, plan_, n);
     device_->upload(buffers.value(plan_, -1), images.data() + first * size,
                     n * size * sizeof(float));
-    device_->upload(b.labels.data(), labels.data() + first, n);
+    device_->upload(b.labels.data(), labels.data() + first, n * sizeof(Label));
     forward_pass(stream, engine, plan_, buffers, n, ForwardMode::eval);
     loss_and_gradient(stream, loss, logits_at, b.labels.data(), n, plan_.classes, 1.0f,
                       buffers.gradient(plan_, plan_.logits()));
