@@ -246,6 +246,14 @@ TEST_F(StoreRows, RunsOfAnOlderArithmeticAreCheckedAlike) {
               ElementsAre(HasSubstr("run 2, certificate of image 1: radius is 9.9")));
 }
 
+TEST(Soundness, EveryGuaranteeHasItsWords) {
+  EXPECT_EQ(guarantee_text(NoiseLaw::lattice, Mode::exact), "sound as executed");
+  EXPECT_EQ(guarantee_text(NoiseLaw::lattice, Mode::external), "sound if rows are independent");
+  EXPECT_EQ(guarantee_text(NoiseLaw::gaussian, Mode::external), "in real arithmetic only");
+  EXPECT_EQ(guarantee_text(NoiseLaw::lattice, Mode::fast),
+            "sound as executed; fast mode: of the classifier as its device computes it");
+}
+
 TEST(StoreCounts, OfManyClassesAreSparse) {
   std::vector<std::uint64_t> counts(1000, 0);
   EXPECT_EQ(store::counts_text(counts), "{}");

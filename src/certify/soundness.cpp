@@ -23,7 +23,7 @@ std::string_view soundness_text(Soundness soundness) {
 }
 
 std::string guarantee_text(NoiseLaw noise, Mode mode) {
-  std::string text(guarantee_text(noise, mode));
+  std::string text(soundness_text(soundness_of(noise, mode)));
   if (mode == Mode::fast) text += "; fast mode: of the classifier as its device computes it";
   return text;
 }
