@@ -101,7 +101,7 @@ TEST_F(CliMpi, AMistakeEndsAllRanks) {
                    R"({"models": ["toy.safetensors"], "sigma": -1, "data": "data"})");
   const auto outcome = on_ranks(2, command);
   EXPECT_EQ(outcome.code, 2) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("smoothcert: sigma is -1"));
+  EXPECT_THAT(outcome.err, HasSubstr("sigma is -1"));
 }
 
 }  // namespace
