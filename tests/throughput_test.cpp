@@ -66,8 +66,8 @@ TEST(Throughput, AttacksCountEveryImage) {
   EXPECT_EQ(speed.path, "l2");
   EXPECT_EQ(speed.rates.size(), 2u);
   EXPECT_EQ(model.largest_batch, 1000u);
-  // One gradient call a batch of 1,000: the rates cannot claim more images than were attacked. A repeat
-  // is shorter than asked for where the batches that set its length were interrupted.
+  // One gradient call a batch of 1,000: the rates cannot claim more images than were attacked. A
+  // repeat is shorter than asked for where the batches that set its length were interrupted.
   EXPECT_GE(static_cast<double>(model.gradient_calls) * 1000, speed.lowest() * 0.02 / 10);
 }
 
