@@ -23,8 +23,7 @@ set(_libraries smoothcert_options ZLIB::ZLIB OpenSSL::Crypto SQLite::SQLite3 Boo
 # Everything a parser may call; the linker takes what it needs.
 set(_parsers ${SMOOTHCERT_UTIL_SOURCES} ${SMOOTHCERT_NETWORK_SOURCES}
   ${SMOOTHCERT_CHECKPOINT_SOURCES} ${SMOOTHCERT_DATA_SOURCES} ${SMOOTHCERT_NOISE_SOURCES}
-  ${SMOOTHCERT_STORE_SOURCES} src/certify/statistics.cpp src/certify/certify.cpp
-  src/certify/throughput.cpp src/certify/vote_window.cpp src/sweep/sweep_file.cpp
+  ${SMOOTHCERT_STORE_SOURCES} ${SMOOTHCERT_CERTIFY_SOURCES} src/sweep/sweep_file.cpp
   src/sweep/sweep_plan.cpp)
 add_library(smoothcert_fuzzed STATIC EXCLUDE_FROM_ALL ${_parsers})
 target_include_directories(smoothcert_fuzzed
