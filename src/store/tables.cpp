@@ -78,7 +78,7 @@ RunInfo run_row(const Statement& row) {
   s.shape.channels = small(row, column++, "channels");
   s.shape.height = small(row, column++, "height");
   s.shape.width = small(row, column++, "width");
-  s.classes = small(row, column++, "classes");
+  s.classes = static_cast<int>(bounded(row, column++, kLargestLabel + 1, "classes"));
   s.certify.sigma = row.real(column++);
   s.certify.n0 = as_unsigned(row.integer(column++));
   s.certify.n = as_unsigned(row.integer(column++));
