@@ -1,7 +1,9 @@
 """Runs that are kept, killed, continued, cut into shards and merged."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -71,7 +73,8 @@ def test_an_exception_keeps_what_was_finished(images, labels, quick, tmp_path):
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started us behind it
 sys.path.insert(0, {tests!r})
 import numpy as np, smoothcert as sc
 from conftest import Linear
@@ -86,7 +89,17 @@ sc.certify(slow, images, np.zeros(6, int), store={store!r}, sigma=0.25, n0=20, n
 """
 
 
-def interrupted(tmp_path, sent, seconds=4.0):
+def finished(store):
+    """How many images the store holds; 0 before it is there."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT count(*) FROM certificates").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+def interrupted(tmp_path, sent):
+    """Sends the signal once an image is stored, before all are."""
     store = str(tmp_path / "r.sqlite")
     script = SCRIPT.format(tests=os.path.dirname(__file__), store=store)
     process = subprocess.Popen(
@@ -94,7 +107,9 @@ def interrupted(tmp_path, sent, seconds=4.0):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
     assert process.stdout.readline() == "started\n"
-    time.sleep(seconds)
+    deadline = time.monotonic() + 60
+    while finished(store) == 0 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
     process.send_signal(sent)
     _, errors = process.communicate(timeout=120)
     return store, process.returncode, errors
