@@ -205,6 +205,16 @@ TEST_F(SweepReport, ManyRunsGetAPlotANoiseLevel) {
         << sigma;
 }
 
+TEST_F(SweepReport, APeerWithoutImagesDoesNotStopTheOthers) {
+  write_text(folder_.path("none.tsv"), "idx\tlabel\tpredict\tradius\tcorrect\ttime\n");
+  SweepResult result = sweep();
+  const std::size_t runs = result.runs.size();
+  add_peer(result, folder_.path("none.tsv"));
+  EXPECT_EQ(result.runs.size(), runs);
+  EXPECT_THAT(result.left_out, ElementsAre(HasSubstr("none.tsv' holds none, and is left out")));
+  EXPECT_THAT(sweep_report_html(result), HasSubstr("holds none, and is left out"));
+}
+
 TEST(SweepReportErrors, AnEmptyStoreSaysHowToFillIt) {
   const TemporaryFolder folder;
   ResultsStore::open(folder.path("s.sqlite"), Access::read_write);

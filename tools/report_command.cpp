@@ -82,6 +82,7 @@ class ReportCommand : public Command {
       else
         add_peer(sweep, peer.substr(equals + 1), peer.substr(0, equals));
     }
+    for (const std::string& line : sweep.left_out) context.console.warn(line);
     if (!tables_.empty())
       return print_tables(context.console, sweep_tables(sweep, table_format_from_name(tables_)));
     fs::path folder = out_;

@@ -50,13 +50,14 @@ struct SweepResult {
   std::string command;  ///< that makes this report again
   std::vector<ReportedRun> runs;
   std::vector<std::filesystem::path> stores;  ///< that the runs came from
+  std::vector<std::string> left_out;          ///< lines about peers' files without images
 };
 
 /// Every run of a store that has certificates, and what was imported into it, named by what tells
 /// them apart ("gaussian, σ = 0.5"). Throws Error where there is nothing to show.
 SweepResult sweep_of_store(const std::filesystem::path& file,
                            ResultsStore::FaultHandler on_fault = {});
-/// Adds peers' files. Throws Error as import_tsv() does.
+/// Adds a peer's file; one without images goes to `left_out`. Throws Error as import_tsv() does.
 void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name = "");
 
 /// All runs in one report: certified accuracy against radius, ACR, abstention and saturation.

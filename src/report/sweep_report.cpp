@@ -120,7 +120,7 @@ bool nested(const SweepResult& sweep) {
 }
 
 std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
-  std::vector<std::string> out;
+  std::vector<std::string> out = sweep.left_out;
   std::uint64_t most = 0, least = UINT64_MAX;
   std::set<std::string> data;
   bool continuous = false, fast = false;

@@ -123,8 +123,10 @@ SweepResult sweep_of_store(const std::filesystem::path& file, ResultsStore::Faul
 void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name) {
   ImportedResults results = import_tsv(file);
   if (!name.empty()) results.name = name;
-  if (results.certificates.empty())
-    throw Error("'" + file.string() + "' holds no images; leave it out");
+  if (results.certificates.empty()) {
+    sweep.left_out.push_back("No images. '" + file.string() + "' holds none, and is left out.");
+    return;
+  }
   add_imported(sweep, std::move(results));
 }
 
