@@ -149,6 +149,8 @@ Table comparison_table(const StudyResult& study) {
       "average). Right ones: over correct and certified images. ACR: the radii of correct "
       "images, summed, over all images (the literature’s average certified radius). Radii "
       "are rounded down."};
+  table.notes.push_back("The guarantee of these radii: " +
+                        guarantee_text(study.certify.noise, study.certify.mode) + ".");
   if (std::string text = constancy_sentence(run_views(study)); !text.empty())
     table.notes.push_back(std::move(text));
   if (!table.quiet_rows.empty())
