@@ -79,7 +79,7 @@ void check_same_runs(const std::vector<Input>& inputs, bool allow_gaps) {
   for (const Input& input : inputs) {
     const auto& runs = input.runs;
     for (const auto& [key, run] : all) {
-      const bool held = std::ranges::any_of(runs, [&](const RunInfo& r) { return r.key == key; });
+      const bool held = std::ranges::find(runs, key, &RunInfo::key) != runs.end();
       if (held) continue;
       throw Error(
           fmt::format("mixed settings: '{}' does not hold the run of '{}' at sigma {} that "
