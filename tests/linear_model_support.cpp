@@ -1,6 +1,7 @@
 #include "linear_model_support.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "smoothcert/device/losses.hpp"
 
@@ -30,6 +31,7 @@ void LinearModel::input_gradient(std::span<const float> images, std::span<const 
                                  LossKind loss, std::span<float> gradients,
                                  std::span<float> logits) {
   ++gradient_calls;
+  std::this_thread::sleep_for(pause);
   const std::size_t pixels = spec_.input.size(), classes = bias_.size();
   std::vector<float> answers(labels.size() * classes), share(classes);
   forward(images, answers);

@@ -2,6 +2,7 @@
 // form. Cannot train, cannot count votes.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -33,7 +34,8 @@ class LinearModel final : public BackendModel {
   [[nodiscard]] std::string describe_votes(const VoteSettings&) const override { return "fake"; }
 
   std::size_t gradient_calls = 0, largest_batch = 0;
-  std::optional<float> gradient;  ///< of every pixel, instead of the true one
+  std::chrono::microseconds pause{0};  ///< before each gradient call
+  std::optional<float> gradient;       ///< of every pixel, instead of the true one
 
  private:
   NetworkSpec spec_;

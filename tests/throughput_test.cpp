@@ -62,13 +62,17 @@ TEST(Throughput, LostVotesAreNoThroughput) {
 
 TEST(Throughput, AttacksCountEveryImage) {
   LinearModel model(kShape, 2, {1, 0, 0, 0, 0, 1, 0, 0}, {0, 0});
+  model.pause = std::chrono::milliseconds(2);
   const auto speed = measure_attack(model, attack_from_name("l2"), {2, 0.01}, {});
   EXPECT_EQ(speed.path, "l2");
   EXPECT_EQ(speed.rates.size(), 2u);
   EXPECT_EQ(model.largest_batch, 1000u);
-  // One gradient call a batch of 1,000: the rates cannot claim more images than were attacked. A
-  // repeat is shorter than asked for where the batches that set its length were interrupted.
-  EXPECT_GE(static_cast<double>(model.gradient_calls) * 1000, speed.lowest() * 0.02 / 10);
+  // A call takes two milliseconds or more and attacks a thousand images: no rate is above that,
+  // however busy the machine is.
+  for (const double rate : speed.rates) {
+    EXPECT_GT(rate, 0);
+    EXPECT_LE(rate, 1000 / 0.002);
+  }
 }
 
 TEST(Throughput, StopsAndRefuses) {

@@ -93,6 +93,9 @@ struct ChunkCounts {
   int label = -1;  ///< of the image; −1: not known
 };
 
+/// Adds the votes of further samples; `sum` may be empty.
+void add_counts(StageCounts& sum, const StageCounts& more);
+
 /// All samples that were drawn: no vote is dropped.
 std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t invalid);
 

@@ -77,6 +77,12 @@ Certificate make_certificate(std::uint32_t image, Label label, StageCounts selec
   return certificate;
 }
 
+void add_counts(StageCounts& sum, const StageCounts& more) {
+  if (sum.counts.size() < more.counts.size()) sum.counts.resize(more.counts.size());
+  for (std::size_t c = 0; c < more.counts.size(); ++c) sum.counts[c] += more.counts[c];
+  sum.invalid += more.invalid;
+}
+
 VoteSplit vote_split(const StageCounts& selection, const StageCounts& estimation) {
   const auto a = static_cast<std::size_t>(top_class(selection.counts));
   // A sample without a valid answer counts as "not A": it stays in n. As a rival it is a class of

@@ -41,12 +41,6 @@ std::vector<Range> missing_ranges(std::uint64_t total, std::vector<Range> done) 
   return missing;
 }
 
-void add_counts(StageCounts& sum, const std::vector<std::uint64_t>& counts, std::uint64_t invalid) {
-  if (sum.counts.size() < counts.size()) sum.counts.resize(counts.size());
-  for (std::size_t c = 0; c < counts.size(); ++c) sum.counts[c] += counts[c];
-  sum.invalid += invalid;
-}
-
 /// An image on its way: what it has, what it still needs.
 struct Pending {
   std::uint32_t image = 0;
@@ -144,7 +138,7 @@ class Certification {
         if (stage == 1 && settings_.sequential)
           keep_ahead(pending, *chunk);
         else
-          add_counts(pending.stages[stage], chunk->counts.counts, chunk->counts.invalid);
+          add_counts(pending.stages[stage], chunk->counts);
       }
     const std::uint64_t totals[2] = {settings_.n0, settings_.n};
     for (std::size_t stage = 0; stage < 2; ++stage) {
@@ -179,7 +173,7 @@ class Certification {
     for (auto next = pending.ahead.find(pending.looked_at); next != pending.ahead.end();
          next = pending.ahead.find(pending.looked_at)) {
       const ChunkCounts& chunk = next->second;
-      add_counts(pending.stages[1], chunk.counts.counts, chunk.counts.invalid);
+      add_counts(pending.stages[1], chunk.counts);
       pending.looked_at = chunk.last;
       pending.ahead.erase(next);
       if (!std::ranges::binary_search(checkpoints_, pending.looked_at)) continue;
@@ -260,7 +254,7 @@ class Certification {
       if (stage == 1 && settings_.sequential)
         keep_ahead(pending, pending.fresh.back());
       else
-        add_counts(pending.stages[stage], result.counts, result.invalid);
+        add_counts(pending.stages[stage], {result.counts, result.invalid});
       touched.insert(owners_[result.job]);
     }
     samples_before_ += counted;
@@ -295,7 +289,7 @@ class Certification {
       if (!out.empty() && out.back().stage == chunk.stage && out.back().last == chunk.first &&
           !looked_between) {
         out.back().last = chunk.last;
-        add_counts(out.back().counts, chunk.counts.counts, chunk.counts.invalid);
+        add_counts(out.back().counts, chunk.counts);
       } else {
         out.push_back(std::move(chunk));
       }

@@ -8,7 +8,7 @@
 
 #include "cpu/thread_pool.hpp"
 #include "external/external_run.hpp"
-#include "external/row_check.hpp"
+#include "external/row_independence.hpp"
 #include "smoothcert/error.hpp"
 
 namespace smoothcert {

@@ -1,5 +1,5 @@
 smoothcert_sources(SMOOTHCERT_EXTERNAL_SOURCES
   external_model.cpp
   external_run.cpp
-  row_check.cpp
+  row_independence.cpp
   tile_placement.cpp)

@@ -147,8 +147,7 @@ Chart vote_chart(const NoiseDemonstration::Vote& vote, std::uint32_t image) {
              .high = 0,
              .percent = false,
              .categories = class_names(static_cast<int>(counts.size()))};
-  const std::uint64_t n =
-      std::accumulate(counts.begin(), counts.end(), vote.certificate.estimation.invalid);
+  const std::uint64_t n = votes_in(counts, vote.certificate.estimation.invalid);
   chart.y = {.label = {}, .low = 0, .high = 1, .percent = true, .categories = {}};
   Series bars{.label = {},
               .style = 0,

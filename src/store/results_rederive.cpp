@@ -44,10 +44,7 @@ std::vector<Certificate> interrupted_certificates(const RunInfo& run,
     Sums& sums = images[chunk.image];
     const std::size_t stage = chunk.stage == Purpose::select ? 0 : 1;
     if (chunk.first != sums.reached[stage]) continue;
-    StageCounts& sum = sums.stage[stage];
-    sum.counts.resize(chunk.counts.counts.size());
-    for (std::size_t c = 0; c < sum.counts.size(); ++c) sum.counts[c] += chunk.counts.counts[c];
-    sum.invalid += chunk.counts.invalid;
+    add_counts(sums.stage[stage], chunk.counts);
     sums.reached[stage] = chunk.last;
     if (chunk.label >= 0) sums.label = chunk.label;
   }

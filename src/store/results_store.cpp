@@ -92,15 +92,16 @@ class SqliteStore final : public ResultsStore {
   }
 
   void add_chunk(std::int64_t run, const ChunkCounts& chunk) override {
-    store::check_total(chunk.counts, chunk.last - chunk.first, chunk.image);
+    const RunInfo info = info_of(run);
+    const std::string fault = store::RowCheck(info, kBound, false).fault(chunk, "");
+    if (!fault.empty())
+      throw Error(
+          fmt::format("partial counts of image {} contradict themselves: {}", chunk.image, fault));
     enqueue({run, chunk});
   }
 
   void add_certificate(std::int64_t run, const Certificate& certificate) override {
     const RunInfo info = info_of(run);
-    store::check_total(certificate.selection, info.settings.certify.n0, certificate.image);
-    if (!info.settings.certify.sequential)
-      store::check_total(certificate.estimation, info.settings.certify.n, certificate.image);
     Certificate checked = certificate;
     const std::string fault = store::RowCheck(info, kBound, false).fault(checked, "");
     if (!fault.empty())

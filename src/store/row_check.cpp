@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/statistics.hpp"
@@ -24,9 +23,7 @@ bool alike(double stored, double derived) {
   return std::abs(stored - derived) <= kTolerance * std::max(std::abs(stored), std::abs(derived));
 }
 
-std::uint64_t votes(const StageCounts& stage) {
-  return std::accumulate(stage.counts.begin(), stage.counts.end(), stage.invalid);
-}
+std::uint64_t votes(const StageCounts& stage) { return votes_in(stage.counts, stage.invalid); }
 
 std::string sum_fault(const char* stage, const StageCounts& counts, std::uint64_t samples) {
   // A single count above the total may have wrapped the sum round.

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <numeric>
 
 #include "store/codec.hpp"
 #include "store/row_check.hpp"
@@ -205,15 +204,6 @@ std::optional<RunInfo> one_run(Statement& query, const Reading& reading) {
 }
 
 }  // namespace
-
-void check_total(const StageCounts& counts, std::uint64_t samples, std::uint32_t image) {
-  const std::uint64_t total =
-      std::accumulate(counts.counts.begin(), counts.counts.end(), counts.invalid);
-  if (total != samples) {
-    throw Error(fmt::format("the counts of image {} add up to {}, not to its {} samples", image,
-                            total, samples));
-  }
-}
 
 namespace {
 

@@ -13,9 +13,6 @@
 
 namespace smoothcert::store {
 
-/// Throws Error unless the counts add up to `samples`.
-void check_total(const StageCounts& counts, std::uint64_t samples, std::uint32_t image);
-
 /// What reading rows takes: the file's schema version and the version of the bound's formula its
 /// radii were derived with, and where the lines about faulty rows go. A faulty row is left out.
 struct Reading {

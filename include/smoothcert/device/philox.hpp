@@ -26,6 +26,7 @@ enum class Purpose : std::uint32_t {
   draw_digits = 9,       ///< the built-in data set; image = index, sample = split
   split_offsets = 12,    ///< splitting noise; image = 0, sample = 0
   subset = 13,           ///< random choice of images; image = data-set index
+  check_rows = 14,       ///< samples that show whether an external model's rows are independent
 };
 
 /// Set in word 3 for the second draw of the alias sampler (see lattice_noise.hpp).

@@ -9,9 +9,6 @@
 
 namespace smoothcert::external {
 
-/// Samples of the check: a counter of their own.
-inline constexpr Purpose kCheckRows{14};
-
 /// The check of ExternalModel::check_rows(). Throws Error where a tile's answers cannot be
 /// repeated. Batch dependence is returned, not thrown. `tile` is what the forward pass is called
 /// with.
