@@ -216,6 +216,18 @@ TEST_F(StoreRows, RadiiOfAnOlderFormulaAreDerivedAgain) {
   EXPECT_EQ(row.real(0), right) << "and where they are written";
 }
 
+TEST_F(StoreRows, AnUpgradeThatWasCutShortIsReadAndFinished) {
+  change("UPDATE meta SET value = 'before checksums' WHERE name = 'bound'");
+  change("UPDATE certificates SET checksum = ''");
+  change("UPDATE chunks SET checksum = ''");
+  EXPECT_THAT(read().faults, IsEmpty());
+  EXPECT_EQ(read().certificates, kImages);
+  { ResultsStore::open(file(), Access::read_write); }
+  EXPECT_THAT(read().faults, IsEmpty());
+  store::Database db(file(), store::Database::Access::read_only);
+  EXPECT_EQ(db.query_integer("SELECT count(*) FROM certificates WHERE checksum = ''"), 0);
+}
+
 TEST_F(StoreRows, AFormulaThatIsNotKnownIsRefused) {
   change("UPDATE meta SET value = 'bound-9' WHERE name = 'bound'");
   EXPECT_THAT(error_of([&] { ResultsStore::open(file(), Access::read_only); }),

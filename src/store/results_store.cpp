@@ -182,9 +182,7 @@ class SqliteStore final : public ResultsStore {
     Transaction transaction(db_);
     reading_.bound = store::stored_bound(db_);
     if (reading_.bound != kBound) {  // otherwise another process has just done it
-      store::Reading as_stored = reading_;
-      if (reading_.bound == store::kBeforeChecksums) as_stored.version = 2;
-      store::refresh_rows(db_, as_stored);
+      store::refresh_rows(db_, reading_);
       store::write_stored_bound(db_, kBound);
     }
     transaction.commit();

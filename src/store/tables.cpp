@@ -7,6 +7,7 @@
 
 #include "store/codec.hpp"
 #include "store/row_check.hpp"
+#include "store/schema.hpp"
 
 namespace smoothcert::store {
 
@@ -140,6 +141,11 @@ ChunkCounts chunk_row(const Statement& row, int classes) {
   return c;
 }
 
+/// A store that was brought to version 3 gets its rows' checksums in a second step.
+bool has_checksums(const Reading& reading) {
+  return reading.version >= 3 && reading.bound != kBeforeChecksums;
+}
+
 /// Calls take(row) for every row of `query`; what it throws is told as a fault of `name(query)`.
 template <class Name, class Take>
 void each_row(Statement& query, const Reading& reading, Name&& name, Take&& take) {
@@ -160,7 +166,7 @@ template <class Take>
 void each_certificate(Database& db, const RunInfo& run, const Reading& reading, Take&& take) {
   Statement query(db, certificate_query(reading.version, "WHERE run = ? ORDER BY image"));
   query.bind(0, run.id);
-  RowCheck check(run, reading.bound, reading.version >= 3);
+  RowCheck check(run, reading.bound, has_checksums(reading));
   each_row(
       query, reading,
       [&] { return fmt::format("run {}, certificate of image {}", run.id, query.any(0)); },
@@ -181,7 +187,7 @@ void each_chunk(Database& db, const RunInfo& run, const Reading& reading, Take&&
                                   "chunks WHERE run = ? ORDER BY image, stage, first",
                                   reading.version < 3 ? "'', -1" : "checksum, label"));
   query.bind(0, run.id);
-  const RowCheck check(run, reading.bound, reading.version >= 3);
+  const RowCheck check(run, reading.bound, has_checksums(reading));
   each_row(
       query, reading,
       [&] {
