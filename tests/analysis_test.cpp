@@ -27,6 +27,16 @@ Certificate certificate(std::uint32_t image, int label, int prediction, double r
   return c;
 }
 
+TEST(Analysis, OneImageHasNoInterval) {
+  Summary s;
+  s.images = 1;
+  s.acr = 0.5;
+  EXPECT_EQ(acr_text(s), "0.5000 ± –");
+  s.images = 400;
+  s.acr_standard_error = 0.01;
+  EXPECT_EQ(acr_text(s), "0.5000 ± 0.0196");
+}
+
 TEST(Analysis, ByLabel) {
   const std::vector<Certificate> all = {certificate(0, 3, 3, 1.0), certificate(1, 3, 3, 0.4),
                                         certificate(2, 3, 7, 2.0), certificate(3, 3, -1, 0),

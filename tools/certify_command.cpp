@@ -33,13 +33,12 @@ std::string summary_text(const Summary& s, const CertifySettings& settings,
       "images               {}\nabstained            {}\nwrong                {}\n"
       "correct & certified  {} ({} %)\nmean radius          {} (of all certified, wrong ones too)\n"
       "mean radius, correct {}\n"
-      "ACR                  {} ± {} (95 % interval over images)\n",
+      "ACR                  {} (95 % interval over images)\n",
       s.images, s.abstained, s.wrong, s.correct_certified,
       format_percent(static_cast<double>(s.correct_certified) /
                          static_cast<double>(std::max<std::uint64_t>(1, s.images)),
                      2),
-      format_down(s.avg_radius_certified, 4), format_down(s.avg_radius_correct, 4),
-      format_down(s.acr, 4), format_fixed(kStandardErrors95 * s.acr_standard_error, 4));
+      format_down(s.avg_radius_certified, 4), format_down(s.avg_radius_correct, 4), acr_text(s));
   if (settings.sequential) {
     std::uint64_t used = 0, futile = 0;
     for (const auto& c : certificates) {

@@ -73,7 +73,9 @@ Line look_at(const std::filesystem::path& file) {
   if (seconds > 0) line.rate = samples / seconds;
   const auto progress = read_progress(file);
   if (!progress) {
-    line.state = line.images >= line.images_planned ? "done" : "not running";
+    line.state = line.images_planned == 0             ? "no images yet"
+                 : line.images >= line.images_planned ? "done"
+                                                      : "not running";
     return line;
   }
   line.runs_planned = std::max<std::size_t>(line.runs, progress->runs);

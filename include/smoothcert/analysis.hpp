@@ -6,15 +6,21 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "smoothcert/certificate.hpp"
 #include "smoothcert/statistics.hpp"
+#include "smoothcert/summary.hpp"
 
 namespace smoothcert {
 
 /// Half-width of a 95 % interval in standard errors: what ± means wherever this program prints it.
 inline constexpr double kStandardErrors95 = 1.959963984540054;
+
+/// "0.7542 ± 0.0189": the ACR, rounded down, and half its 95 % interval over images; "0.7542 ± –"
+/// where fewer than two images have none.
+std::string acr_text(const Summary& summary);
 
 /// The images of one label.
 struct LabelSummary {

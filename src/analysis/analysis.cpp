@@ -6,7 +6,14 @@
 #include <map>
 #include <numeric>
 
+#include "util/format_number.hpp"
+
 namespace smoothcert {
+
+std::string acr_text(const Summary& s) {
+  return format_down(s.acr, 4) + " ± " +
+         (s.images < 2 ? "–" : format_fixed(kStandardErrors95 * s.acr_standard_error, 4));
+}
 
 std::vector<LabelSummary> summarise_by_label(std::span<const Certificate> certificates,
                                              double radius) {

@@ -126,13 +126,11 @@ Table comparison_table(const StudyResult& study) {
     const Summary& s = m.summary;
     if (s.images == 0) continue;
     const bool any_certified = s.wrong + s.correct_certified > 0;
-    table.rows.push_back({m.name, format_count(s.correct_certified),
-                          format_percent(share(s.correct_certified, s.images), 2),
-                          format_count(s.wrong), format_count(s.abstained),
-                          any_certified ? format_down(s.avg_radius_certified, 4) : "–",
-                          s.correct_certified > 0 ? format_down(s.avg_radius_correct, 4) : "–",
-                          format_down(s.acr, 4) + " ± " +
-                              format_fixed(kStandardErrors95 * s.acr_standard_error, 4)});
+    table.rows.push_back(
+        {m.name, format_count(s.correct_certified),
+         format_percent(share(s.correct_certified, s.images), 2), format_count(s.wrong),
+         format_count(s.abstained), any_certified ? format_down(s.avg_radius_certified, 4) : "–",
+         s.correct_certified > 0 ? format_down(s.avg_radius_correct, 4) : "–", acr_text(s)});
     const PublishedFigures* published = published_for(study, m);
     if (published == nullptr || published->correct_certified < 0) continue;
     table.quiet_rows.push_back(table.rows.size());

@@ -240,8 +240,7 @@ std::string what_came_out(const std::vector<RunView>& runs) {
     if (first == nullptr) continue;
     const Summary s = summarise(*first->certificates);
     best.push_back(fmt::format(
-        "{} ± {} at σ = {} ({}{}\u00a0% correct and certified)", format_down(s.acr, 4),
-        format_fixed(kStandardErrors95 * s.acr_standard_error, 4), format_shortest(sigma),
+        "{} at σ = {} ({}{}\u00a0% correct and certified)", acr_text(s), format_shortest(sigma),
         group.size() > 1 ? name_in_panel(*first) + ", " : std::string(),
         format_percent(static_cast<double>(s.correct_certified) /
                            static_cast<double>(std::max<std::uint64_t>(1, s.images)),

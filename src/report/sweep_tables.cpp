@@ -62,8 +62,7 @@ Table acr_table(const SweepResult& sweep) {
         {run.name, format_count(s.images), format_percent(share(s.correct_certified, s.images), 1),
          format_percent(share(s.wrong, s.images), 1),
          format_percent(share(s.abstained, s.images), 1),
-         s.correct_certified > 0 ? format_down(s.avg_radius_correct, 3) : "–",
-         format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4),
+         s.correct_certified > 0 ? format_down(s.avg_radius_correct, 3) : "–", acr_text(s),
          run.imported ? std::string("not known") : guarantee_text(run.settings)});
   }
   table.notes = caveats(sweep);
@@ -110,10 +109,9 @@ std::optional<Table> common_table(const SweepResult& sweep) {
   for (const ReportedRun& run : sweep.runs) {
     const auto shared = restricted_to(run.certificates, common);
     const Summary s = summarise(shared);
-    std::vector<std::string> row = {
-        run.name, format_count(run.certificates.size()),
-        format_percent(share(s.correct_certified, s.images), 1),
-        format_down(s.acr, 4) + " ± " + format_fixed(kStandardErrors95 * s.acr_standard_error, 4)};
+    std::vector<std::string> row = {run.name, format_count(run.certificates.size()),
+                                    format_percent(share(s.correct_certified, s.images), 1),
+                                    acr_text(s)};
     for (std::size_t i = 1; i < radii.size(); ++i) {
       const double accuracy = certified_accuracy(shared, radii[i]);
       row.push_back(accuracy > 0 ? format_percent(accuracy, 1) : "0");
