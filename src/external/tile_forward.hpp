@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "smoothcert/device/layers.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/external_model.hpp"
 
@@ -46,14 +47,7 @@ class TileAnswers {
   /// Lowest index of the largest logit, −1 where one of them is NaN.
   [[nodiscard]] int vote(std::size_t row) const {
     if (!labels_.empty()) return static_cast<int>(labels_[row]);
-    const float* logits = logits_.data() + row * classes_;
-    std::size_t best = 0;
-    bool invalid = false;
-    for (std::size_t c = 0; c < classes_; ++c) {
-      invalid |= std::isnan(logits[c]);
-      if (logits[c] > logits[best]) best = c;
-    }
-    return invalid ? -1 : static_cast<int>(best);
+    return device::argmax_or_invalid(logits_.data() + row * classes_, static_cast<int>(classes_));
   }
 
   /// Bit for bit.
