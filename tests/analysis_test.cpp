@@ -32,6 +32,7 @@ TEST(Analysis, OneImageHasNoInterval) {
   s.images = 1;
   s.acr = 0.5;
   EXPECT_EQ(acr_text(s), "0.5000 ± –");
+  EXPECT_EQ(acr_text({}), "–");
   s.images = 400;
   s.acr_standard_error = 0.01;
   EXPECT_EQ(acr_text(s), "0.5000 ± 0.0196");

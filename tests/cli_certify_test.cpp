@@ -412,6 +412,15 @@ TEST_F(CliCertify, ChosenImagesAreSaidToBeChosen) {
   EXPECT_THAT(ok("export results.sqlite"), testing::Not(HasSubstr("only images that were right")));
 }
 
+TEST_F(CliCertify, DocumentsOfAStoreAreCheckedToo) {
+  ok("certify toy.safetensors" + kSettings);
+  store::Database(path("results.sqlite"), store::Database::Access::read_write)
+      .execute("UPDATE documents SET json = '{' WHERE name LIKE 'subset/%'");
+  const auto outcome = run("verify results.sqlite");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("document 'subset/"));
+}
+
 TEST_F(CliCertify, MoreSamplesAfterALookAreRefused) {
   ok("certify toy.safetensors" + kSettings);
   EXPECT_THAT(

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "smoothcert/analysis.hpp"
 #include "smoothcert/predict.hpp"
 #include "smoothcert/results.hpp"
 #include "store_support.hpp"
@@ -27,6 +28,14 @@ Certificate certificate(std::uint32_t image, int label, int prediction, double r
   c.radius = radius;
   c.seconds = seconds;
   return c;
+}
+
+TEST(ImportedResults, DecimalsOfOthersKeepTheirDigits) {
+  Certificate c;
+  c.prediction = 1;
+  c.label = 1;
+  c.radius = 0.978;
+  EXPECT_EQ(acr_text(summarise_imported(std::vector{c})), "0.9780 ± –");
 }
 
 TEST(ResultFiles, DurationsAreThoseOfPython) {

@@ -56,6 +56,11 @@ class AttackCommand : public Command {
     auto& console = context.console;
     std::vector<AttackSpec> specs;
     for (const auto& name : attacks_) specs.push_back(make_spec(name));
+    const bool of_pgd = steps_ || step_size_ || restarts_ || random_start_;
+    if (of_pgd && std::ranges::none_of(specs, &AttackSpec::projected))
+      throw UsageError(
+          "attack: --steps, --step-size, --restarts and --random-start are of pgd-l2 and pgd-linf; "
+          "the attacks asked for take one step");
     const auto network = load_model(context, model_, "attack");
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;

@@ -67,7 +67,7 @@ class ImportCommand : public Command {
     nlohmann::json json = nlohmann::json::array();
     for (const auto& results : all) {
       put_imported(*store, results);
-      const Summary s = summarise(results.certificates);
+      const Summary s = summarise_imported(results.certificates);
       json.push_back({{"name", results.name}, {"images", s.images}, {"acr", s.acr}});
       if (!output_.json)
         context.console.result(

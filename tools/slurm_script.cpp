@@ -7,6 +7,8 @@
 #include <cmath>
 
 #include "console.hpp"
+#include "smoothcert/error.hpp"
+#include "util/model_name.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -14,6 +16,9 @@ namespace {
 std::uint64_t tasks_for(const SlurmJob& job, const SweepForecast& forecast) {
   constexpr double kTask = 3600;
   constexpr std::uint64_t kMost = 1000;  // MaxArraySize is 1,001 unless somebody changed it
+  if (job.tasks > std::max<std::uint64_t>(1, forecast.images))
+    throw UsageError(fmt::format("--tasks: {} tasks for {} images; a task has one at least",
+                                 job.tasks, forecast.images));
   if (job.tasks > 0) return job.tasks;
   const auto wanted =
       static_cast<std::uint64_t>(std::ceil(std::min(forecast.seconds, 1e9) / kTask));
@@ -40,7 +45,7 @@ std::string slurm_script(const SlurmJob& job, const SweepForecast& forecast) {
                                   (ending.empty() ? "" : shell_quoted(ending));
   std::string options;
   for (const auto& option : job.options) options += " " + shell_quoted(option);
-  const std::string name = stem.filename().string();
+  const std::string name = safe_file_name(stem.filename().string());  // sbatch splits at spaces
   return fmt::format(
       "#!/bin/bash\n"
       "# {models} models, {runs} runs of {images} images; {seconds} s of work expected.\n"

@@ -15,7 +15,9 @@
 #include "run_list.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/result_files.hpp"
 #include "util/format_number.hpp"
+#include "util/printable.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -57,20 +59,22 @@ class VerifyCommand : public Command {
         certificates += store->certificates(run.id).size();
         chunks += store->chunks(run.id).size();
       }
+      check_documents(context, *store, file);
       if (redraw_ > 0) redrawn = draw_again(context, *store);
     }
-    const std::uint64_t faults = context.left_out;
-    if (remove_ && faults > different_) {
+    const std::uint64_t faults = context.left_out - documents_ - different_;
+    if (remove_ && faults > 0) {
       removed = ResultsStore::open(file, ResultsStore::Access::read_write, [](const auto&) {
                 })->remove_faulty_rows();
-      context.left_out = different_;  // what failed is gone
+      context.left_out -= faults;  // what failed is gone
     }
     if (output_.json) {
       context.console.result(nlohmann::json{{"store", file.string()},
                                             {"runs", runs},
                                             {"certificates", certificates},
                                             {"partial_counts", chunks},
-                                            {"faults", faults - different_},
+                                            {"faults", faults},
+                                            {"faulty_documents", documents_},
                                             {"removed", removed},
                                             {"redrawn", redrawn},
                                             {"redrawn_otherwise", different_}}
@@ -80,7 +84,7 @@ class VerifyCommand : public Command {
     }
     context.console.result(fmt::format(
         "{}: {} runs, {} certificates, {} partial counts in order; {} rows fail{}{}\n",
-        file.string(), runs, format_count(certificates), format_count(chunks), faults - different_,
+        file.string(), runs, format_count(certificates), format_count(chunks), faults,
         removed > 0 ? fmt::format(", {} rows taken out", removed) : "",
         redraw_ > 0
             ? fmt::format("; {} images drawn again, {} of them otherwise", redrawn, different_)
@@ -88,6 +92,23 @@ class VerifyCommand : public Command {
   }
 
  private:
+  /// The documents that other commands rest on: which images a run is meant to hold, and what was
+  /// imported. --remove leaves them: only their owner knows what they said.
+  void check_documents(Context& context, const ResultsStore& store,
+                       const std::filesystem::path& file) {
+    const auto check = [&](auto&& read) {
+      try {
+        read();
+      } catch (const Error& error) {
+        ++documents_;
+        ++context.left_out;
+        context.console.warn(fmt::format("{}: {}", file.string(), printable(error.what(), 400)));
+      }
+    };
+    for (const RunInfo& run : store.runs()) check([&] { (void)expected_indices(store, run.key); });
+    check([&] { (void)imported_results(store); });
+  }
+
   /// Counts are a function of model, settings and seed: drawn again they must be the same.
   std::uint64_t draw_again(Context& context, const ResultsStore& store) {
     const Network network = load_model(context, model_, "verify");
@@ -133,7 +154,7 @@ class VerifyCommand : public Command {
 
   std::string store_ = "results.sqlite";
   bool remove_ = false;
-  std::uint64_t redraw_ = 0, seed_ = 0, different_ = 0;
+  std::uint64_t redraw_ = 0, seed_ = 0, different_ = 0, documents_ = 0;
   ModelOptions model_;
   DataOptions data_;
   DeviceOptions device_;

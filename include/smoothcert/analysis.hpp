@@ -19,7 +19,7 @@ namespace smoothcert {
 inline constexpr double kStandardErrors95 = 1.959963984540054;
 
 /// "0.7542 ± 0.0189": the ACR, rounded down, and half its 95 % interval over images; "0.7542 ± –"
-/// where fewer than two images have none.
+/// of one image, "–" of none.
 std::string acr_text(const Summary& summary);
 
 /// The images of one label.

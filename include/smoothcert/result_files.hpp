@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "smoothcert/certificate.hpp"
 #include "smoothcert/predict.hpp"
+#include "smoothcert/summary.hpp"
 
 namespace smoothcert {
 
@@ -43,6 +45,10 @@ struct ImportedResults {
 ImportedResults import_tsv(const std::filesystem::path& file);
 
 class ResultsStore;
+
+/// summarise() of a peer's results, for rounding down: their radii are decimals, which binary
+/// numbers hold a little too small, so that 0.978 would be shown as 0.9779.
+Summary summarise_imported(std::span<const Certificate> certificates);
 
 /// Keeps them in a store as the document "import/NAME"; a result of that name is replaced.
 void put_imported(ResultsStore& store, const ImportedResults& results);

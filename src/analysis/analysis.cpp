@@ -11,6 +11,7 @@
 namespace smoothcert {
 
 std::string acr_text(const Summary& s) {
+  if (s.images == 0) return "–";
   return format_down(s.acr, 4) + " ± " +
          (s.images < 2 ? "–" : format_fixed(kStandardErrors95 * s.acr_standard_error, 4));
 }

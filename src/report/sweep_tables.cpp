@@ -12,6 +12,7 @@
 #include "report/study_tables.hpp"
 #include "smoothcert/analysis.hpp"
 #include "smoothcert/noise.hpp"
+#include "smoothcert/result_files.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
@@ -57,7 +58,8 @@ Table acr_table(const SweepResult& sweep) {
                    {"ACR"},
                    {"guarantee", false}};
   for (const ReportedRun& run : sweep.runs) {
-    const Summary s = summarise(run.certificates);
+    const Summary s =
+        run.imported ? summarise_imported(run.certificates) : summarise(run.certificates);
     table.rows.push_back(
         {run.name, format_count(s.images), format_percent(share(s.correct_certified, s.images), 1),
          format_percent(share(s.wrong, s.images), 1),
@@ -108,7 +110,7 @@ std::optional<Table> common_table(const SweepResult& sweep) {
   std::map<std::uint32_t, std::set<int>> labels;
   for (const ReportedRun& run : sweep.runs) {
     const auto shared = restricted_to(run.certificates, common);
-    const Summary s = summarise(shared);
+    const Summary s = run.imported ? summarise_imported(shared) : summarise(shared);
     std::vector<std::string> row = {run.name, format_count(run.certificates.size()),
                                     format_percent(share(s.correct_certified, s.images), 1),
                                     acr_text(s)};

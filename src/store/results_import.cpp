@@ -95,6 +95,8 @@ Certificate read_line(const Line& line) {
   c.selected = c.prediction;
   if (c.prediction < -1) line.fail(fmt::format("predict is {}", c.prediction));
   if (!(c.radius >= 0) || std::isinf(c.radius)) line.fail("the radius is not a finite number >= 0");
+  constexpr double kMost = 1e6;  // of pixels in [0,1]; nothing is certified there
+  if (c.radius > kMost) line.fail(fmt::format("the radius is {}, in no unit of images", c.radius));
   if (c.prediction == -1 && c.radius != 0) line.fail("an abstention with a radius");
   return c;
 }
