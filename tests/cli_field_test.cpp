@@ -168,10 +168,13 @@ TEST_F(CliField, MergesWithFewOpenFiles) {
   EXPECT_EQ(in_bash("ulimit -n 40; smoothcert merge" + shards + " --out all.sqlite 2> err"), 0)
       << test::file_text(path("err"));
   EXPECT_EQ(dump("all.sqlite"), dump("whole.sqlite"));
+#ifndef __SANITIZE_ADDRESS__  // UBSan opens a pipe to look at a vptr, and reports a fault without
+                              // one
   EXPECT_EQ(in_bash("(ulimit -n 5; exec '" + test::program().string() +
                     "' recompute whole.sqlite --alpha 0.03) > out 2> err"),
             1);
   EXPECT_THAT(test::file_text(path("err")), HasSubstr("too many"));
+#endif
 }
 
 TEST_F(CliField, FileNamesOfRunsAreSafe) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <random>
 #include <set>
 #include <thread>
@@ -25,11 +26,15 @@ using Access = ResultsStore::Access;
 constexpr std::uint32_t kImages = 1000;
 
 // Continues from what the store holds, as certification does, and ends when all images are in.
-void write_rest(const std::filesystem::path& file, std::chrono::microseconds pause) {
+// Calls `writing` when it has read what is there and begins to write.
+void write_rest(
+    const std::filesystem::path& file, std::chrono::microseconds pause,
+    const std::function<void()>& writing = [] {}) {
   auto store = ResultsStore::open(file, Access::read_write);
   const auto run = store->find_or_create_run(sample_settings()).id;
   std::set<std::uint32_t> done;
   for (const Certificate& c : store->certificates(run)) done.insert(c.image);
+  writing();
   for (std::uint32_t i = 0; i < kImages; ++i) {
     if (done.contains(i)) continue;
     store->add_chunk(run, sample_chunk(i, 0, 500));
@@ -49,12 +54,22 @@ TEST(ResultsStoreKill, AHundredKillsLeaveAValidStoreAndAnIdenticalResult) {
   std::size_t held = 0, most = 0;
   int killed_times = 0;
   for (int attempt = 0; killed_times < 100 && attempt < 1000; ++attempt) {
+    int says_writing[2];
+    ASSERT_EQ(pipe(says_writing), 0);
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      write_rest(file, std::chrono::microseconds(200));
+      write_rest(file, std::chrono::microseconds(200),
+                 [&] { [[maybe_unused]] const auto told = write(says_writing[1], "w", 1); });
       _exit(0);
     }
+    close(says_writing[1]);
+    // Every other kill waits until the child writes, which on a slow machine is later than 60 ms.
+    char told = 0;
+    if (attempt % 2 == 1) {
+      EXPECT_GE(read(says_writing[0], &told, 1), 0);
+    }
+    close(says_writing[0]);
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 60000));
     kill(child, SIGKILL);
     int status = 0;

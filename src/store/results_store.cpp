@@ -42,8 +42,8 @@ class SqliteStore final : public ResultsStore {
  public:
   SqliteStore(const std::filesystem::path& file, Access access, FaultHandler on_fault)
       : writable_(access == Access::read_write),
-        on_fault_(std::move(on_fault)),
-        db_(file, writable_ ? Database::Access::read_write : Database::Access::read_only) {
+        db_(file, writable_ ? Database::Access::read_write : Database::Access::read_only),
+        on_fault_(std::move(on_fault)) {
     db_.busy_timeout(kBusyMilliseconds);
     reading_.version = store::open_schema(
         db_, writable_ ? Database::Access::read_write : Database::Access::read_only);

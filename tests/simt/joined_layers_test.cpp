@@ -28,7 +28,9 @@ std::vector<float> values(std::size_t count) {
 void expect_bits(const std::vector<float>& a, const std::vector<float>& b) {
   ASSERT_EQ(a.size(), b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!std::isnan(a[i]) || !std::isnan(b[i])) ASSERT_EQ(a[i], b[i]) << i;
+    if (!std::isnan(a[i]) || !std::isnan(b[i])) {
+      ASSERT_EQ(a[i], b[i]) << i;
+    }
   }
 }
 
