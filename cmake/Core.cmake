@@ -39,12 +39,22 @@ foreach(target smoothcert_core smoothcert)
             nlohmann_json::nlohmann_json)
 endforeach()
 
-# The lane kernels are one source compiled once per instruction set and chosen at run time.
+smoothcert_precompile(smoothcert_core <algorithm> <filesystem> <functional> <map> <memory> <optional>
+  <span> <string> <vector> <fmt/format.h> <nlohmann/json.hpp>)
+
+# The lane kernels are one source compiled once per instruction set and chosen at run time. Sanitizers
+# make them long to compile, and everything small in them is always inlined.
+set(_lane_level -O3)
+if(SMOOTHCERT_SANITIZE)
+  set(_lane_level -O1)
+endif()
 set_source_files_properties(${SMOOTHCERT_AVX2_SOURCES} PROPERTIES
-  COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mbmi2;-DSMOOTHCERT_ISA=avx2")
+  COMPILE_OPTIONS "${_lane_level};-mavx2;-mfma;-mbmi2;-DSMOOTHCERT_ISA=avx2")
 set_source_files_properties(${SMOOTHCERT_AVX512_SOURCES} PROPERTIES
-  COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mbmi2;-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mprefer-vector-width=512;-DSMOOTHCERT_ISA=avx512")
+  COMPILE_OPTIONS "${_lane_level};-mavx2;-mfma;-mbmi2;-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mprefer-vector-width=512;-DSMOOTHCERT_ISA=avx512")
 set_source_files_properties(${SMOOTHCERT_BASELINE_SOURCES} PROPERTIES
-  COMPILE_OPTIONS "-O3;-Wno-psabi;-DSMOOTHCERT_ISA=baseline")
+  COMPILE_OPTIONS "${_lane_level};-Wno-psabi;-DSMOOTHCERT_ISA=baseline")
 # GCC 12's own AVX-512 headers trip -Wuninitialized.
 set_property(SOURCE ${SMOOTHCERT_AVX512_SOURCES} APPEND PROPERTY COMPILE_OPTIONS "-Wno-uninitialized")
+set_property(SOURCE ${SMOOTHCERT_AVX2_SOURCES} ${SMOOTHCERT_AVX512_SOURCES}
+  ${SMOOTHCERT_BASELINE_SOURCES} PROPERTY SKIP_PRECOMPILE_HEADERS ON)

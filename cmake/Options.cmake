@@ -13,3 +13,10 @@ if(SMOOTHCERT_SANITIZE)
   target_link_options(smoothcert_options INTERFACE
     $<$<LINK_LANGUAGE:CXX>:-fsanitize=address,undefined>)
 endif()
+
+# smoothcert_precompile(TARGET HEADER…): the large headers of a target's sources, read once.
+function(smoothcert_precompile target)
+  if(SMOOTHCERT_PRECOMPILE)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()

@@ -64,11 +64,10 @@ set(_places SMOOTHCERT_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
 if(TARGET smoothcert_cli)
   list(APPEND _places SMOOTHCERT_SIMULATED_CLI="$<TARGET_FILE:smoothcert_simulated>")
   add_dependencies(smoothcert_simulated_tests smoothcert_simulated)
-  add_executable(smoothcert_simulated ${SMOOTHCERT_TOOL_SOURCES})
-  target_include_directories(smoothcert_simulated PRIVATE tools src)
+  add_executable(smoothcert_simulated $<TARGET_OBJECTS:smoothcert_commands>)
+  set_target_properties(smoothcert_simulated PROPERTIES LINKER_LANGUAGE CXX)
   target_link_libraries(smoothcert_simulated PRIVATE smoothcert_simulated_gpu smoothcert_core
-    smoothcert_mpi smoothcert_options CLI11::CLI11 fmt::fmt spdlog::spdlog
-    nlohmann_json::nlohmann_json)
+    smoothcert_mpi smoothcert_options fmt::fmt spdlog::spdlog)
   target_link_options(smoothcert_simulated PRIVATE -Wl,--as-needed)
 endif()
 set_source_files_properties(tests/simulated/places_support.cpp PROPERTIES

@@ -16,6 +16,8 @@ add_dependencies(smoothcert_tests smoothcert_cli)
 target_link_libraries(smoothcert_tests PRIVATE smoothcert smoothcert_options GTest::gtest
   GTest::gmock GTest::gtest_main Boost::headers fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB
   SQLite::SQLite3 OpenSSL::Crypto Threads::Threads)
+smoothcert_precompile(smoothcert_tests <gmock/gmock.h> <gtest/gtest.h> <nlohmann/json.hpp>
+  <fmt/format.h> <filesystem> <fstream> <functional> <map> <optional> <string> <vector>)
 # The baseline's lanes are returned in memory here, and Boost's numbers confuse GCC.
 set_source_files_properties(tests/normal_test.cpp PROPERTIES COMPILE_OPTIONS -Wno-psabi)
 set_source_files_properties(tests/disproof_test.cpp PROPERTIES
