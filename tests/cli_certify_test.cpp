@@ -293,7 +293,7 @@ TEST_F(CliCertify, ShardsMergeToTheWhole) {
   EXPECT_THAT(fails(2, "merge part1.sqlite part2.sqlite part3.sqlite --out merged.sqlite"),
               HasSubstr("'merged.sqlite' exists"));
   EXPECT_THAT(fails(1, "merge part1.sqlite part2.sqlite --out gaps.sqlite"),
-              HasSubstr("13 images of 'toy' at sigma 0.5 are in none of the stores"));
+              HasSubstr("13 images of 'toy' at sigma 0.5: in none of the stores"));
   EXPECT_THAT(fails(1, "merge part1.sqlite part1.sqlite --out twice.sqlite"),
               HasSubstr("so does a store before it"));
   ok("certify toy.safetensors --data data --sigma 0.25 --n0 50 --n 500 --alpha 0.01 --shard 2/3 "

@@ -155,6 +155,21 @@ TEST_F(CliField, ASweepWithASigmaThatCannotBeDrawn) {
               AllOf(HasSubstr("sweep.json"), HasSubstr("sigma"), Not(HasSubstr("certificates"))));
 }
 
+// A name out of a file must not move a terminal's cursor, in results, progress or errors.
+TEST_F(CliField, ControlCharactersOfNamesAreNotShown) {
+  test::write_text(path("s.json"), R"({"data": "data", "models": {"file": "toy.safetensors",
+    "name": "a\u001b[2Jb\u009b31mc"}, "sigma": 0.5, "n0": 10, "n": 100, "alpha": 0.05,
+    "store": "s.sqlite"})");
+  const auto swept = run("sweep s.json --no-checks");
+  EXPECT_EQ(swept.code, 0) << swept.err;
+  const auto listed = run("export s.sqlite");
+  for (const std::string& text : {swept.out, swept.err, listed.out}) {
+    EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+    EXPECT_THAT(text, Not(HasSubstr("\xc2\x9b")));
+  }
+  EXPECT_THAT(listed.out, HasSubstr("a?[2Jb?31mc"));
+}
+
 // Hundreds of shards need no hundreds of open files.
 TEST_F(CliField, MergesWithFewOpenFiles) {
   std::string shards;
@@ -346,7 +361,9 @@ TEST_F(CliField, CompletionIsWhatTheHelpSays) {
                     "COMP_WORDS=(smoothcert certify --sig); COMP_CWORD=2; _smoothcert\n"
                     "[ \"${COMPREPLY[*]}\" = --sigma ] || exit 4\n"
                     "COMP_WORDS=(smoothcert certify --noise l); COMP_CWORD=3; _smoothcert\n"
-                    "[ \"${COMPREPLY[*]}\" = lattice ] || exit 5\n"),
+                    "[ \"${COMPREPLY[*]}\" = lattice ] || exit 5\n"
+                    "COMP_WORDS=(smoothcert attack --attack pgd-l2); COMP_CWORD=3; _smoothcert\n"
+                    "[ \"${COMPREPLY[*]}\" = pgd-l2 ] || exit 6\n"),
             0);
   EXPECT_THAT(ok("completion zsh"),
               AllOf(testing::StartsWith("#compdef smoothcert\n"), HasSubstr("--sigma[")));

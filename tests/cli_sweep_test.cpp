@@ -45,7 +45,7 @@ TEST_F(CliSweep, SaysItsPlanBeforeItStarts) {
   const auto plan = run("sweep sweep.json --plan");
   EXPECT_EQ(plan.code, 0);
   EXPECT_EQ(plan.out, "");
-  EXPECT_THAT(plan.err, HasSubstr("1 models, 4 runs of 20 images, 80 certificates"));
+  EXPECT_THAT(plan.err, HasSubstr("1 model, 4 runs of 20 images, 80 certificates"));
   EXPECT_THAT(plan.err, HasSubstr("22000 samples to draw, expected time"));
   EXPECT_THAT(plan.err, HasSubstr("trained with sigma 0.5 and is certified at 0.25"));
   EXPECT_FALSE(std::filesystem::exists(path("sweep.sqlite"))) << "a plan leaves nothing behind";

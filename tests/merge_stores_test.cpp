@@ -90,8 +90,7 @@ TEST(MergeStores, RefusesGapsUnlessAsked) {
   const std::vector<std::filesystem::path> both = {a, b};
   EXPECT_THAT(
       error_of([&] { merge_stores(folder.path("out.db"), both, {.allow_overlaps = true}); }),
-      HasSubstr("1 images of 'model' at sigma 0.5 are in none of the stores, the first is "
-                "image 3"));
+      HasSubstr("1 image of 'model' at sigma 0.5: in none of the stores, the first is image 3"));
   EXPECT_FALSE(std::filesystem::exists(folder.path("out.db")));
   EXPECT_FALSE(std::filesystem::exists(folder.path("out.db.partial")));
   const MergeReport report =

@@ -111,7 +111,7 @@ TEST_F(SweepReport, ComparesOverTheCommonImages) {
   add_peer(result, folder_.path("peer.tsv"));
   const auto table = report::common_table(result);
   ASSERT_TRUE(table);
-  EXPECT_THAT(table->caption, HasSubstr("over the 1 images that all runs hold"));
+  EXPECT_THAT(table->caption, HasSubstr("over the 1 image that all runs hold"));
   ASSERT_EQ(table->rows.size(), 3u);
   EXPECT_EQ(table->rows[2].at(1), "2");
   EXPECT_THAT(table->rows[2].at(3), ::testing::StartsWith("1.5000"));

@@ -103,7 +103,7 @@ class AttackCommand : public Command {
         fmt::format("{:<14}{:>9}{:>15}{:>10}{:>10}{:>16}{:>15}\n", "attack", "ε", "cross-entropy",
                     "margin", "worse", "zero gradients", "NaN gradients");
     text += fmt::format("{:<14}{:>9}{:>13} %{:>25}\n", "none", "", format_percent(clean, 2),
-                        fmt::format("({} images)", images));
+                        fmt::format("({})", counted(images, "image")));
     for (const auto& r : reports)
       text += fmt::format("{:<14}{:>9}{:>13} %{:>8} %{:>8} %{:>16}{:>15}\n", to_name(r.spec.kind),
                           format_shortest(r.spec.epsilon),

@@ -10,8 +10,14 @@
 
 #include "commands.hpp"
 #include "options.hpp"
+#include "smoothcert/attack_spec.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/network_spec.hpp"
+#include "smoothcert/noise.hpp"
+#include "smoothcert/recipe.hpp"
 #include "smoothcert/version.hpp"
+#include "smoothcert/vote_bounds.hpp"
+#include "smoothcert/votes.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert::cli {
@@ -67,9 +73,15 @@ std::string joined(const std::vector<std::string>& words) {
 /// Values that are names: the same lists that the errors give.
 const std::vector<std::pair<std::string, std::string>>& known_values() {
   static const std::vector<std::pair<std::string, std::string>> values = {
-      {"--noise", "lattice gaussian"}, {"--mode", "exact fast"},
-      {"--p-b", "complement counted"}, {"--device", "auto cpu cuda"},
-      {"--tables", "markdown latex"},  {"--norm", "l1 l2 linf"},
+      {"--noise", joined(all_names<NoiseLaw>())},
+      {"--mode", joined(all_names<Mode>())},
+      {"--p-b", joined(all_names<SecondBound>())},
+      {"--attack", joined(all_names<AttackKind>())},
+      {"--network", joined(builtin_network_names())},
+      {"--recipes", joined(builtin_recipe_names())},
+      {"--device", "auto cpu cuda"},
+      {"--norm", "l2 l1 linf"},
+      {"--tables", "markdown latex"},
       {"--format", "tsv csv"}};
   return values;
 }

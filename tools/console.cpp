@@ -15,6 +15,7 @@
 
 #include "smoothcert/error.hpp"
 #include "util/format_number.hpp"
+#include "util/printable.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -76,8 +77,10 @@ void Console::say(std::string_view line) {
   if (!quiet_) warn(line);
 }
 
-void Console::warn(std::string_view line) {
+void Console::warn(std::string_view text) {
   erase_bar();
+  const std::string shown = without_controls(text);
+  const std::string_view line = shown;
   for (const auto& [word, colour] : {std::pair("error:", "31"), std::pair("warning:", "33")})
     if (colours_ && line.starts_with(word)) {
       const std::string_view rest = line.substr(std::strlen(word));
@@ -86,8 +89,9 @@ void Console::warn(std::string_view line) {
   write_message(fmt::format("{}\n", line));
 }
 
-void Console::result(std::string_view text) {
+void Console::result(std::string_view given) {
   erase_bar();
+  const std::string text = without_controls(given);
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() && result_error_ == 0)
     result_error_ = errno;
 }
@@ -111,7 +115,7 @@ void Console::progress(std::string_view activity, double fraction, std::string_v
   }
   fraction = std::clamp(fraction, 0.0, 1.0);
   const double elapsed = std::chrono::duration<double>(now - started_).count();
-  std::string text(detail);
+  std::string text = without_controls(detail);
   if (const auto left = time_left(elapsed, fraction); !left.empty())
     text += (text.empty() ? "" : ", ") + left;
   if (!terminal_) {

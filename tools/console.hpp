@@ -7,7 +7,8 @@
 
 namespace smoothcert::cli {
 
-/// Where lines go. With `quiet` chatter and progress vanish; errors and results stay.
+/// Where lines go. With `quiet` chatter and progress vanish; errors and results stay. Control
+/// characters but line feeds and tabs become '?', whatever name out of a file brought them.
 class Console {
  public:
   Console();
@@ -22,9 +23,9 @@ class Console {
   /// One line of chatter on stderr.
   void say(std::string_view line);
   /// A line that even --quiet shows: something the reader must know.
-  void warn(std::string_view line);
-  /// Text on stdout, as it is.
-  void result(std::string_view text);
+  void warn(std::string_view text);
+  /// Text on stdout.
+  void result(std::string_view given);
   /// Flushes stdout; throws Error when it could not be written (a full disk, a closed pipe).
   void finish();
 

@@ -102,9 +102,9 @@ class DataCommand : public Command {
       std::vector<std::uint64_t> counts(static_cast<std::size_t>(data->classes));
       for (const auto label : data->labels) ++counts[label];
       text += fmt::format(
-          "{} {}: {} images of {} × {} × {}, {} classes\n  from {}\n  sha256 {}\n  per class",
-          data->name, data->split, format_count(data->size()), data->shape.channels,
-          data->shape.height, data->shape.width, data->classes, data->origin, data->sha256);
+          "{} {}: {} of {} × {} × {}, {} classes\n  from {}\n  sha256 {}\n  per class", data->name,
+          data->split, counted(data->size(), "image"), data->shape.channels, data->shape.height,
+          data->shape.width, data->classes, data->origin, data->sha256);
       for (const auto count : counts) text += " " + std::to_string(count);
       text += "\n";
     }

@@ -85,6 +85,9 @@ class ExportCommand : public Command {
           "export: without --run or --out the runs are listed as they are stored; which one is to "
           "be "
           "derived or written otherwise?");
+    if (!run_ && tsv_.empty() && runs.empty() && !output_.json)
+      return context.console.warn(
+          fmt::format("{}: holds no run{}", file.string(), imported_names(*store)));
     if (!run_ && tsv_.empty())
       return context.console.result(output_.json
                                         ? nlohmann::json{{"runs", run_array(*store)}}.dump(2) + "\n"
@@ -113,6 +116,13 @@ class ExportCommand : public Command {
   }
 
  private:
+  static std::string imported_names(const ResultsStore& store) {
+    std::string names;
+    for (const auto& results : imported_results(store))
+      names += (names.empty() ? ", only imported results: " : ", ") + results.name;
+    return names;
+  }
+
   const RunInfo& find(const std::vector<RunInfo>& runs, const std::filesystem::path& file) const {
     for (const auto& run : runs)
       if (static_cast<std::uint64_t>(run.id) == *run_) return run;
@@ -136,7 +146,7 @@ class ExportCommand : public Command {
             std::size_t count) const {
     const Soundness soundness = soundness_of(run.settings);
     const std::string line = fmt::format(
-        "{}: {} certificates, radii in {} at alpha {}, {}", where, count, norm_,
+        "{}: {}, radii in {} at alpha {}, {}", where, counted(count, "certificate"), norm_,
         format_shortest(with_.of(run.settings.certify).alpha), guarantee_text(run.settings));
     if (soundness == Soundness::real_arithmetic)
       console.warn(line);

@@ -71,8 +71,8 @@ class ImportCommand : public Command {
       json.push_back({{"name", results.name}, {"images", s.images}, {"acr", s.acr}});
       if (!output_.json)
         context.console.result(
-            fmt::format("{}: {} images, {} correct & certified, {} wrong, {} abstained, acr {}\n",
-                        results.name, format_count(s.images), format_count(s.correct_certified),
+            fmt::format("{}: {}, {} correct & certified, {} wrong, {} abstained, acr {}\n",
+                        results.name, counted(s.images, "image"), format_count(s.correct_certified),
                         format_count(s.wrong), format_count(s.abstained), format_down(s.acr, 4)));
     }
     store->flush();

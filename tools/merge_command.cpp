@@ -50,12 +50,12 @@ class MergeCommand : public Command {
       return;
     }
     context.console.result(fmt::format(
-        "{}: {} runs, {} certificates from {} stores{}{}\n", out_, report.runs,
-        format_count(report.certificates), files.size(),
+        "{}: {}, {} from {}{}{}\n", out_, counted(report.runs, "run"),
+        counted(report.certificates, "certificate"), counted(files.size(), "store"),
         report.duplicates > 0 ? fmt::format(", {} held twice", format_count(report.duplicates))
                               : "",
         report.missing_images > 0
-            ? fmt::format(", {} images missing", format_count(report.missing_images))
+            ? fmt::format(", {} missing", counted(report.missing_images, "image"))
             : ""));
   }
 

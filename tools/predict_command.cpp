@@ -15,6 +15,7 @@
 #include "smoothcert/predict.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/soundness.hpp"
+#include "util/format_number.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -84,9 +85,9 @@ class PredictCommand : public Command {
                      "\n");
     else if (tsv_.empty())
       console.result(predictions_tsv(predictions));
-    const std::string line =
-        fmt::format("{} images: {} correct, {} wrong, {} abstained; {}", predictions.size(),
-                    correct, wrong, abstained, guarantee_text(settings.noise, settings.mode));
+    const std::string line = fmt::format("{}: {} correct, {} wrong, {} abstained; {}",
+                                         counted(predictions.size(), "image"), correct, wrong,
+                                         abstained, guarantee_text(settings.noise, settings.mode));
     if (settings.noise == NoiseLaw::gaussian)
       console.warn(line);
     else

@@ -49,8 +49,8 @@ class RecomputeCommand : public Command {
       context.console.result(run_table(*store));
     const std::string what = (with.alpha ? " at α = " + format_shortest(*alpha_) : std::string()) +
                              (with.p_b ? " with p_B " + p_b_ : std::string());
-    context.console.say(fmt::format("{} certificates{} added to {}; nothing was drawn",
-                                    format_count(added), what, file.string()));
+    context.console.say(fmt::format("{}{} added to {}; nothing was drawn",
+                                    counted(added, "certificate"), what, file.string()));
   }
 
  private:

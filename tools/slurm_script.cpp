@@ -8,6 +8,7 @@
 
 #include "console.hpp"
 #include "smoothcert/error.hpp"
+#include "util/format_number.hpp"
 #include "util/model_name.hpp"
 
 namespace smoothcert::cli {
@@ -17,8 +18,8 @@ std::uint64_t tasks_for(const SlurmJob& job, const SweepForecast& forecast) {
   constexpr double kTask = 3600;
   constexpr std::uint64_t kMost = 1000;  // MaxArraySize is 1,001 unless somebody changed it
   if (job.tasks > std::max<std::uint64_t>(1, forecast.images))
-    throw UsageError(fmt::format("--tasks: {} tasks for {} images; a task has one at least",
-                                 job.tasks, forecast.images));
+    throw UsageError(fmt::format("--tasks: {} for {}; a task has one at least",
+                                 counted(job.tasks, "task"), counted(forecast.images, "image")));
   if (job.tasks > 0) return job.tasks;
   const auto wanted =
       static_cast<std::uint64_t>(std::ceil(std::min(forecast.seconds, 1e9) / kTask));

@@ -82,13 +82,14 @@ class VerifyCommand : public Command {
                              "\n");
       return;
     }
-    context.console.result(fmt::format(
-        "{}: {} runs, {} certificates, {} partial counts in order; {} rows fail{}{}\n",
-        file.string(), runs, format_count(certificates), format_count(chunks), faults,
-        removed > 0 ? fmt::format(", {} rows taken out", removed) : "",
-        redraw_ > 0
-            ? fmt::format("; {} images drawn again, {} of them otherwise", redrawn, different_)
-            : ""));
+    context.console.result(
+        fmt::format("{}: {}, {}, {} in order; {} fail{}{}\n", file.string(), counted(runs, "run"),
+                    counted(certificates, "certificate"), counted(chunks, "partial count"),
+                    counted(faults, "row"),
+                    removed > 0 ? fmt::format(", {} taken out", counted(removed, "row")) : "",
+                    redraw_ > 0 ? fmt::format("; {} drawn again, {} of them otherwise",
+                                              counted(redrawn, "image"), different_)
+                                : ""));
   }
 
  private:

@@ -101,9 +101,9 @@ std::optional<Table> common_table(const SweepResult& sweep) {
     return table;
   }
   table.caption = fmt::format(
-      "The same over the {} images that all runs hold. The runs are over different images, so that "
+      "The same over the {} that all runs hold. The runs are over different images, so that "
       "the other tables and the plots compare images as much as models; this one does not.",
-      format_count(common.size()));
+      counted(common.size(), "image"));
   const auto radii = table_radii(run_views(sweep));
   for (std::size_t i = 1; i < radii.size(); ++i)
     table.columns.push_back({"r\u00a0=\u00a0" + format_shortest(radii[i])});

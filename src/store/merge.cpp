@@ -12,6 +12,7 @@
 #include "store/canonical_dump.hpp"
 #include "store/codec.hpp"
 #include "store/index_set.hpp"
+#include "util/format_number.hpp"
 
 namespace smoothcert {
 
@@ -150,9 +151,10 @@ std::uint64_t count_gaps(const ResultsStore& out, bool allow_gaps) {
     }
     if (!gaps.empty() && !allow_gaps) {
       throw Error(fmt::format(
-          "{} images of '{}' at sigma {} are in none of the stores, the first "
-          "is image {}; certify them, or merge with --allow-gaps",
-          gaps.size(), run.settings.model_name, run.settings.certify.sigma, gaps.front()));
+          "{} of '{}' at sigma {}: in none of the stores, the first is image {}; certify what is "
+          "missing, or merge with --allow-gaps",
+          counted(gaps.size(), "image"), run.settings.model_name, run.settings.certify.sigma,
+          gaps.front()));
     }
     missing += gaps.size();
   }

@@ -54,9 +54,9 @@ class Sweep {
   }
 
   void prepare() {
-    say(fmt::format("sweep: {} models, {} runs of {} images{}, {} certificates",
-                    spec_.models.size(), plan_.runs.size(), ours_.size(), shard_text(),
-                    progress_.images_total));
+    say(fmt::format("sweep: {}, {} of {}{}, {}", counted(spec_.models.size(), "model"),
+                    counted(plan_.runs.size(), "run"), counted(ours_.size(), "image"), shard_text(),
+                    counted(progress_.images_total, "certificate")));
     bool failed = false;
     SweepForecast forecast{.models = spec_.models.size(),
                            .runs = plan_.runs.size(),

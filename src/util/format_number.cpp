@@ -44,6 +44,10 @@ std::string format_count(std::uint64_t value) {
   return text;
 }
 
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", format_count(count), noun, count == 1 ? "" : "s");
+}
+
 std::string format_duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return kNone;
   if (seconds < 10) return fmt::format("{:.1f} s", seconds);

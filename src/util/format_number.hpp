@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace smoothcert {
 
@@ -21,6 +22,9 @@ std::string format_shortest(double value);
 
 /// 10000 → "10,000".
 std::string format_count(std::uint64_t value);
+
+/// 1, "image" → "1 image"; 2000 → "2,000 images".
+std::string counted(std::uint64_t count, std::string_view noun);
 
 /// 75 → "1 min 15 s"; 0.4 → "0.4 s".
 std::string format_duration(double seconds);
