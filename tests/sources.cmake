@@ -61,6 +61,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp
+  pilot_test.cpp
   places_support.cpp
   predict_summary_test.cpp
   recipes_test.cpp

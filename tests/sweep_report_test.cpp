@@ -8,10 +8,12 @@
 #include "report/analysis_tables.hpp"
 #include "report/sweep_tables.hpp"
 #include "smoothcert/analysis.hpp"
+#include "smoothcert/more_certificates.hpp"
 #include "smoothcert/report.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/statistics.hpp"
 #include "store_support.hpp"
+#include "util/format_number.hpp"
 
 namespace smoothcert {
 namespace {
@@ -79,6 +81,26 @@ TEST_F(SweepReport, TablesAddUp) {
   const report::Table radius = report::radius_table(report::run_views(result));
   EXPECT_EQ(radius.rows.at(0).at(1), "50.0");
   EXPECT_EQ(radius.columns.size(), radii.size() + 1);
+}
+
+// The larger k, the larger the radius; k = 1 is the certificate itself where p_B is the complement.
+TEST_F(SweepReport, SaysWhatElseTheSameVotesCertify) {
+  const SweepResult result = sweep();
+  const auto runs = report::run_views(result);
+  const report::Table more = report::more_table(runs);
+  ASSERT_EQ(more.rows.size(), 2u);
+  for (std::size_t r = 0; r < 2; ++r) {
+    const MoreOfRun of =
+        more_of_run(*runs[r].certificates, bound_settings(*runs[r].settings, runs[r].shape));
+    ASSERT_EQ(of.top_k_acr.size(), 2u);  // of three classes
+    EXPECT_DOUBLE_EQ(of.top_k_acr[0], summarise(*runs[r].certificates).acr);
+    EXPECT_GT(of.top_k_acr[1], of.top_k_acr[0]);
+    EXPECT_GE(of.ceiling_share, 0);
+    EXPECT_LT(of.ceiling_share, 1);
+    EXPECT_EQ(more.rows[r][2], format_down(of.top_k_acr[1], 4));
+  }
+  EXPECT_THAT(sweep_report_html(result), HasSubstr("More from the same votes"));
+  EXPECT_THAT(sweep_tables(result, TableFormat::markdown), HasSubstr("More from the same votes"));
 }
 
 TEST_F(SweepReport, PlotsPeersBesideOurs) {

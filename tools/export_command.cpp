@@ -15,6 +15,7 @@
 #include "run_list.hpp"
 #include "smoothcert/class_bounds.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/more_certificates.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "store/codec.hpp"
@@ -25,8 +26,6 @@
 
 namespace smoothcert::cli {
 namespace {
-
-constexpr std::size_t kLargestK = 10;  // of the radii within which the class stays among the top k
 
 class ExportCommand : public Command {
  public:
@@ -215,14 +214,9 @@ class ExportCommand : public Command {
   /// What else the same counts certify (docs/certificates.md), in L2. Each statement is at the
   /// run's α by itself; the distances of classes hold together.
   void add_more(nlohmann::json& row, const Certificate& c, const BoundSettings& bounds) const {
-    const VoteSplit votes = vote_split(c.selection, c.estimation);
-    const double ceiling = method_ceiling(votes, bounds.alpha, bounds.sigma, bounds.sampling);
-    row["ceiling"] = std::isfinite(ceiling) ? nlohmann::json(ceiling) : nlohmann::json();
-    const auto largest = std::min<std::size_t>(kLargestK, c.estimation.counts.size() - 1);
-    nlohmann::json top_k = nlohmann::json::array();
-    for (std::uint32_t k = 1; k <= largest; ++k)
-      top_k.push_back(top_k_radius(votes.a, votes.n, k, bounds));
-    row["top_k_radius"] = std::move(top_k);
+    const MoreCertificates more = more_certificates(c, bounds);
+    row["ceiling"] = std::isfinite(more.ceiling) ? nlohmann::json(more.ceiling) : nlohmann::json();
+    row["top_k_radius"] = more.top_k_radius;
     if (classes_)
       row["class_distance"] =
           class_distances(class_bounds(c.estimation.counts, c.estimation.invalid,

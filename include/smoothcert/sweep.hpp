@@ -29,7 +29,7 @@ struct SweepProgress {
 struct SweepForecast {
   std::size_t models = 0, runs = 0;
   std::uint64_t images = 0;   ///< of each run, of this shard
-  std::uint64_t samples = 0;  ///< that are left to draw
+  std::uint64_t samples = 0;  ///< that are left to draw, stopping rules considered
   double seconds = 0;         ///< that this is expected to take
   std::vector<Finding> findings;
 };

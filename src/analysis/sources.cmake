@@ -1,4 +1,5 @@
 smoothcert_sources(SMOOTHCERT_ANALYSIS_SOURCES
   analysis.cpp
   analysis_json.cpp
+  more_certificates.cpp
   paired.cpp)

@@ -9,14 +9,14 @@
 
 #include "smoothcert/backend.hpp"
 #include "smoothcert/certificate.hpp"
+#include "smoothcert/pilot.hpp"
 #include "smoothcert/subsets.hpp"
 
 namespace smoothcert {
 
 namespace {
 
-constexpr std::size_t kCleanImages = 200, kPilotImages = 32;
-constexpr std::uint64_t kPilotSamples = 128;
+constexpr std::size_t kCleanImages = 200;
 
 struct Standardisation {
   std::vector<float> mean, stddev;  ///< per channel
@@ -132,25 +132,18 @@ void check_training(std::vector<Finding>& findings, const Network& network, cons
 
 // The share of a few images whose pilot votes are unanimous: only they can reach the ceiling.
 void check_ceiling(std::vector<Finding>& findings, const std::string& name, BackendModel& model,
-                   const Dataset& data, std::span<const std::uint32_t> images,
+                   const Dataset& data, std::span<const std::uint32_t> indices,
                    const CertifySettings& settings) {
-  std::vector<VoteJob> jobs;
-  for (const std::uint32_t i : images) {
-    jobs.push_back({i, data.image(i).data(), Purpose::select, 0, kPilotSamples});
-  }
-  std::size_t unanimous = 0;
-  model
-      .count_votes(vote_settings(settings, data.shape), std::move(jobs),
-                   [&](const VoteResult& r) {
-                     unanimous += std::ranges::max(r.counts) == kPilotSamples ? 1 : 0;
-                   })
-      ->wait();
-  const double share = static_cast<double>(unanimous) / static_cast<double>(images.size());
+  const auto pilot = pilot_votes(model, data, indices, settings);
+  const auto unanimous = std::ranges::count_if(pilot, [](const StageCounts& votes) {
+    return std::ranges::max(votes.counts) == votes_in(votes.counts, votes.invalid);
+  });
+  const double share = static_cast<double>(unanimous) / static_cast<double>(pilot.size());
   const std::string line = fmt::format(
       "model '{}' at sigma {}: with n {} and alpha {} no radius above {:.3f} can be certified; the "
       "votes of {} in {} pilot images are unanimous and may reach it",
       name, settings.sigma, settings.n, settings.alpha,
-      std::floor(ceiling_radius(settings, data.shape) * 1000) / 1000, unanimous, images.size());
+      std::floor(ceiling_radius(settings, data.shape) * 1000) / 1000, unanimous, pilot.size());
   const bool saturates = share > 0.5;
   findings.push_back({saturates ? Finding::Severity::warning : Finding::Severity::note,
                       saturates && settings.stopping.rule != StopRule::at
@@ -169,7 +162,7 @@ std::vector<Finding> preflight(const Network& network, const std::string& name, 
   std::vector<std::uint32_t> everything(data.size());
   std::iota(everything.begin(), everything.end(), 0u);
   check_accuracy(findings, network, name, model, data, spread_over(everything, kCleanImages));
-  check_ceiling(findings, name, model, data, spread_over(indices, kPilotImages), settings);
+  check_ceiling(findings, name, model, data, indices, settings);
   return findings;
 }
 

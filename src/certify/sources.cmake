@@ -7,6 +7,7 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   disproof.cpp
   l1_certificates.cpp
   norm_radius.cpp
+  pilot.cpp
   predict.cpp
   preflight.cpp
   redraw.cpp

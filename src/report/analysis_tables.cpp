@@ -10,6 +10,7 @@
 
 #include "report/svg_chart.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/more_certificates.hpp"
 #include "smoothcert/statistics.hpp"
 #include "util/format_number.hpp"
 
@@ -225,6 +226,45 @@ Table standing_table(const std::vector<RunView>& runs) {
         "larger radii for the same votes.");
   if (std::string text = constancy_sentence(runs); !text.empty())
     table.notes.push_back(std::move(text));
+  return table;
+}
+
+Table more_table(const std::vector<RunView>& runs) {
+  Table table;
+  table.caption =
+      "More from the same votes, nothing drawn: the average radius within which the label stays "
+      "among the k likeliest classes (k = 1 is the certificate itself), and the share of the "
+      "largest radius that any number of samples could certify from p_A.";
+  table.label = "more";
+  std::vector<MoreOfRun> all;
+  std::size_t most = 0;
+  for (const RunView& run : runs) {
+    all.push_back(run.settings == nullptr
+                      ? MoreOfRun{}
+                      : more_of_run(*run.certificates, bound_settings(*run.settings, run.shape)));
+    most = std::max(most, all.back().top_k_acr.size());
+  }
+  if (most < 2) return table;
+  std::vector<std::size_t> shown;
+  for (const std::size_t k : {1, 2, 3, 5, 10})
+    if (k <= most) shown.push_back(k);
+  table.columns = {{"run", false}};
+  for (const std::size_t k : shown) table.columns.push_back({fmt::format("k\u00a0=\u00a0{}", k)});
+  table.columns.push_back({"median share of the ceiling,\u00a0%"});
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    if (all[r].top_k_acr.empty()) continue;
+    std::vector<std::string> row = {runs[r].name};
+    for (const std::size_t k : shown)
+      row.push_back(k > all[r].top_k_acr.size() ? "–" : format_down(all[r].top_k_acr[k - 1], 4));
+    row.push_back(format_percent(all[r].ceiling_share, 1));
+    table.rows.push_back(std::move(row));
+  }
+  table.notes = {
+      "Radii count where the selected class is the label, as 0 elsewhere; each k holds at the "
+      "run's "
+      "α by itself (Jia et al. 2020). Images whose every vote is for one class have no ceiling and "
+      "count as 0 %. Every image's own are in 'smoothcert export --json', the distances to single "
+      "classes with --classes."};
   return table;
 }
 

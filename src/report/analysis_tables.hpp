@@ -22,6 +22,9 @@ Table label_table(const std::vector<RunView>& runs);
 /// Abstention, saturation, the median bound, the class certified most often, clean accuracy: what
 /// shows a constant classifier for what it is.
 Table standing_table(const std::vector<RunView>& runs);
+/// What the same counts certify beyond the radii: top-k radii, and how much of the method's ceiling
+/// these samples reach. Without rows where no run has counts of more than two classes.
+Table more_table(const std::vector<RunView>& runs);
 /// One sentence that names the runs which are nearly constant, `named` of them at most; empty where
 /// none is.
 std::string constancy_sentence(const std::vector<RunView>& runs, std::size_t named = 3);

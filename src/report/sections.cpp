@@ -103,6 +103,7 @@ void analysis_section(Page& page, const StudyResult& study) {
   if (runs.size() > 1) page.table(pair_table(compared_pairs(runs)));
   page.subheading("What stands behind the radii");
   page.table(standing_table(runs));
+  if (const Table more = more_table(runs); !more.rows.empty()) page.table(more);
   for (const Chart& chart : bound_charts(charted(runs), "bounds", ""))
     page.figure(
         chart,

@@ -306,6 +306,7 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   page.table(report::worst_table(runs, kWorstShown));
   page.heading("What stands behind the radii", "saturation");
   page.table(report::standing_table(runs));
+  if (const auto more = report::more_table(runs); !more.rows.empty()) page.table(more);
   for (const Chart& chart : sweep_bound_charts(runs))
     page.figure(chart,
                 "The distribution of the bounds p̲ from which the radii follow" +
@@ -326,6 +327,7 @@ std::string sweep_tables(const SweepResult& sweep, TableFormat format) {
   const std::vector<RunView> runs = report::run_views(sweep);
   std::string text = write(report::acr_table(sweep)) + "\n" + write(report::radius_table(runs)) +
                      "\n" + write(report::standing_table(runs));
+  if (const auto more = report::more_table(runs); !more.rows.empty()) text += "\n" + write(more);
   if (const auto common = report::common_table(sweep)) text += "\n" + write(*common);
   if (const report::Pairs pairs = report::compared_pairs(runs); !pairs.pairs.empty())
     text += "\n" + write(report::pair_table(pairs));

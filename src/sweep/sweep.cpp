@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <set>
 
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/pilot.hpp"
+#include "smoothcert/preflight.hpp"
 #include "smoothcert/summary.hpp"
 #include "smoothcert/sweep_plan.hpp"
 #include "smoothcert/throughput.hpp"
@@ -64,6 +67,7 @@ class Sweep {
                            .samples = 0,
                            .seconds = 0,
                            .findings = {}};
+    double expected = 0;  // samples
     std::set<std::string> said;
     std::map<std::string, std::string> names;  // of the models, by their hashes
     const auto find = [&](const Finding& finding) {
@@ -98,7 +102,13 @@ class Sweep {
                                   {.repeats = 1, .seconds = options_.calibration_seconds})
                         .median();
           }
-          if (samples > 0) forecast.seconds += static_cast<double>(samples) / speed;
+          if (samples > 0) {
+            const double most =
+                static_cast<double>(run.settings.n0) + static_cast<double>(run.settings.n);
+            const double share = expected_share(*model, run.settings, most);
+            expected += static_cast<double>(samples) * share;
+            forecast.seconds += static_cast<double>(samples) * share / speed;
+          }
         }
         if (!options_.preflight || !checked.insert(run.settings.sigma).second) continue;
         for (const Finding& finding :
@@ -107,9 +117,13 @@ class Sweep {
         }
       }
     }
-    say(fmt::format("sweep: {} samples to draw, expected time {} on {}", progress_.samples_total,
+    forecast.samples = static_cast<std::uint64_t>(std::llround(expected));
+    say(fmt::format("sweep: {} samples to draw{}, expected time {} on {}", forecast.samples,
+                    forecast.samples == progress_.samples_total
+                        ? ""
+                        : fmt::format(" if images stop as those of a pilot would, {} at most",
+                                      progress_.samples_total),
                     time_estimate_text(forecast.seconds), backend_.describe()));
-    forecast.samples = progress_.samples_total;
     if (observer_.on_forecast) observer_.on_forecast(forecast);
     if (failed && !options_.force) {
       throw UsageError(
@@ -189,6 +203,13 @@ class Sweep {
       }
     }
     return ours_.size() * (run.settings.n0 + run.settings.n) - done;
+  }
+
+  /// Of the `most` samples that an image may take: 1 unless a stopping rule ends it earlier.
+  double expected_share(BackendModel& model, const CertifySettings& settings, double most) const {
+    if (settings.stopping.rule == StopRule::at_n_max) return 1;
+    return expected_samples(pilot_votes(model, data_, ours_, settings), settings, data_.shape) /
+           most;
   }
 
   void run_one(const SweepRun& run, const Network& network, BackendModel& model,
