@@ -33,6 +33,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   data_support.cpp
   digits_test.cpp
   disproof_test.cpp
+  disprove_test.cpp
   enclosure_test.cpp
   fake_model_support.cpp
   fake_trainer_support.cpp

@@ -90,6 +90,12 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert verify results.sqlite --remove    and take out what fails, to be drawn again\n"
        "  smoothcert verify results.sqlite --redraw 5 --model lenet.safetensors\n",
        make_verify_command},
+      {"disprove", "Results", "How tight certificates are: the nearest points with another answer",
+       "Examples:\n"
+       "  smoothcert disprove lenet.safetensors --store results.sqlite --max 50\n"
+       "  smoothcert report results.sqlite             brackets every radius\n"
+       "A point is tested once on fresh samples, and kept beside the certificates.\n",
+       make_disprove_command},
       {"import", "Results", "Other people's TSV files, to plot beside ours",
        "Examples:\n"
        "  smoothcert import cohen/noise_0.50.tsv --name 'Cohen et al.' --store sweep.sqlite\n"

@@ -14,6 +14,7 @@ std::unique_ptr<Command> make_compare_command();
 std::unique_ptr<Command> make_completion_command();
 std::unique_ptr<Command> make_convert_command();
 std::unique_ptr<Command> make_data_command();
+std::unique_ptr<Command> make_disprove_command();
 std::unique_ptr<Command> make_export_command();
 std::unique_ptr<Command> make_import_command();
 std::unique_ptr<Command> make_info_command();

@@ -11,6 +11,7 @@ smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
   convert_command.cpp
   data_command.cpp
   data_options.cpp
+  disprove_command.cpp
   export_command.cpp
   import_command.cpp
   info_command.cpp

@@ -83,9 +83,9 @@ class VerifyCommand : public Command {
       return;
     }
     context.console.result(
-        fmt::format("{}: {}, {}, {} in order; {} fail{}{}\n", file.string(), counted(runs, "run"),
+        fmt::format("{}: {}, {}, {} in order; {} {}{}{}\n", file.string(), counted(runs, "run"),
                     counted(certificates, "certificate"), counted(chunks, "partial count"),
-                    counted(faults, "row"),
+                    counted(faults, "row"), faults == 1 ? "fails" : "fail",
                     removed > 0 ? fmt::format(", {} taken out", counted(removed, "row")) : "",
                     redraw_ > 0 ? fmt::format("; {} drawn again, {} of them otherwise",
                                               counted(redrawn, "image"), different_)

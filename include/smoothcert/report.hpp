@@ -42,7 +42,8 @@ struct ReportedRun {
   bool imported = false;  ///< from a TSV: settings and counts are unknown
   RunSettings settings;   ///< of our own runs
   std::vector<Certificate> certificates;
-  bool only_correct = false;  ///< over images that the model answers right without noise
+  std::vector<Disproof> disproofs;  ///< tests of images of these, by image
+  bool only_correct = false;        ///< over images that the model answers right without noise
 };
 
 struct SweepResult {

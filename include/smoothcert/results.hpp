@@ -12,6 +12,7 @@
 
 #include "smoothcert/certificate.hpp"
 #include "smoothcert/dataset.hpp"
+#include "smoothcert/disproof.hpp"
 #include "smoothcert/soundness.hpp"
 
 namespace smoothcert {
@@ -95,6 +96,10 @@ class ResultsStore {
   virtual void add_certificate(std::int64_t run, const Certificate& certificate) = 0;
   virtual std::vector<ChunkCounts> chunks(std::int64_t run) const = 0;
   virtual std::vector<Certificate> certificates(std::int64_t run) const = 0;  ///< by image index
+  /// Stores the test of an image, at once. Throws Error where it contradicts itself, or where the
+  /// store has another one for this image.
+  virtual void add_disproof(std::int64_t run, const Disproof& disproof) = 0;
+  virtual std::vector<Disproof> disproofs(std::int64_t run) const = 0;  ///< by image index
   /// Commits what is pending. Writes are committed in batches within a second of being added, by a
   /// thread of the store; a failure there (full disk) is thrown by the next call.
   virtual void flush() = 0;

@@ -47,4 +47,14 @@ ImageDistance image_distance(std::span<const std::uint8_t> a, std::span<const st
   return distance;
 }
 
+Contradictions contradictions(std::uint64_t tests, std::uint64_t found, double alpha,
+                              double alpha_test) {
+  Contradictions result{tests, found, 1};
+  const double chance = std::min(1.0, alpha + alpha_test);
+  if (found > 0)  // P(Bin(n, p) ≥ k) = I_p(k, n − k + 1)
+    result.p_value = boost::math::ibeta(static_cast<double>(found),
+                                        static_cast<double>(tests - found) + 1, chance);
+  return result;
+}
+
 }  // namespace smoothcert

@@ -5,6 +5,7 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   certify.cpp
   class_bounds.cpp
   disproof.cpp
+  disprove.cpp
   l1_certificates.cpp
   norm_radius.cpp
   pilot.cpp

@@ -11,7 +11,7 @@ std::vector<RunView> run_views(const StudyResult& study) {
   for (const StudyModel& m : study.models)
     if (!m.certificates.empty())
       views.push_back({m.name, &m.certificates, &study.certify, study.shape, m.clean_accuracy,
-                       study.test_hash});
+                       study.test_hash, nullptr});
   return views;
 }
 
@@ -20,7 +20,8 @@ std::vector<RunView> run_views(const SweepResult& sweep) {
   for (const ReportedRun& run : sweep.runs) {
     const bool ours = !run.imported;
     views.push_back({run.name, &run.certificates, ours ? &run.settings.certify : nullptr,
-                     run.settings.shape, -1, ours ? run.settings.dataset_hash : ""});
+                     run.settings.shape, -1, ours ? run.settings.dataset_hash : "",
+                     run.disproofs.empty() ? nullptr : &run.disproofs});
   }
   return views;
 }

@@ -17,6 +17,7 @@ struct RunView {
   ImageShape shape;
   double clean_accuracy = -1;  ///< of the base classifier, in [0,1]; −1 = unknown
   std::string data;            ///< what identifies the images; empty where imported
+  const std::vector<Disproof>* disproofs = nullptr;  ///< none where nothing was tested
 };
 
 /// Models that have certificates, in the study's order.

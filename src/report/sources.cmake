@@ -1,6 +1,7 @@
 smoothcert_sources(SMOOTHCERT_REPORT_SOURCES
   accuracy_chart.cpp
   analysis_tables.cpp
+  disproof_section.cpp
   escape.cpp
   figure_files.cpp
   figures.cpp

@@ -9,6 +9,7 @@
 #include "analysis/analysis_json.hpp"
 #include "report/accuracy_chart.hpp"
 #include "report/analysis_tables.hpp"
+#include "report/disproof_section.hpp"
 #include "report/escape.hpp"
 #include "report/figure_files.hpp"
 #include "report/page.hpp"
@@ -313,6 +314,17 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
                     (chart.title.empty() ? std::string() : ", " + chart.title) +
                     ": the share of images whose selected class, right or wrong, has at least "
                     "probability p under noise. Left of p = ½ nothing is certified.");
+  if (const auto disproofs = report::disproof_table(runs); !disproofs.rows.empty()) {
+    page.heading("How tight the radii are", "disproofs");
+    page.table(disproofs);
+    for (const Chart& chart : report::disproof_charts(runs))
+      page.figure(
+          chart,
+          "The robust accuracy of the smoothed classifier over the tested images lies between the "
+          "two "
+          "curves: below, those with a certified radius of at least r; above, those without a "
+          "confirmed point nearer than r.");
+  }
   if (files != nullptr) report::files_section(page, *files);
   page.heading("Settings", "settings");
   page.raw("<div class=\"settings stack\">");
@@ -355,6 +367,7 @@ ReportFiles write_sweep_report(const SweepResult& sweep, const std::filesystem::
   report::FigureWriter figures(folder / "figures");
   for (const Chart& chart : sweep_charts(runs)) figures.chart(chart);
   for (const Chart& chart : sweep_bound_charts(runs)) figures.chart(chart);
+  for (const Chart& chart : report::disproof_charts(runs)) figures.chart(chart);
   files.figures = figures.files();
   files.note = figures.note();
   files.data = report::write_tables(runs, folder / "tables");

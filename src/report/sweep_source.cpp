@@ -103,6 +103,7 @@ SweepResult sweep_of_store(const std::filesystem::path& file, ResultsStore::Faul
     run.settings = info.settings;
     run.source = file.string();
     run.certificates = store->certificates(info.id);
+    run.disproofs = store->disproofs(info.id);
     run.only_correct = only_correct(*store, info);
     if (!run.certificates.empty()) sweep.runs.push_back(std::move(run));
   }

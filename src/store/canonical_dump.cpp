@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "store/codec.hpp"
+#include "store/disproof_rows.hpp"
 #include "store/tables.hpp"
 #include "util/decimal.hpp"
 #include "util/json_depth.hpp"
@@ -57,6 +58,8 @@ std::string canonical_dump(Database& db, const Reading& reading) {
       out += certificate_text(c) + "\n";
     for (const ChunkCounts& c : read_chunks(db, run, reading))
       out += "chunk " + chunk_text(c) + "\n";
+    for (const Disproof& d : read_disproofs(db, run, reading))
+      out += "disproof " + disproof_text(d) + "\n";
   }
   for (const std::string& key : read_document_keys(db)) {
     out += "document " + key + " " + canonical_document(read_document(db, key).value_or("")) + "\n";

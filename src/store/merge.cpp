@@ -120,6 +120,7 @@ void merge_run(ResultsStore& out, const Input& input, const ResultsStore& store,
     }
   }
   for (const ChunkCounts& chunk : store.chunks(run.id)) out.add_chunk(target.id, chunk);
+  for (const Disproof& disproof : store.disproofs(run.id)) out.add_disproof(target.id, disproof);
 }
 
 void merge_document(ResultsStore& out, const Input& input, const ResultsStore& store,

@@ -16,6 +16,7 @@
 #include "smoothcert/results.hpp"
 #include "smoothcert/version.hpp"
 #include "store/canonical_dump.hpp"
+#include "store/disproof_rows.hpp"
 #include "store/journal.hpp"
 #include "store/row_check.hpp"
 #include "store/schema.hpp"
@@ -120,6 +121,25 @@ class SqliteStore final : public ResultsStore {
     const std::lock_guard lock(mutex_);
     commit_pending();
     return store::read_certificates(db_, known(run), reading_);
+  }
+
+  void add_disproof(std::int64_t run, const Disproof& disproof) override {
+    const std::lock_guard lock(mutex_);
+    require_writable();
+    const RunInfo& info = known(run);
+    if (const std::string fault = store::disproof_fault(info, disproof); !fault.empty())
+      throw Error(
+          fmt::format("the disproof of image {} contradicts itself: {}", disproof.image, fault));
+    commit_pending();
+    Transaction transaction(db_);
+    const std::string conflict = store::write_disproof(db_, info, disproof);
+    transaction.commit();
+    if (!conflict.empty()) throw Error("results store '" + db_.file().string() + "': " + conflict);
+  }
+
+  std::vector<Disproof> disproofs(std::int64_t run) const override {
+    const std::lock_guard lock(mutex_);
+    return store::read_disproofs(db_, known(run), reading_);
   }
 
   void flush() override {

@@ -1,6 +1,7 @@
 smoothcert_sources(SMOOTHCERT_STORE_SOURCES
   canonical_dump.cpp
   codec.cpp
+  disproof_rows.cpp
   expected_indices.cpp
   index_set.cpp
   journal.cpp

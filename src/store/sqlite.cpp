@@ -207,6 +207,13 @@ Statement& Statement::bind(int index, std::string_view value) {
   return *this;
 }
 
+Statement& Statement::bind_blob(int index, std::span<const std::uint8_t> value) {
+  const int code = sqlite3_bind_blob(statement_, index + 1, value.data(),
+                                     static_cast<int>(value.size()), SQLITE_TRANSIENT);
+  if (code != SQLITE_OK) db_.fail(code, "binding bytes");
+  return *this;
+}
+
 bool Statement::step() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
@@ -239,6 +246,14 @@ double Statement::real(int column) const {
 std::string Statement::text(int column) const {
   if (sqlite3_column_type(statement_, column) != SQLITE_TEXT) wrong_type(column, "text");
   return any(column);
+}
+
+std::vector<std::uint8_t> Statement::blob(int column) const {
+  if (sqlite3_column_type(statement_, column) != SQLITE_BLOB) wrong_type(column, "bytes");
+  const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+  return bytes == nullptr ? std::vector<std::uint8_t>()
+                          : std::vector<std::uint8_t>(bytes, bytes + size);
 }
 
 std::string Statement::any(int column) const {

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "smoothcert/error.hpp"
 
@@ -28,6 +30,7 @@ class Statement {
   Statement& bind(int index, std::int64_t value);
   Statement& bind(int index, double value);  ///< NaN is refused: SQLite would store NULL
   Statement& bind(int index, std::string_view value);
+  Statement& bind_blob(int index, std::span<const std::uint8_t> value);
 
   bool step();  ///< true while a row is available
   void run();   ///< step to the end and reset
@@ -36,6 +39,7 @@ class Statement {
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] double real(int column) const;  ///< finite
   [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] std::vector<std::uint8_t> blob(int column) const;
   /// Whatever the column holds, as text, for messages.
   [[nodiscard]] std::string any(int column) const;
   void reset();

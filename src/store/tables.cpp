@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "store/codec.hpp"
+#include "store/disproof_rows.hpp"
 #include "store/row_check.hpp"
 #include "store/schema.hpp"
 
@@ -215,17 +216,14 @@ namespace {
 
 /// Rows that belong to no run are never read with one, and would be overlooked.
 void tell_orphans(Database& db, const Reading& reading) {
-  for (const char* table : {"certificates", "chunks"}) {
+  std::vector<const char*> tables = {"certificates", "chunks"};
+  if (reading.version >= 3) tables.push_back("disproofs");
+  for (const char* table : tables) {
     const std::int64_t rows = db.query_integer(
         fmt::format("SELECT count(*) FROM {} WHERE run NOT IN (SELECT id FROM runs)", table));
     if (rows > 0)
       reading.on_fault(fmt::format("table {}: {} rows belong to no run of the store", table, rows));
   }
-  if (reading.version < 3) return;
-  const std::int64_t disproofs = db.query_integer("SELECT count(*) FROM disproofs");
-  if (disproofs > 0)
-    reading.on_fault(
-        fmt::format("table disproofs: {} rows, which this smoothcert cannot check", disproofs));
 }
 
 }  // namespace
@@ -317,7 +315,7 @@ std::uint64_t remove_faulty_rows(Database& db, const Reading& reading) {
   const auto count = [&] {
     return db.query_integer(
         "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM chunks) + "
-        "(SELECT count(*) FROM certificates)");
+        "(SELECT count(*) FROM certificates) + (SELECT count(*) FROM disproofs)");
   };
   const std::int64_t before = count();
   Reading quiet = reading;
@@ -346,7 +344,7 @@ std::uint64_t remove_faulty_rows(Database& db, const Reading& reading) {
   db.execute(
       "DELETE FROM chunks WHERE (run, image, stage, first) NOT IN "
       "(SELECT run, image, stage, first FROM good_chunks)");
-  db.execute("DELETE FROM disproofs");
+  remove_faulty_disproofs(db, reading);
   db.execute("DELETE FROM runs WHERE id NOT IN (SELECT id FROM good_runs)");
   for (const char* table : {"good_runs", "good_images", "good_chunks"})
     db.execute(std::string("DROP TABLE ") + table);

@@ -14,19 +14,21 @@ namespace smoothcert {
 /// What a random number is for: word 3 of the Philox counter. Streams of different purposes never
 /// share a counter; in particular selection and estimation are independent.
 enum class Purpose : std::uint32_t {
-  select = 0,            ///< n0 samples that choose the class A
-  estimate = 1,          ///< n fresh samples that bound p_A
-  refine = 2,            ///< reserved for refinement stages
-  predict = 3,           ///< PREDICT of Cohen et al.
-  randomised_bound = 4,  ///< randomised Clopper–Pearson
-  train_noise = 5,       ///< noise augmentation; image = data-set index, sample = global step
-  attack_start = 6,      ///< random start of PGD; image = data-set index, sample = restart
-  initialise = 7,        ///< initial parameters; image = 0, sample = tensor index
-  shuffle = 8,           ///< order of an epoch; image = 0, sample = epoch
-  draw_digits = 9,       ///< the built-in data set; image = index, sample = split
-  split_offsets = 12,    ///< splitting noise; image = 0, sample = 0
-  subset = 13,           ///< random choice of images; image = data-set index
-  check_rows = 14,       ///< samples that show whether an external model's rows are independent
+  select = 0,             ///< n0 samples that choose the class A
+  estimate = 1,           ///< n fresh samples that bound p_A
+  refine = 2,             ///< reserved for refinement stages
+  predict = 3,            ///< PREDICT of Cohen et al.
+  randomised_bound = 4,   ///< randomised Clopper–Pearson
+  train_noise = 5,        ///< noise augmentation; image = data-set index, sample = global step
+  attack_start = 6,       ///< random start of PGD; image = data-set index, sample = restart
+  initialise = 7,         ///< initial parameters; image = 0, sample = tensor index
+  shuffle = 8,            ///< order of an epoch; image = 0, sample = epoch
+  draw_digits = 9,        ///< the built-in data set; image = index, sample = split
+  confirm_disproof = 10,  ///< fresh votes at a candidate x'; image = data-set index
+  split_offsets = 12,     ///< splitting noise; image = 0, sample = 0
+  subset = 13,            ///< random choice of images; image = data-set index
+  check_rows = 14,        ///< samples that show whether an external model's rows are independent
+  search_disproof = 15,   ///< fixed noises and votes of the search for x'; image = data-set index
 };
 
 /// Set in word 3 for the second draw of the alias sampler (see lattice_noise.hpp).
