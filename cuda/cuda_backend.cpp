@@ -85,9 +85,12 @@ class CudaModel final : public BackendModel {
 
   std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
                                        std::function<void(const VoteResult&)> on_result) override {
-    if (settings.noise.law == NoiseLaw::lattice && !settings.noise.table) {
-      throw UsageError("votes: lattice noise needs its table (make_lattice_table)");
-    }
+    require_drawable(settings.noise, "votes");
+    for (const VoteJob& job : jobs)
+      if (job.last > samples_of(settings.noise))
+        throw UsageError("votes: samples " + std::to_string(job.first) + " to " +
+                         std::to_string(job.last) + " are not a range " +
+                         samples_text(settings.noise));
     const VotePath path = choose_vote_path(plans(), settings);
     std::vector<std::unique_ptr<VoteDevice>> devices;
     for (std::size_t i = 0; i < devices_.size(); ++i) devices.push_back(path.make(i));

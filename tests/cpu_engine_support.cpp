@@ -171,6 +171,31 @@ std::vector<float> reference_input(const InferencePlan& plan, const NoiseSpec& n
     }
     return input;
   }
+  if (noise.law == NoiseLaw::split || noise.law == NoiseLaw::uniform) {
+    const bool split = noise.law == NoiseLaw::split;
+    const std::uint64_t width = noise.width;
+    std::vector<float> input(plan.input.size());
+    for (std::size_t p = 0; p < input.size(); ++p) {
+      const auto group = static_cast<std::uint32_t>(p / 4);
+      const std::uint64_t word =
+          split ? device::philox_at(noise.seed, 12, 0, 0, group).v[p % 4]
+                : device::philox_at(noise.seed, static_cast<std::uint32_t>(job.purpose), job.image,
+                                    static_cast<std::uint32_t>(sample), group)
+                      .v[p % 4];
+      if (split) {
+        // In grey levels: the cut at s leaves [0, s] and [s, 255], of which the middle is taken.
+        const double s = static_cast<double>((word * width / (1ull << 32) + sample) % width) + 0.5;
+        const double middle = job.pixels[p] > s ? (s + 255) / 2 : std::min(s, 255.0) / 2;
+        input[p] = static_cast<float>(middle * 4) * (1.0f / 1020.0f);
+      } else {
+        long value = long{job.pixels[p]} + static_cast<long>(word * width / (1ull << 32)) -
+                     static_cast<long>(width / 2);
+        if (noise.clamp) value = std::min(255l, std::max(0l, value));
+        input[p] = static_cast<float>(value) * (1.0f / 255.0f);
+      }
+    }
+    return input;
+  }
   const LatticeTable& table = *noise.table;
   const std::uint64_t columns = std::uint64_t{1} << table.log2_columns;
   std::vector<float> input(plan.input.size());

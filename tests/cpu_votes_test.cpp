@@ -74,6 +74,36 @@ TEST_P(VotesOnIsa, EqualTheReferenceOnContinuousNoise) {
   }
 }
 
+TEST_P(VotesOnIsa, EqualTheReferenceOnUniformAndOnSplittingNoise) {
+  for (const NetworkSpec& spec : {builtin_network("convnn"), engine_networks().back()}) {
+    const InferencePlan plan = make_inference_plan(lively_network(spec, 7));
+    const auto pixels = random_pixels(plan.input.size(), 2);
+    for (const bool clamp : {true, false}) {
+      NoiseSpec noise;
+      noise.law = NoiseLaw::uniform;
+      noise.width = 256;
+      noise.sigma = lambda_of_width(noise.width);
+      noise.seed = 11;
+      noise.clamp = clamp;
+      const VoteJob job{3, pixels.data(), Purpose::select, 5, 105};
+      EXPECT_EQ(run_votes(plan, noise, {job}, 2).at(0), reference_votes(plan, noise, job));
+    }
+    NoiseSpec noise;
+    noise.law = NoiseLaw::split;
+    noise.width = 255;
+    noise.seed = 11;
+    const VoteJob job{3, pixels.data(), Purpose::estimate, 0, 255};
+    const Counts all = reference_votes(plan, noise, job);
+    EXPECT_EQ(run_votes(plan, noise, {job}, 2).at(0), all);
+    EXPECT_LT(*std::max_element(all.counts.begin(), all.counts.end()), 255u);
+    // The offsets are those of image 0, whatever the image and the stage.
+    EXPECT_EQ(run_votes(plan, noise, {{77, pixels.data(), Purpose::select, 0, 255}}, 1).at(0), all);
+    EXPECT_THROW(run_votes(plan, noise, {{3, pixels.data(), Purpose::estimate, 0, 256}}, 1),
+                 UsageError)
+        << "there is no 256th split";
+  }
+}
+
 TEST_P(VotesOnIsa, RareSecondDrawsAreResolvedAsTheReferenceResolvesThem) {
   // A table of 2^20 columns leaves 12 threshold bits: one draw in 4,096 is decided by the cold
   // half.

@@ -1,12 +1,15 @@
 #include "fake_model_support.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <exception>
 #include <numeric>
 #include <thread>
 
 #include "smoothcert/device/lattice_noise.hpp"
 #include "smoothcert/device/normal.hpp"
+#include "smoothcert/device/split_noise.hpp"
+#include "smoothcert/device/uniform_noise.hpp"
 
 namespace smoothcert::test {
 namespace {
@@ -68,6 +71,15 @@ std::vector<float> noisy_input(const NoiseSpec& noise, const VoteJob& job, std::
         input[4 * group + i] =
             device::lattice_input(device::lattice_pixel(job.pixels[4 * group + i], n, noise.clamp));
       }
+    } else if (noise.law == NoiseLaw::uniform) {
+      for (std::uint32_t i = 0; i < last; ++i)
+        input[4 * group + i] = device::lattice_input(device::lattice_pixel(
+            job.pixels[4 * group + i],
+            device::uniform_noise(words.v[i], std::countr_zero(noise.width)), noise.clamp));
+    } else if (noise.law == NoiseLaw::split) {
+      for (std::uint32_t p = 4 * group; p < 4 * group + last; ++p)
+        input[p] = device::split_input(device::split_code(
+            job.pixels[p], device::split_offset(noise.seed, p, noise.width), s, noise.width));
     } else {
       for (std::uint32_t i = 0; i < last; i += 2) {
         const auto z = device::normal_pair<device::ScalarMath>(words.v[i], words.v[i + 1]);

@@ -15,6 +15,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   cli_checkpoint_test.cpp
   cli_field_test.cpp
   cli_help_test.cpp
+  cli_l1_test.cpp
   cli_mpi_test.cpp
   cli_report_test.cpp
   cli_support.cpp
@@ -50,6 +51,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   idx_test.cpp
   journal_test.cpp
   l1_certificates_test.cpp
+  l1_noise_test.cpp
   lattice_table_test.cpp
   linear_model_support.cpp
   markup_support.cpp

@@ -37,7 +37,8 @@ class BenchCommand : public Command {
                    "Model file, built-in network or JSON description (the last two with random "
                    "weights: the speed does not depend on them)")
         ->capture_default_str();
-    app.add_option("--noise", noises_, "lattice, gaussian, or none for attacks only")
+    app.add_option("--noise", noises_,
+                   "lattice, gaussian, uniform, split, or none for attacks only")
         ->type_name("NAMES")
         ->delimiter(',')
         ->default_str("both")
@@ -52,7 +53,9 @@ class BenchCommand : public Command {
         ->delimiter(',')
         ->default_str("l2,pgd-l2")
         ->group(group);
-    add_number_option(app, "--sigma", sigma_, "Noise σ, in units of [0,1] pixels")->group(group);
+    add_number_option(app, "--sigma", sigma_,
+                      "Noise σ (of uniform and split λ), in units of [0,1] pixels")
+        ->group(group);
     app.add_flag("--no-clamp", no_clamp_, "Do not clamp noisy pixels to [0,1]")->group(group);
     add_number_option(app, "--seconds", settings_.seconds, "Of one measurement")->group(group);
     app.add_option("--repeats", settings_.repeats, "Measurements of each, of which the median")
@@ -126,6 +129,7 @@ class BenchCommand : public Command {
     settings.clamp = !no_clamp_;
     settings.noise = from_name<NoiseLaw>(noise);
     settings.mode = from_name<Mode>(mode);
+    settings = settled(settings);
     VoteSettings votes = vote_settings(settings, model.spec().input);
     const auto path = time_path(context, model, votes, noise, mode, rows);
     // Beside a fused kernel, the way of any network.

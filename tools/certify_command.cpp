@@ -52,13 +52,16 @@ std::string summary_text(const Summary& s, const CertifySettings& settings,
                         format_percent(most > 0 ? static_cast<double>(used) / most : 0, 1));
     if (futile > 0) text += fmt::format("given up             {}\n", futile);
   }
-  text += "certified accuracy at r:";
-  constexpr int kRadii = 8;  // σ/2 apart, to 4 σ
+  const bool l1 = noise_traits(settings.noise).norm == Norm::l1;
+  text += fmt::format("certified accuracy at {}r:", l1 ? "L1 radius " : "");
+  constexpr int kRadii = 8;  // σ/2 apart, to 4 σ; or λ/8, to λ, which no L1 radius exceeds
   for (int i = 0; i <= kRadii; ++i) {
-    const double r = settings.sigma / 2 * i;
+    const double r = (l1 ? settings.sigma / kRadii : settings.sigma / 2) * i;
     text += fmt::format(" {}: {} %", format_shortest(r),
                         format_percent(certified_accuracy(certificates, r), 1));
   }
+  if (noise_traits(settings.noise).kind == CertificateKind::exact)
+    return text + "\nexact: all splits were evaluated, and no certificate can be false\n";
   return text +
          fmt::format("\nat α = {} up to one certificate in {} may be false\n",
                      format_shortest(settings.alpha),
@@ -98,7 +101,7 @@ class CertifyCommand : public Command {
         ->group("Images");
     app.add_flag("--force", force_, "Go on where a check finds an error");
     app.add_flag("--no-checks", no_checks_, "Without the checks of the model");
-    add_seed_option(app, options_.settings.seed, "Seed of the noise");
+    options_.seed = add_seed_option(app, options_.settings.seed, "Seed of the noise");
     add_certify_options(app, options_, true, true);
     add_subset_options(app, subset_);
     add_data_options(app, data_);
@@ -177,6 +180,9 @@ class CertifyCommand : public Command {
       json["run"] = result.run.id;
       json["key"] = result.run.key;
       json["guarantee"] = guarantee_text(result.run.settings);
+      json["norm"] = to_name(norm_of(result.run.settings));
+      json["kind"] = to_name(kind_of(result.run.settings));
+      json[noise_traits(settings.noise).scale] = settings.sigma;
       console.result(json.dump(2) + "\n");
     } else {
       console.result(summary_text(summary, settings, result.certificates));

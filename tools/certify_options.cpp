@@ -34,30 +34,46 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
                         (of_model ? "; the σ that the model was trained with, without it" : ""))
       ->default_str(of_model ? "" : fmt::format("{}", s.sigma))
       ->group(group);
+  if (of_model)
+    add_number_option(
+        app, "--lambda", options.lambda,
+        "Noise λ of --noise split (0.5 and more) and uniform, instead of σ; the λ that "
+        "the model was trained with, without it")
+        ->group(group);
+  const auto of_samples = [&](CLI::Option* option) {
+    options.of_samples.push_back(option);
+    return option;
+  };
   if (with_selection)
-    add_count_option(app, "--n0", s.n0, "Samples that select the class")->group(group);
-  add_count_option(app, "--n", s.n,
-                   with_selection ? "Samples that bound its probability" : "Samples an image")
+    of_samples(add_count_option(app, "--n0", s.n0, "Samples that select the class"))->group(group);
+  of_samples(
+      add_count_option(app, "--n", s.n,
+                       with_selection ? "Samples that bound its probability" : "Samples an image"))
       ->group(group);
-  add_number_option(app, "--alpha", s.alpha, "Share of certificates that may be false")
+  of_samples(add_number_option(app, "--alpha", s.alpha, "Share of certificates that may be false"))
       ->group(group);
   if (with_selection) {
-    add_p_b_option(app, options.p_b, group);
-    app.add_option(
-           "--stop-within", options.stop_within,
-           "Fewer samples: an image stops when its radius is within this share (5%) of what "
-           "--n samples promise. Saves most where votes are divided; unanimous images take two "
-           "thirds of the samples and more")
+    of_samples(add_p_b_option(app, options.p_b, group));
+    of_samples(
+        app.add_option(
+            "--stop-within", options.stop_within,
+            "Fewer samples: an image stops when its radius is within this share (5%) of what "
+            "--n samples promise. Saves most where votes are divided; unanimous images take two "
+            "thirds of the samples and more"))
         ->type_name("X%")
         ->group(group);
-    app.add_option("--stop-at", options.stop_at,
-                   "Fewer samples: an image stops when it is known whether its radius reaches R (6 "
-                   "to 140 times less)")
+    of_samples(app.add_option(
+                   "--stop-at", options.stop_at,
+                   "Fewer samples: an image stops when it is known whether its radius reaches R "
+                   "(6 to 140 times less)"))
         ->type_name("R")
         ->group(group);
   }
   app.add_option("--noise", options.noise,
-                 "lattice (sound as executed) or gaussian (sound in real arithmetic only)")
+                 of_model
+                     ? "lattice (sound as executed), gaussian (sound in real arithmetic only), "
+                       "uniform (L1 radii) or split (exact L1 radii, nothing sampled)"
+                     : "lattice (sound as executed) or gaussian (sound in real arithmetic only)")
       ->type_name("NAME")
       ->capture_default_str()
       ->group(group);
@@ -72,13 +88,14 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
       ->group(group);
 }
 
-void add_p_b_option(CLI::App& app, std::string& name, const std::string& group) {
+CLI::Option* add_p_b_option(CLI::App& app, std::string& name, const std::string& group) {
   auto* option = app.add_option("--p-b", name,
                                 "Bound of the second class: complement (1 − p_A's) or counted "
                                 "(from its votes, both at α/2)")
                      ->type_name("NAME")
                      ->capture_default_str();
   if (!group.empty()) option->group(group);  // an empty one would hide it from the help
+  return option;
 }
 
 namespace {
@@ -102,6 +119,37 @@ void set_stopping(CertifySettings& settings, const CertifyOptions& options) {
 
 }  // namespace
 
+namespace {
+
+/// σ or λ as given, and what the law decides by itself.
+void set_noise(CertifySettings& settings, const CertifyOptions& options) {
+  const NoiseTraits& traits = noise_traits(settings.noise);
+  if (!traits.has_width()) {
+    if (options.lambda)
+      throw UsageError(fmt::format(
+          "--lambda: is of --noise split and uniform; {} is set by --sigma", traits.words));
+    if (options.sigma) settings.sigma = *options.sigma;
+    return;
+  }
+  if (options.sigma)
+    throw UsageError(fmt::format("--sigma: {} is set by --lambda, as in --lambda 1", traits.words));
+  if (options.lambda) settings.sigma = *options.lambda;
+  if (traits.kind == CertificateKind::exact) {
+    for (const CLI::Option* option : options.of_samples)
+      if (option->count() > 0)
+        throw UsageError(fmt::format(
+            "{}: splitting noise evaluates all of its splits and certifies with certainty; there "
+            "are no samples, and no alpha",
+            option->get_name()));
+    if (options.clamp.choice())
+      throw UsageError(
+          "--clamp, --no-clamp: splitting noise stays within [0,1], there is nothing to clamp");
+  }
+  settings = settled(settings);
+}
+
+}  // namespace
+
 CertifySettings certify_settings(const CertifyOptions& options) {
   auto settings = options.settings;
   set_stopping(settings, options);
@@ -109,9 +157,9 @@ CertifySettings certify_settings(const CertifyOptions& options) {
   settings.mode = from_name<Mode>(options.mode, "--mode");
   if (settings.mode == Mode::external)
     throw UsageError("--mode: external models are certified from Python (docs/python.md)");
-  if (options.sigma) settings.sigma = *options.sigma;
   settings.clamp = options.clamp.choice().value_or(settings.clamp);
   settings.p_b = from_name<SecondBound>(options.p_b, "--p-b");
+  set_noise(settings, options);
   validate(settings);
   return settings;
 }
@@ -119,7 +167,30 @@ CertifySettings certify_settings(const CertifyOptions& options) {
 CertifySettings certify_settings(const CertifyOptions& options, const Network& network,
                                  const std::string& file, Console& console) {
   auto settings = certify_settings(options);
-  if (!options.sigma) {
+  const NoiseTraits& traits = noise_traits(settings.noise);
+  const TrainingRecord& record = network.record;
+  if (traits.has_width()) {
+    if (!options.lambda) {
+      if (!(record.lambda > 0))
+        throw UsageError(fmt::format(
+            "--lambda: which? {} does not say that it was trained with splitting noise; give the λ "
+            "to certify at, in units of [0,1] pixels, as in --lambda 1",
+            file));
+      settings.sigma = record.lambda;
+    }
+    settings = settled(settings);
+    console.say(fmt::format("lambda: {}{}, {} grey levels wide{}", settings.sigma,
+                            options.lambda ? "" : ", that of the model's training",
+                            noise_width(settings.noise, settings.sigma),
+                            traits.kind == CertificateKind::exact
+                                ? ", so many splits an image, all of them evaluated"
+                                : ""));
+  } else if (!options.sigma) {
+    if (record.lambda > 0)
+      throw UsageError(fmt::format(
+          "--noise: {} was trained with splitting noise, which is certified with --noise split; "
+          "--sigma certifies it with Gaussian noise all the same",
+          file));
     if (!(network.record.sigma > 0))
       throw UsageError(fmt::format(
           "--sigma: which? {} does not say that it was trained with noise; give the σ to certify "
@@ -127,6 +198,16 @@ CertifySettings certify_settings(const CertifyOptions& options, const Network& n
           file));
     settings.sigma = network.record.sigma;
     console.say(fmt::format("sigma: {}, that of the model's training", settings.sigma));
+  }
+  if (traits.kind == CertificateKind::exact) {
+    // A network knows the pattern of the offsets it was trained with; any other is as sound.
+    if (record.lambda > 0 && options.seed != nullptr && options.seed->count() == 0 &&
+        settings.seed != record.seed) {
+      settings.seed = record.seed;
+      console.say(fmt::format("seed: {}, that of the splits in the model's training", record.seed));
+    }
+    validate(settings);
+    return settings;
   }
   if (const auto chosen = options.clamp.choice()) {
     settings.clamp = *chosen;

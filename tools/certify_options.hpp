@@ -12,7 +12,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace smoothcert::cli {
 
@@ -25,24 +26,28 @@ void add_clamp_options(CLI::App& app, ClampOptions& options, const std::string& 
                        const std::string& yes_help, const std::string& no_help);
 
 struct CertifyOptions {
-  CertifySettings settings;     ///< what is not given on the command line
-  std::optional<double> sigma;  ///< as given
+  CertifySettings settings;             ///< what is not given on the command line
+  std::optional<double> sigma, lambda;  ///< as given
   std::string noise = "lattice", mode = "exact", p_b = "complement";
   ClampOptions clamp;
   std::string stop_within, stop_at;  ///< of sequential runs; "" = n samples for every image
+  std::vector<const CLI::Option*> of_samples;  ///< those that mean nothing where nothing is sampled
+  const CLI::Option* seed = nullptr;           ///< --seed, where the command has it
 };
 
-/// --sigma --n0 --n --alpha --noise --clamp --no-clamp --mode (without n0 where `with_selection` is
-/// false). `of_model`: σ and clamping are the model's own where they are not given.
+/// --sigma --lambda --n0 --n --alpha --noise --clamp --no-clamp --mode (without n0 where
+/// `with_selection` is false). `of_model`: σ or λ and clamping are the model's own where they are
+/// not given.
 void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selection,
                          bool of_model);
 /// --p-b, of how to bound the second class, in `group` or, where that is "", among the first.
 /// Throws UsageError for an unknown name.
-void add_p_b_option(CLI::App& app, std::string& name, const std::string& group);
+CLI::Option* add_p_b_option(CLI::App& app, std::string& name, const std::string& group);
 /// Checked. Throws UsageError.
 CertifySettings certify_settings(const CertifyOptions& options);
 /// The same for one model: what is not given is what its record says. One line tells of a σ or a
-/// clamping that nobody gave. Throws UsageError where σ is neither given nor recorded.
+/// clamping that nobody gave, of the λ in use, and of the seed of the splits that a model was
+/// trained with. Throws UsageError where σ or λ is neither given nor recorded.
 CertifySettings certify_settings(const CertifyOptions& options, const Network& network,
                                  const std::string& file, Console& console);
 

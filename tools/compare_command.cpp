@@ -62,6 +62,10 @@ class CompareCommand : public Command {
     auto& console = context.console;
     options_.folder = folder_;
     options_.certify = certify_settings(certify_);
+    if (noise_traits(options_.certify.noise).norm != Norm::l2)
+      throw UsageError(fmt::format(
+          "--noise: the comparison is about L2 radii; {} certifies L1, with 'smoothcert certify'",
+          noise_traits(options_.certify.noise).words));
     options_.certify.seed = options_.seed;
     options_.command = context.command_line;
     choose_images();

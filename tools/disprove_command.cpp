@@ -79,11 +79,17 @@ class DisproveCommand : public Command {
       const RunSettings ours =
           make_run_settings(network, run.settings.model_name, *model, data, run.settings.certify);
       if (run_key(ours) != run.key) continue;
+      if (noise_traits(run.settings.certify.noise).norm != Norm::l2) {
+        context.console.say(fmt::format("run {} is of {}; the search is in L2, and leaves it out",
+                                        run.id, noise_traits(run.settings.certify.noise).words));
+        continue;
+      }
       outcomes.push_back(disprove(context, *store, run, *model, data));
     }
     if (outcomes.empty())
-      throw UsageError(fmt::format(
-          "disprove: no run of {} is of this model, data set and program version", file.string()));
+      throw UsageError(
+          fmt::format("disprove: no L2 run of {} is of this model, data set and program version",
+                      file.string()));
     context.console.result(output_.json ? json_text(file, *store, outcomes) : table(outcomes));
     for (const Outcome& outcome : outcomes)
       if (outcome.contradictions.p_value < kDefect)

@@ -47,9 +47,11 @@ class ExportCommand : public Command {
            "Derive the radii at this α from the stored counts")
         ->type_name("X");
     add_p_b_option(app, p_b_, "");
-    app.add_option("--norm", norm_, "Radii in this norm: l2, l1 or linf (r/√pixels)")
-        ->type_name("NAME")
-        ->capture_default_str();
+    app.add_option(
+           "--norm", norm_,
+           "Radii in this norm: l2, l1 or linf (r/√pixels) of L2 radii, l1 of L1 radii; each "
+           "run's own without it")
+        ->type_name("NAME");
     app.add_flag("--classes", classes_,
                  "With --json: within which radius each class is not the answer");
     app.add_flag("--dump", dump_,
@@ -65,7 +67,7 @@ class ExportCommand : public Command {
       with_.alpha = *alpha_;
     }
     if (!p_b_.empty()) with_.p_b = from_name<SecondBound>(p_b_, "--p-b");
-    as_ = norm_from_name(norm_);
+    if (!norm_.empty()) as_ = from_name<Norm>(norm_, "--norm");
     if (format_ != "tsv" && format_ != "csv")
       throw UsageError("--format: " + unknown_name_message("format", format_, {"tsv", "csv"}));
     const auto file = store_file(store_);
@@ -79,7 +81,7 @@ class ExportCommand : public Command {
     if (classes_ && (!output_.json || !tsv_.empty() || !folder_.empty()))
       throw UsageError("--classes: the distances of classes are members of what --json prints");
     if (!folder_.empty()) return write_all(context.console, *store, runs);
-    if (!run_ && tsv_.empty() && (with_.alpha || with_.p_b || as_ != Norm::l2 || format_ != "tsv"))
+    if (!run_ && tsv_.empty() && (with_.alpha || with_.p_b || as_ || format_ != "tsv"))
       throw UsageError(
           "export: without --run or --out the runs are listed as they are stored; which one is to "
           "be "
@@ -99,6 +101,10 @@ class ExportCommand : public Command {
           "export: which of the {} runs? Give its number with --run, or --out DIR for all",
           runs.size()));
     const RunInfo& chosen = run_ ? find(runs, file) : runs.front();
+    if (classes_ && norm_for(chosen) != Norm::l2)
+      throw UsageError(
+          fmt::format("--classes: distances of classes are in l2, the radii of run {} are in {}",
+                      chosen.id, to_name(norm_for(chosen))));
     auto certificates = certificates_of(*store, chosen);
     if (!tsv_.empty()) {
       write_file_atomically(tsv_, text_of(certificates));
@@ -130,14 +136,37 @@ class ExportCommand : public Command {
   }
 
   std::vector<Certificate> certificates_of(const ResultsStore& store, const RunInfo& run) const {
+    require_derivable(run);
+    const Norm as = norm_for(run);
     auto certificates = store.certificates(run.id);
     const auto unfinished = interrupted_certificates(run, store.chunks(run.id));
     certificates.insert(certificates.end(), unfinished.begin(), unfinished.end());
     std::ranges::sort(certificates, {}, &Certificate::image);
     if (with_.alpha || with_.p_b) certificates = rederive(run, certificates, with_);
-    for (Certificate& c : certificates)
-      c.radius = radius_in_norm(c.radius, as_, run.settings.shape.size());
+    if (as != norm_of(run.settings))
+      for (Certificate& c : certificates)
+        c.radius = radius_in_norm(c.radius, as, run.settings.shape.size());
     return certificates;
+  }
+
+  void require_derivable(const RunInfo& run) const {
+    if (kind_of(run.settings) == CertificateKind::exact && (with_.alpha || with_.p_b))
+      throw UsageError(
+          fmt::format("{}: run {} is exact: it has no alpha, and no bound to derive otherwise",
+                      with_.alpha ? "--alpha" : "--p-b", run.id));
+    (void)norm_for(run);
+  }
+
+  /// The norm that the radii of this run are written in.
+  [[nodiscard]] Norm norm_for(const RunInfo& run) const {
+    const Norm own = norm_of(run.settings);
+    const Norm as = as_.value_or(own);
+    if (own == Norm::l1 && as != Norm::l1)
+      throw UsageError(fmt::format(
+          "--norm: the radii of run {} are in l1 and stay so: the {} ball inside of an l1 ball is "
+          "smaller by far; leave out --norm, or say l1",
+          run.id, to_name(as)));
+    return as;
   }
 
   /// The field's TSV has no room for it, so the line beside it says how far its radii hold.
@@ -145,8 +174,11 @@ class ExportCommand : public Command {
             std::size_t count) const {
     const Soundness soundness = soundness_of(run.settings);
     const std::string line = fmt::format(
-        "{}: {}, radii in {} at alpha {}, {}", where, counted(count, "certificate"), norm_,
-        format_shortest(with_.of(run.settings.certify).alpha), guarantee_text(run.settings));
+        "{}: {}, radii in {}{}, {}", where, counted(count, "certificate"), to_name(norm_for(run)),
+        kind_of(run.settings) == CertificateKind::exact
+            ? std::string()
+            : " at alpha " + format_shortest(with_.of(run.settings.certify).alpha),
+        guarantee_text(run.settings));
     if (soundness == Soundness::real_arithmetic)
       console.warn(line);
     else
@@ -158,11 +190,13 @@ class ExportCommand : public Command {
                             : certificates_tsv(certificates, compat_);
   }
 
-  static nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
-                                const std::vector<Certificate>& certificates) {
+  [[nodiscard]] nlohmann::json written(const std::filesystem::path& file, const RunInfo& run,
+                                       const std::vector<Certificate>& certificates) const {
     return {{"file", file.string()},
             {"run", run.id},
             {"certificates", certificates.size()},
+            {"norm", to_name(norm_for(run))},
+            {"kind", to_name(kind_of(run.settings))},
             {"guarantee", guarantee_text(run.settings)}};
   }
   static std::string files_text(const nlohmann::json& files) {
@@ -174,6 +208,7 @@ class ExportCommand : public Command {
     if (run_ || !tsv_.empty())
       throw UsageError("export: --out writes every run; leave out --run and --tsv");
     if (runs.empty()) throw Error(fmt::format("{}: holds no run to export", store_));
+    for (const auto& run : runs) require_derivable(run);  // all of them, or none is written
     std::error_code failure;
     std::filesystem::create_directories(folder_, failure);
     if (failure)
@@ -182,17 +217,22 @@ class ExportCommand : public Command {
     nlohmann::json files = nlohmann::json::array();
     for (const auto& run : runs) {
       const auto c = with_.of(run.settings.certify);
-      std::string name =
-          fmt::format("{}_sigma{}_n{}_alpha{}_seed{}", safe_file_name(run.settings.model_name),
-                      format_shortest(c.sigma), c.n, format_shortest(c.alpha), c.seed);
+      const NoiseTraits& traits = noise_traits(c.noise);
+      std::string name = fmt::format("{}_{}{}", safe_file_name(run.settings.model_name),
+                                     traits.scale, noise_level(c));
+      if (traits.kind == CertificateKind::exact)
+        name += fmt::format("_seed{}", c.seed);
+      else
+        name += fmt::format("_n{}_alpha{}_seed{}", c.n, format_shortest(c.alpha), c.seed);
       if (c.p_b == SecondBound::counted) name += "_pb-counted";
-      if (c.noise != NoiseLaw::lattice) name += "_" + to_name(c.noise) + "-real-arithmetic";
+      if (c.noise != NoiseLaw::lattice)
+        name += "_" + to_name(c.noise) + (traits.integer ? "" : "-real-arithmetic");
       if (!c.clamp) name += "_unclamped";
       if (c.mode != Mode::exact) name += "_" + to_name(c.mode);
       if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
       if (c.sequential) name += "_" + safe_file_name(stopping_text(c));
       if (only_correct(store, run)) name += "_only-correct";
-      if (as_ != Norm::l2) name += "_" + norm_;
+      if (norm_for(run) != Norm::l2) name += "_" + to_name(norm_for(run));
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
       const auto file = std::filesystem::path(folder_) / (name + "." + format_);
       const auto certificates = certificates_of(store, run);
@@ -201,14 +241,6 @@ class ExportCommand : public Command {
       files.push_back(written(file, run, certificates));
     }
     if (output_.json) console.result(files_text(files));
-  }
-
-  static Norm norm_from_name(const std::string& name) {
-    if (name == "l1") return Norm::l1;
-    if (name == "linf") return Norm::linf;
-    if (name != "l2")
-      throw UsageError("--norm: " + unknown_name_message("norm", name, {"l1", "l2", "linf"}));
-    return Norm::l2;
   }
 
   /// What else the same counts certify (docs/certificates.md), in L2. Each statement is at the
@@ -228,6 +260,7 @@ class ExportCommand : public Command {
     nlohmann::json rows = nlohmann::json::array();
     CertifySettings settings = with_.of(run.settings.certify);
     const BoundSettings bounds = bound_settings(settings, run.settings.shape);
+    const bool exact = kind_of(run.settings) == CertificateKind::exact;
     for (const auto& c : certificates) {
       rows.push_back({{"idx", c.image},
                       {"label", c.label},
@@ -240,11 +273,14 @@ class ExportCommand : public Command {
                       {"estimation_counts", c.estimation.counts},
                       {"estimation_invalid", c.estimation.invalid},
                       {"seconds", c.seconds}});
-      if (as_ == Norm::l2) add_more(rows.back(), c, bounds);
+      // Units are exact; the quotient by 255 is rounded down.
+      if (exact) rows.back()["units"] = std::llround(c.radius * 255);
+      if (norm_for(run) == Norm::l2) add_more(rows.back(), c, bounds);
     }
     return nlohmann::json{{"run", run.id},
                           {"key", run.key},
-                          {"norm", norm_},
+                          {"norm", to_name(norm_for(run))},
+                          {"kind", to_name(kind_of(run.settings))},
                           {"guarantee", guarantee_text(run.settings)},
                           {"certificates", rows}}
                .dump(2) +
@@ -255,9 +291,9 @@ class ExportCommand : public Command {
   std::optional<std::uint64_t> run_;
   bool compat_ = false, dump_ = false, classes_ = false;
   std::optional<double> alpha_;
-  std::string p_b_, norm_ = "l2", format_ = "tsv";
+  std::string p_b_, norm_, format_ = "tsv";
   Rederivation with_;
-  Norm as_ = Norm::l2;
+  std::optional<Norm> as_;
   OutputOptions output_;
 };
 

@@ -43,17 +43,18 @@ void add_device_options(CLI::App& app, DeviceOptions& options) {
       ->group("Machine");
 }
 
-void add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& what) {
-  app.add_option_function<std::string>(
-         "--seed",
-         [&seed](const std::string& text) {
-           const char* end = text.data() + text.size();
-           const auto [at, status] = std::from_chars(text.data(), end, seed);
-           if (status != std::errc{} || at != end)
-             throw UsageError(
-                 fmt::format("--seed: '{}' is not a whole number from 0 to 2^64 − 1", text));
-         },
-         what)
+CLI::Option* add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& what) {
+  return app
+      .add_option_function<std::string>(
+          "--seed",
+          [&seed](const std::string& text) {
+            const char* end = text.data() + text.size();
+            const auto [at, status] = std::from_chars(text.data(), end, seed);
+            if (status != std::errc{} || at != end)
+              throw UsageError(
+                  fmt::format("--seed: '{}' is not a whole number from 0 to 2^64 − 1", text));
+          },
+          what)
       ->type_name("N")
       ->default_str(std::to_string(seed));
 }

@@ -27,7 +27,7 @@ struct DeviceOptions {
 };
 void add_device_options(CLI::App& app, DeviceOptions& options);
 
-void add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& what);
+CLI::Option* add_seed_option(CLI::App& app, std::uint64_t& seed, const std::string& what);
 
 /// A count that may be written 10000, 1e4, 10k or 1M.
 CLI::Option* add_count_option(CLI::App& app, const std::string& name, std::uint64_t& value,

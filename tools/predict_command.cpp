@@ -39,7 +39,11 @@ class PredictCommand : public Command {
 
   void run(Context& context) override {
     auto& console = context.console;
-    certify_settings(options_);  // what makes no sense is refused before anything is read
+    // What makes no sense is refused before anything is read.
+    if (noise_traits(certify_settings(options_).noise).kind == CertificateKind::exact)
+      throw UsageError(
+          "predict: splitting noise is not sampled; 'smoothcert certify --noise split' gives its "
+          "exact answer, with radius");
     const auto network = load_model(context, model_, "predict");
     const auto settings = certify_settings(options_, network, model_.file, console);
     if (!tsv_.empty()) require_writable(tsv_);

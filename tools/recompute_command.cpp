@@ -47,6 +47,13 @@ class RecomputeCommand : public Command {
           "\n");
     else
       context.console.result(run_table(*store));
+    std::size_t exact = 0;
+    for (const RunInfo& run : store->runs())
+      exact += kind_of(run.settings) == CertificateKind::exact ? 1 : 0;
+    if (exact > 0)
+      context.console.say(fmt::format(
+          "{} of the runs {} exact: without alpha and p_B there is nothing to recompute", exact,
+          exact == 1 ? "is" : "are"));
     const std::string what = (with.alpha ? " at α = " + format_shortest(*alpha_) : std::string()) +
                              (with.p_b ? " with p_B " + p_b_ : std::string());
     context.console.say(fmt::format("{}{} added to {}; nothing was drawn",

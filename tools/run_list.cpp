@@ -29,22 +29,27 @@ std::unique_ptr<ResultsStore> open_store(Context& context, const std::filesystem
 
 std::string run_table(const ResultsStore& store) {
   constexpr const char* kRow =
-      "{:>4}  {:<20}{:<20}{:>7}{:>7}{:>10}{:>8}  {:<12}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
+      "{:>4}  {:<20}{:<20}{:>8}{:>7}{:>10}{:>8}  {:<12}{:<9}{:<7}{:<9}{:>6}{:>8}{:>10}{:>7}{:>10}"
       "{:>9}  {}\n";
   std::string text =
-      fmt::format(kRow, "run", "model", "data", "σ", "n0", "n", "α", "p_B", "noise", "clamp",
+      fmt::format(kRow, "run", "model", "data", "σ, λ", "n0", "n", "α", "p_B", "noise", "clamp",
                   "mode", "seed", "images", "certified", "wrong", "abstained", "acr", "guarantee");
   for (const RunInfo& run : store.runs()) {
     const RunSettings& s = run.settings;
     const Summary summary = summarise(store.certificates(run.id));
+    const bool exact = kind_of(s) == CertificateKind::exact;
     text += fmt::format(
         kRow, run.id, printable(s.model_name),
         printable(s.dataset_name + "/" + s.dataset_split) +
             (s.pixels.empty() ? "" : " " + s.pixels),
-        format_shortest(s.certify.sigma), s.certify.n0, s.certify.n,
-        format_shortest(s.certify.alpha), to_name(s.certify.p_b), to_name(s.certify.noise),
-        s.certify.clamp ? "yes" : "no", to_name(s.certify.mode), s.certify.seed, summary.images,
-        summary.correct_certified, summary.wrong, summary.abstained, format_down(summary.acr, 4),
+        noise_level(s.certify), s.certify.n0, s.certify.n,
+        exact ? "-" : format_shortest(s.certify.alpha),
+        exact ? std::string("-") : to_name(s.certify.p_b), to_name(s.certify.noise),
+        exact             ? "-"
+        : s.certify.clamp ? "yes"
+                          : "no",
+        to_name(s.certify.mode), s.certify.seed, summary.images, summary.correct_certified,
+        summary.wrong, summary.abstained, format_down(summary.acr, 4),
         guarantee_text(s) +
             (s.certify.sequential ? "; " + stopping_text(s.certify) : std::string()) +
             (only_correct(store, run) ? "; only images that were right without noise" : ""));
@@ -63,7 +68,7 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"model_hash", s.model_hash},
                      {"data", s.dataset_name},
                      {"split", s.dataset_split},
-                     {"sigma", s.certify.sigma},
+                     {noise_traits(s.certify.noise).scale, s.certify.sigma},
                      {"n0", s.certify.n0},
                      {"n", s.certify.n},
                      {"alpha", s.certify.alpha},
@@ -74,6 +79,8 @@ nlohmann::json run_array(const ResultsStore& store) {
                      {"mode", to_name(s.certify.mode)},
                      {"pixels", s.pixels},
                      {"guarantee", guarantee_text(s)},
+                     {"norm", to_name(norm_of(s))},
+                     {"kind", to_name(kind_of(s))},
                      {"stopping", stopping_text(s.certify)},
                      {"only_correct", only_correct(store, run)},
                      {"precision", s.precision},

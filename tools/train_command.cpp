@@ -17,6 +17,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/network_file.hpp"
+#include "smoothcert/noise.hpp"
 #include "smoothcert/train.hpp"
 #include "smoothcert/training_state.hpp"
 #include "util/atomic_file.hpp"
@@ -29,9 +30,10 @@ class TrainCommand : public Command {
  public:
   void define(CLI::App& app) override {
     const std::string group = "Training";
-    app.add_option("RECIPE", recipe_,
-                   "normal, adversarial, smoothing, adversarial-strong, lenet-gaussian, or a JSON "
-                   "file (docs/recipes.md)")
+    app.add_option(
+           "RECIPE", recipe_,
+           "normal, adversarial, smoothing, adversarial-strong, lenet-gaussian, mnist-split, or "
+           "a JSON file (docs/recipes.md)")
         ->capture_default_str();
     app.add_option("-o,--out", out_, "Model file to write (RECIPE.safetensors)")->type_name("FILE");
     app.add_option("--network", network_,
@@ -50,6 +52,10 @@ class TrainCommand : public Command {
     add_positive_option(app, "--learning-rate", rate_, "Learning rate; the recipe's without it")
         ->group(group);
     add_positive_option(app, "--sigma", sigma_, "Noise σ of smoothing recipes")->group(group);
+    add_positive_option(
+        app, "--lambda", lambda_,
+        "λ of splitting noise, of mnist-split and recipes that name one; 0.5 or more")
+        ->group(group);
     add_positive_option(app, "--epsilon", epsilon_,
                         "Attack size of adversarial recipes, as in 0.5 or 8/255")
         ->group(group);
@@ -131,7 +137,17 @@ class TrainCommand : public Command {
     if (sigma_) {
       if (recipe.regime != Regime::smoothing)
         throw UsageError("--sigma: wants a smoothing recipe, as in 'smoothcert train smoothing'");
+      if (recipe.lambda > 0)
+        throw UsageError(fmt::format(
+            "--sigma: recipe '{}' trains with splitting noise, which --lambda sets", recipe.name));
       recipe.sigma = *sigma_;
+    }
+    if (lambda_) {
+      if (recipe.lambda == 0)
+        throw UsageError(
+            "--lambda: wants a recipe with splitting noise, as in 'smoothcert train mnist-split'");
+      (void)noise_width(NoiseLaw::split, *lambda_);
+      recipe.lambda = *lambda_;
     }
     if (epsilon_) {
       if (recipe.regime != Regime::adversarial)
@@ -183,7 +199,7 @@ class TrainCommand : public Command {
   std::string recipe_ = "normal", out_, network_, history_;
   bool force_ = false;
   std::optional<int> epochs_, batch_;
-  std::optional<double> rate_, sigma_, epsilon_;
+  std::optional<double> rate_, sigma_, lambda_, epsilon_;
   std::uint64_t images_ = 0, seed_ = 0;
   DataOptions data_;
   DeviceOptions device_;

@@ -9,12 +9,13 @@
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 
-void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp, std::uint32_t n,
-                  float* images, Label* labels, std::uint32_t* ids) {
+void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp,
+                  std::uint32_t split_width, std::uint32_t n, float* images, Label* labels,
+                  std::uint32_t* ids) {
   const unsigned threads = block_threads();
   const std::uint64_t work = std::uint64_t{n} * ((data.image_size + 3) / 4);
   SMOOTHCERT_LAUNCH(gather_batch_kernel, dim3(blocks_for(work, threads)), dim3(threads), 0, stream,
-                    data, (TrainNoise{sigma, clamp}), n, images, labels, ids);
+                    data, (TrainNoise{sigma, clamp, split_width}), n, images, labels, ids);
 }
 
 void loss_and_gradient(Stream stream, LossKind loss, const float* logits, const Label* labels,

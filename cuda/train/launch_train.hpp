@@ -14,10 +14,11 @@
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 
-/// Images of the state's step in [0,1] units, with Gaussian noise for sigma > 0; their labels and
-/// data-set indices.
-void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp, std::uint32_t n,
-                  float* images, Label* labels, std::uint32_t* ids);
+/// Images of the state's step in [0,1] units, with splitting noise for split_width > 0, else with
+/// Gaussian noise for sigma > 0; their labels and data-set indices.
+void gather_batch(Stream stream, const EpochData& data, float sigma, bool clamp,
+                  std::uint32_t split_width, std::uint32_t n, float* images, Label* labels,
+                  std::uint32_t* ids);
 
 /// gradient = scale · ∂loss/∂logits.
 void loss_and_gradient(Stream stream, LossKind loss, const float* logits, const Label* labels,

@@ -3,6 +3,8 @@
 
 #include <cstdio>
 
+#include "smoothcert/noise.hpp"
+
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 namespace {
@@ -16,8 +18,10 @@ class StepIssuer {
 
   void run() {
     const bool noisy = recipe_.regime == Regime::smoothing;
+    const std::uint32_t split =
+        recipe_.lambda > 0 ? noise_width(NoiseLaw::split, recipe_.lambda) : 0;
     gather_batch(stream_, m_.data, noisy ? static_cast<float>(recipe_.sigma) : 0.0f, recipe_.clamp,
-                 n_, images(), m_.labels, m_.ids);
+                 split, n_, images(), m_.labels, m_.ids);
     if (recipe_.regime == Regime::adversarial) {
       adversarial();
     } else {
@@ -121,7 +125,8 @@ std::string step_key(const TrainRecipe& recipe, std::uint32_t n) {
                 recipe.optimizer.kind == OptimizerSpec::Kind::adam ? 1 : 0);
   std::string key = text;
   if (recipe.regime == Regime::smoothing) {
-    std::snprintf(text, sizeof text, " sigma=%a clamp=%d", recipe.sigma, recipe.clamp ? 1 : 0);
+    std::snprintf(text, sizeof text, " sigma=%a clamp=%d lambda=%a", recipe.sigma,
+                  recipe.clamp ? 1 : 0, recipe.lambda);
     key += text;
   }
   if (recipe.regime == Regime::adversarial) {

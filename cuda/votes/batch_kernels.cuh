@@ -6,6 +6,7 @@
 #include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/normal.hpp"
 #include "smoothcert/device/philox.hpp"
+#include "smoothcert/device/split_noise.hpp"
 #include "smoothcert/label.hpp"
 
 namespace smoothcert::gpu {
@@ -16,6 +17,7 @@ inline namespace SMOOTHCERT_GPU_ABI {
 struct TrainNoise {
   float sigma = 0;  ///< 0: none
   bool clamp = true;
+  std::uint32_t width = 0;  ///< W of splitting noise, in place of σ's; 0: Gaussian or none
 };
 
 /// One thread a group of four pixels, the four words of one Philox call.
@@ -34,6 +36,10 @@ static __global__ void __launch_bounds__(256)
     labels[i] = data.labels[id];
     ids[i] = id;
   }
+  const std::uint32_t split =
+      noise.width > 0
+          ? device::training_split(state.seed, id, state.global_step + state.step, noise.width)
+          : 0;
   float z[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   if (noise.sigma > 0.0f) {
     const device::PhiloxWords words =
@@ -50,6 +56,11 @@ static __global__ void __launch_bounds__(256)
   for (std::uint32_t e = 0; e < 4; ++e) {
     const std::uint32_t pixel = 4 * group + e;
     if (pixel >= data.image_size) return;
+    if (noise.width > 0) {
+      to[pixel] = device::split_input(device::split_code(
+          from[pixel], device::split_offset(state.seed, pixel, noise.width), split, noise.width));
+      continue;
+    }
     const float x = static_cast<float>(from[pixel]) * device::kPixelScale;
     to[pixel] = noise.sigma > 0.0f
                     ? device::gaussian_pixel<device::ScalarMath>(x, noise.sigma, z[e], noise.clamp)

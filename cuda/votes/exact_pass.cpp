@@ -25,12 +25,7 @@ void count_exact_votes(Stream stream, const InferencePlan& plan, const ValueLayo
                        unsigned long long* counts) {
   const std::size_t pitch = value_pitch(batch.samples);
   float* image = values + pitch * layout.image;
-  if (noise.law == NoiseLaw::lattice) {
-    add_lattice_noise(stream, batch, table, noise.seed, noise.clamp, image, pitch, 1);
-  } else {
-    add_gaussian_noise(stream, batch, static_cast<float>(noise.sigma), noise.seed, noise.clamp,
-                       image, pitch, 1);
-  }
+  add_noise(stream, batch, noise, table, image, pitch, 1);
   const float* logits = run_plan(stream, plan, layout, params, values, batch.samples, pitch);
   count_votes(stream, logits, pitch, 1, plan.classes, batch, counts);
 }

@@ -128,6 +128,10 @@ std::optional<FeaturePlan> plan_features(int device, const InferencePlan& plan,
     if (why_not) *why_not = "the feature kernel is of fast mode";
     return std::nullopt;
   }
+  if (noise_traits(settings.noise.law).has_width()) {  // they draw Gaussian noise alone
+    if (why_not) *why_not = noise_traits(settings.noise.law).words;
+    return std::nullopt;
+  }
   if (settings.noise.table && settings.noise.table->log2_columns > kSharedTableLog2Columns) {
     if (why_not) *why_not = "the noise table is too large for shared memory";
     return std::nullopt;

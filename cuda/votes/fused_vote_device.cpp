@@ -127,6 +127,10 @@ class FusedVoteDevice final : public VoteDevice {
 
 std::optional<FusedPlan> plan_fused(int device, const InferencePlan& plan,
                                     const VoteSettings& settings, std::string* why_not) {
+  if (noise_traits(settings.noise.law).has_width()) {  // they draw Gaussian noise alone
+    if (why_not) *why_not = noise_traits(settings.noise.law).words;
+    return std::nullopt;
+  }
   if (settings.noise.table && settings.noise.table->log2_columns > kSharedTableLog2Columns) {
     if (why_not) *why_not = "the noise table is too large for shared memory";
     return std::nullopt;

@@ -1,4 +1,6 @@
 // Launches of exact mode: noise, the steps of the plan, votes.
+#include <bit>
+
 #include "cuda/runtime/launch.cuh"
 #include "cuda/train/step_kernels.cuh"
 #include "cuda/votes/launch_exact.hpp"
@@ -48,6 +50,46 @@ void add_gaussian_noise(Stream stream, const DeviceSegments& batch, float sigma,
                   blocks_for(batch.samples, threads));
   SMOOTHCERT_LAUNCH(gaussian_noise_kernel, grid, dim3(threads), 0, stream, batch, sigma, seed,
                     clamp, out, pixel_pitch, sample_pitch);
+}
+
+void add_uniform_noise(Stream stream, const DeviceSegments& batch, std::uint32_t width,
+                       std::uint64_t seed, bool clamp, float* out, std::size_t pixel_pitch,
+                       std::size_t sample_pitch) {
+  const unsigned threads = block_threads();
+  const dim3 grid(static_cast<unsigned>((batch.image_size + 3) / 4),
+                  blocks_for(batch.samples, threads));
+  const int log2_width = std::countr_zero(width);
+  SMOOTHCERT_LAUNCH(uniform_noise_kernel, grid, dim3(threads), 0, stream, batch, log2_width, seed,
+                    clamp, out, pixel_pitch, sample_pitch);
+}
+
+void add_split_noise(Stream stream, const DeviceSegments& batch, std::uint32_t width,
+                     std::uint64_t seed, float* out, std::size_t pixel_pitch,
+                     std::size_t sample_pitch) {
+  const unsigned threads = block_threads();
+  const dim3 grid(static_cast<unsigned>((batch.image_size + 3) / 4),
+                  blocks_for(batch.samples, threads));
+  SMOOTHCERT_LAUNCH(split_noise_kernel, grid, dim3(threads), 0, stream, batch, width, seed, out,
+                    pixel_pitch, sample_pitch);
+}
+
+void add_noise(Stream stream, const DeviceSegments& batch, const NoiseSpec& noise,
+               const device::LatticeView& table, float* out, std::size_t pixel_pitch,
+               std::size_t sample_pitch) {
+  switch (noise.law) {
+    case NoiseLaw::lattice:
+      return add_lattice_noise(stream, batch, table, noise.seed, noise.clamp, out, pixel_pitch,
+                               sample_pitch);
+    case NoiseLaw::gaussian:
+      return add_gaussian_noise(stream, batch, static_cast<float>(noise.sigma), noise.seed,
+                                noise.clamp, out, pixel_pitch, sample_pitch);
+    case NoiseLaw::uniform:
+      return add_uniform_noise(stream, batch, noise.width, noise.seed, noise.clamp, out,
+                               pixel_pitch, sample_pitch);
+    case NoiseLaw::split:
+      return add_split_noise(stream, batch, noise.width, noise.seed, out, pixel_pitch,
+                             sample_pitch);
+  }
 }
 
 void run_step(Stream stream, const PlanStep& step, const float* params, const float* in,

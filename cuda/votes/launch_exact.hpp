@@ -9,6 +9,7 @@
 #include "gpu/vote_segment.hpp"
 #include "smoothcert/device/lattice_noise.hpp"
 #include "smoothcert/inference_plan.hpp"
+#include "smoothcert/noise.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -22,12 +23,23 @@ struct DeviceSegments {
   int image_size = 0;
 };
 
-/// Noisy inputs in [0,1] units: pixel p of sample n at out[p·pixel_pitch + n·sample_pitch].
+/// Noisy inputs in [0,1] units: pixel p of sample n at out[p·pixel_pitch + n·sample_pitch]. `table`
+/// is read for lattice noise alone.
+void add_noise(Stream stream, const DeviceSegments& batch, const NoiseSpec& noise,
+               const device::LatticeView& table, float* out, std::size_t pixel_pitch,
+               std::size_t sample_pitch);
+/// The same, law by law.
 void add_lattice_noise(Stream stream, const DeviceSegments& batch, const device::LatticeView& table,
                        std::uint64_t seed, bool clamp, float* out, std::size_t pixel_pitch,
                        std::size_t sample_pitch);
 void add_gaussian_noise(Stream stream, const DeviceSegments& batch, float sigma, std::uint64_t seed,
                         bool clamp, float* out, std::size_t pixel_pitch, std::size_t sample_pitch);
+void add_uniform_noise(Stream stream, const DeviceSegments& batch, std::uint32_t width,
+                       std::uint64_t seed, bool clamp, float* out, std::size_t pixel_pitch,
+                       std::size_t sample_pitch);
+void add_split_noise(Stream stream, const DeviceSegments& batch, std::uint32_t width,
+                     std::uint64_t seed, float* out, std::size_t pixel_pitch,
+                     std::size_t sample_pitch);
 
 /// One step of the plan, value-major with `pitch` floats between values. `in2` for add only.
 void run_step(Stream stream, const PlanStep& step, const float* params, const float* in,

@@ -101,12 +101,7 @@ void count_library_votes(Stream stream, LayerEngine& engine, const InferencePlan
                          float* values, std::uint32_t tile, unsigned long long* counts) {
   float* image = values + std::size_t{tile} * layout.image;
   const std::size_t size = plan.input.size();
-  if (noise.law == NoiseLaw::lattice) {
-    add_lattice_noise(stream, batch, table, noise.seed, noise.clamp, image, 1, size);
-  } else {
-    add_gaussian_noise(stream, batch, static_cast<float>(noise.sigma), noise.seed, noise.clamp,
-                       image, 1, size);
-  }
+  add_noise(stream, batch, noise, table, image, 1, size);
   const float* logits = run_plan_by_library(stream, engine, plan, layout, params, values, tile);
   count_votes(stream, logits, 1, static_cast<std::size_t>(plan.classes), plan.classes, batch,
               counts);

@@ -9,6 +9,8 @@
 #include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/normal.hpp"
 #include "smoothcert/device/philox.hpp"
+#include "smoothcert/device/split_noise.hpp"
+#include "smoothcert/device/uniform_noise.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -66,6 +68,44 @@ static __global__ void __launch_bounds__(256)
       out[pixel * pixel_pitch + n * sample_pitch] = device::gaussian_pixel<device::ScalarMath>(
           x, sigma, e == 0 ? pair.first : pair.second, clamp);
     }
+  }
+}
+
+static __global__ void __launch_bounds__(256)
+    uniform_noise_kernel(DeviceSegments batch, int log2_width, std::uint64_t seed, bool clamp,
+                         float* __restrict__ out, std::size_t pixel_pitch,
+                         std::size_t sample_pitch) {
+  const std::uint32_t n = blockIdx.y * blockDim.x + threadIdx.x;
+  if (n >= batch.samples) return;
+  const NoisySample s = noisy_sample(batch, n);
+  const std::uint32_t group = blockIdx.x;
+  const device::PhiloxWords words =
+      device::philox_at(seed, s.segment.purpose, s.segment.image, s.sample, group);
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const std::uint32_t pixel = 4 * group + i;
+    if (pixel >= static_cast<std::uint32_t>(batch.image_size)) return;
+    const int noise = device::uniform_noise(words.v[i], log2_width);
+    out[pixel * pixel_pitch + n * sample_pitch] =
+        device::lattice_input(device::lattice_pixel(s.image[pixel], noise, clamp));
+  }
+}
+
+/// A sample is a split here; the offsets are those of sample 0 of image 0, whatever the image.
+static __global__ void __launch_bounds__(256)
+    split_noise_kernel(DeviceSegments batch, std::uint32_t width, std::uint64_t seed,
+                       float* __restrict__ out, std::size_t pixel_pitch, std::size_t sample_pitch) {
+  const std::uint32_t n = blockIdx.y * blockDim.x + threadIdx.x;
+  if (n >= batch.samples) return;
+  const NoisySample s = noisy_sample(batch, n);
+  const std::uint32_t group = blockIdx.x;
+  const device::PhiloxWords words =
+      device::philox_at(seed, static_cast<std::uint32_t>(Purpose::split_offsets), 0, 0, group);
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const std::uint32_t pixel = 4 * group + i;
+    if (pixel >= static_cast<std::uint32_t>(batch.image_size)) return;
+    const std::uint32_t offset = device::split_offset_of(words.v[i], width);
+    out[pixel * pixel_pitch + n * sample_pitch] =
+        device::split_input(device::split_code(s.image[pixel], offset, s.sample, width));
   }
 }
 

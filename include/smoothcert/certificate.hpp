@@ -17,10 +17,10 @@
 namespace smoothcert {
 
 struct CertifySettings {
-  double sigma = 1.0;
+  double sigma = 1.0;       ///< σ, or λ of a noise law with a width (noise_traits())
   std::uint64_t n0 = 1000;  ///< selection samples
   std::uint64_t n = 10000;  ///< estimation samples
-  double alpha = 0.05;
+  double alpha = 0.05;      ///< 0 of exact certificates
   std::uint64_t seed = 0;
   NoiseLaw noise = NoiseLaw::lattice;
   bool clamp = true;
@@ -40,9 +40,20 @@ struct CertifySettings {
   std::optional<StoppedAt> stopped_at;
 };
 
-/// Throws UsageError: σ outside 1e-4 … 256, α outside (0,1), n0 or n = 0 or ≥ 2^32, n too small for
-/// α to certify anything (names the n it takes).
+/// The settings with what their noise law decides by itself: λ is that of the width as drawn (λ =
+/// 0.5 of uniform noise is 256/510); of splitting noise, whose W splits are all evaluated, n₀ = 0,
+/// n = W, α = 0, nothing to clamp, no stopping, no second bound. Others as they are. Throws
+/// UsageError for a λ that the law cannot be drawn with.
+CertifySettings settled(CertifySettings settings);
+
+/// Throws UsageError: settings that are not settled, σ outside 1e-4 … 256, α outside (0,1), n0 or n
+/// = 0 or ≥ 2^32, n too small for α to certify anything (names the n it takes).
 void validate(const CertifySettings& settings);
+
+/// σ as it was given, or λ to five digits, which tell widths apart: "0.5". With its symbol: "σ =
+/// 0.5", "λ = 0.86667 (W = 442)".
+std::string noise_level(const CertifySettings& settings);
+std::string noise_level_text(const CertifySettings& settings);
 
 /// All counts of one image; `invalid` = samples with a NaN logit (they count as "not A").
 struct StageCounts {
@@ -55,8 +66,9 @@ struct Certificate {
   Label label = 0;
   int selected = 0;     ///< class A
   int prediction = -1;  ///< A, or −1: abstained
-  double radius = 0;    ///< certified L2 radius in [0,1] pixel units; 0 when abstained
-  double p_lower = 0;   ///< p̲_A at α, or at α/2 where p̄_B is counted
+  double radius = 0;    ///< certified radius in [0,1] pixel units, in the norm of the run's noise
+                        ///< (L2, or L1); 0 when abstained, and 0 is also a radius of exact ones
+  double p_lower = 0;  ///< p̲_A at α, or at α/2 where p̄_B is counted; exact: A's share of the splits
   StageCounts selection, estimation;
   StopReason stop = StopReason::n_max;  ///< why there are no more samples
   /// Batch wall time × the image's share of its samples; NaN where a peer's file does not tell.
@@ -67,11 +79,14 @@ struct Certificate {
 /// What `settings` ask of the votes of images of `shape`: σ as drawn, δ per image, α, p̄_B.
 BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& shape);
 
-/// The certificate that these counts give. The image abstains where the radius is 0.
+/// The certificate that these counts give. The image abstains where the radius is 0, except that
+/// exact certificates abstain only where no split was answered; they select nothing beforehand, so
+/// their class is that of `estimation`.
 Certificate make_certificate(std::uint32_t image, Label label, StageCounts selection,
                              StageCounts estimation, const BoundSettings& settings);
 
-/// The votes of the estimation stage, seen from the class that the selection stage chose.
+/// The votes of the estimation stage, seen from the class that the selection stage chose; from its
+/// own largest class where nothing was selected (exact certificates).
 VoteSplit vote_split(const StageCounts& selection, const StageCounts& estimation);
 
 /// Whether an image of a sequential run stops with these counts, which end at a checkpoint.

@@ -20,6 +20,8 @@ struct UniformCertificate {
 /// From q = 1 − p̲, which holds δ once already (clopper_pearson_lower); `slack` is that δ, 0 for
 /// W = 2^b. (Lee et al. 2019, Yang et al. 2020, in integers.)
 UniformCertificate uniform_certificate(double q, std::uint32_t width, double slack = 0);
+/// The same with a bound of the strongest rival of its own, p_b ≤ q: (W/255)(p̲ − p̄_B)/2.
+UniformCertificate uniform_certificate(double q, double p_b, std::uint32_t width, double slack);
 
 /// Splitting noise (Levine & Feizi 2021, DSSN): all W splits are evaluated, nothing is sampled.
 struct SplitCertificate {

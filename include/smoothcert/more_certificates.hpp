@@ -13,7 +13,8 @@ namespace smoothcert {
 /// The largest k of the top-k radii that are shown, where there are as many classes.
 inline constexpr std::size_t kLargestK = 10;
 
-/// Of one image. Each statement holds at the run's α by itself (docs/certificates.md).
+/// Of one image, under Gaussian noise. Each statement holds at the run's α by itself
+/// (docs/certificates.md).
 struct MoreCertificates {
   /// [k − 1]: L2 radius in [0,1] pixel units within which the selected class stays among the k
   /// likeliest (Jia et al. 2020); k up to kLargestK and below the number of classes. 0 where

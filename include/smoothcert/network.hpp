@@ -20,7 +20,8 @@ struct Tensor {
 struct TrainingRecord {
   std::string regime;  ///< "normal", "adversarial", "smoothing", or empty when unknown
   std::string recipe;  ///< recipe name
-  double sigma = 0;    ///< smoothing noise, in units of [0,1]
+  double sigma = 0;    ///< Gaussian smoothing noise, in units of [0,1]
+  double lambda = 0;   ///< splitting noise, whose offsets are those of `seed`; 0: another noise
   double epsilon = 0;  ///< adversarial budget
   int epochs = 0;
   std::uint64_t seed = 0;

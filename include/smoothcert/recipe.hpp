@@ -56,10 +56,14 @@ struct TrainRecipe {
   /// smoothing: continuous Gaussian noise of this σ, fresh every batch, clamped or not.
   double sigma = 1.0;
   bool clamp = true;
+  /// smoothing: splitting noise of this λ in place of Gaussian noise, each image in one split of
+  /// its own a step, the pixels' offsets those of the training's seed; 0: Gaussian noise.
+  double lambda = 0;
 };
 
 /// Built-in recipes: "normal", "adversarial", "smoothing" (the study's), "adversarial-strong"
-/// (ours), "lenet-gaussian" (the literature's). Throws UsageError, suggesting the nearest.
+/// (ours), "lenet-gaussian" (the literature's), "mnist-split" (splitting noise). Throws UsageError,
+/// suggesting the nearest.
 TrainRecipe builtin_recipe(const std::string& name);
 std::vector<std::string> builtin_recipe_names();
 

@@ -134,7 +134,7 @@ void mark_only_correct(ResultsStore& store, const RunInfo& run, bool only);
 struct Rederivation {
   std::optional<double> alpha;
   std::optional<SecondBound> p_b;
-  /// The settings with these in place.
+  /// The settings with these in place; exact ones as they are: they have neither.
   [[nodiscard]] CertifySettings of(CertifySettings settings) const;
 };
 
@@ -150,9 +150,17 @@ std::vector<Certificate> rederive(const RunInfo& run, const std::vector<Certific
 std::vector<Certificate> interrupted_certificates(const RunInfo& run,
                                                   const std::vector<ChunkCounts>& chunks);
 
+/// The norm of a run's radii, and whether they are certain.
+inline Norm norm_of(const RunSettings& settings) {
+  return noise_traits(settings.certify.noise).norm;
+}
+inline CertificateKind kind_of(const RunSettings& settings) {
+  return noise_traits(settings.certify.noise).kind;
+}
+
 /// Norms in which an L2 radius r is a certificate too: the ball of that norm with the returned
-/// radius lies in the L2 ball. L1: r. L∞: r/√d of d pixels (rounded down).
-enum class Norm { l1, l2, linf };
+/// radius lies in the L2 ball. L1: r. L∞: r/√d of d pixels (rounded down). L1 radii are not
+/// converted: the L2 ball inside of them is smaller by √d.
 double radius_in_norm(double l2_radius, Norm norm, std::size_t pixels);
 
 /// The field's TSV: `idx label predict radius correct time`. Radii in full precision, or three

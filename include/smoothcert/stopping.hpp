@@ -42,7 +42,7 @@ struct Names<StopReason> {
 
 struct Stopping {
   StopRule rule = StopRule::at_n_max;
-  double target = 0;  ///< `within`: share in (0,1); `at`: L2 radius ≥ 0 (0: is A certified at all?)
+  double target = 0;  ///< `within`: share in (0,1); `at`: radius ≥ 0 (0: is A certified at all?)
 };
 
 /// Sample counts at which images may stop: 500, then 5/4 of the last (rounded up), at last n_max.

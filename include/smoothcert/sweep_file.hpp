@@ -15,7 +15,7 @@ struct SweepModel {
   std::filesystem::path file;
   std::string name;            ///< when not given the file's, with folders where that is no name
   std::string network;         ///< built-in name or description file, for checkpoints of others
-  std::vector<double> sigmas;  ///< instead of the sweep's; empty: the sweep's
+  std::vector<double> sigmas;  ///< instead of the sweep's; empty: the sweep's. λ as below
 };
 
 /// As the field's scripts take them: every `skip`-th image from `start`, at most `max` (0: all).
@@ -29,7 +29,7 @@ struct SweepSpec {
   std::filesystem::path store;
   std::string data = "mnist", split = "test";
   std::vector<SweepModel> models;
-  std::vector<double> sigmas;
+  std::vector<double> sigmas;  ///< σ, or λ of a noise law with a width ("lambda" in the file)
   std::vector<std::uint64_t> n0 = {100}, n = {100000};
   std::vector<double> alphas = {0.001};
   std::vector<SecondBound> p_bs = {SecondBound::complement};

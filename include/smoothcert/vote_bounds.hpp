@@ -5,6 +5,7 @@
 
 #include "smoothcert/anytime_bound.hpp"
 #include "smoothcert/names.hpp"
+#include "smoothcert/noise.hpp"
 
 namespace smoothcert {
 
@@ -22,11 +23,13 @@ struct Names<SecondBound> {
 
 /// What is asked of the votes of every image of a run.
 struct BoundSettings {
-  double sigma = 1;  ///< of the noise as drawn
+  double sigma = 1;  ///< of Gaussian noise as drawn
   double alpha = 0.05;
   double slack = 0;  ///< δ: total-variation distance per image of the noise as drawn
   SecondBound p_b = SecondBound::complement;
   Sampling sampling = Sampling::fixed();
+  NoiseLaw law = NoiseLaw::lattice;  ///< what its counts become: noise_traits(law).rule
+  std::uint32_t width = 0;           ///< W of uniform and splitting noise
 };
 
 /// Votes of the estimation stage.
@@ -38,10 +41,12 @@ struct VoteSplit {
 
 struct VoteBounds {
   double p_lower = 0;  ///< p̲_A at α, or at α/2 where p̄_B is counted; δ subtracted once
-  double radius =
-      0;  ///< certified L2 radius in [0,1] pixel units; > 0 exactly where A is certified
+  double radius = 0;   ///< certified radius in [0,1] pixel units; > 0 exactly where A is certified.
+                       ///< L2 of Gaussian noise, L1 of uniform noise: noise_traits(law).norm
 };
 
+/// For noise that is sampled; splitting noise has no bounds, only all of its votes
+/// (make_certificate()).
 VoteBounds bound_votes(const VoteSplit& votes, const BoundSettings& settings);
 
 /// The largest radius that a certificate from p_A alone could reach with any number of samples,

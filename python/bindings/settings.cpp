@@ -46,6 +46,7 @@ CertifySettings settings_from(const nb::dict& k) {
     s.stopping = within ? Stopping{StopRule::within, number<double>(k, "stop_within")}
                         : Stopping{StopRule::at, number<double>(k, "stop_at")};
   }
+  s = settled(s);  // λ as drawn; n₀, n and α of splitting noise follow from it
   validate(s);
   return s;
 }

@@ -117,6 +117,7 @@ nb::object noise(nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::c_contig, nb::
   NoiseSpec spec;
   spec.law = from_name<NoiseLaw>(law, "noise");
   spec.sigma = sigma;
+  spec.width = noise_width(spec.law, sigma);
   spec.seed = seed;
   spec.clamp = clamp;
   std::vector<float> out(samples * image.size());

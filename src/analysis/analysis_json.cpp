@@ -31,9 +31,11 @@ json analysis_json(std::span<const Certificate> certificates, const CertifySetti
   result["guarantee"] = to_name(soundness_of(settings->noise, settings->mode));
   const Saturation at = saturation(certificates, *settings, shape);
   result["saturation"] = {{"ceiling_radius", at.ceiling}, {"images", at.images}};
-  const MoreOfRun more = more_of_run(certificates, bound_settings(*settings, shape));
-  result["top_k_acr"] = more.top_k_acr;
-  result["median_share_of_ceiling"] = more.ceiling_share < 0 ? json() : json(more.ceiling_share);
+  if (!noise_traits(settings->noise).has_width()) {
+    const MoreOfRun more = more_of_run(certificates, bound_settings(*settings, shape));
+    result["top_k_acr"] = more.top_k_acr;
+    result["median_share_of_ceiling"] = more.ceiling_share < 0 ? json() : json(more.ceiling_share);
+  }
   json quantiles = json::object();
   for (const auto& [name, q] :
        {std::pair{"0.05", 0.05}, {"0.25", 0.25}, {"0.5", 0.5}, {"0.75", 0.75}, {"0.95", 0.95}})

@@ -33,6 +33,7 @@ std::uint64_t derive_from_siblings(ResultsStore& store, const RunInfo& run,
                                    const std::set<std::uint32_t>& wanted,
                                    std::set<std::uint32_t>& done) {
   if (run.settings.certify.sequential) return 0;  // its images stop where its own bounds say so
+  if (kind_of(run.settings) == CertificateKind::exact) return 0;  // there is no other α
   const Rederivation ours{run.settings.certify.alpha, run.settings.certify.p_b};
   std::uint64_t derived = 0;
   for (const RunInfo& sibling : store.runs()) {

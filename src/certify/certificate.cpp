@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/l1_certificates.hpp"
 #include "smoothcert/statistics.hpp"
+#include "util/format_number.hpp"
 
 namespace smoothcert {
 namespace {
@@ -17,7 +19,54 @@ namespace {
 // image.
 constexpr double kLeastSigma = 1e-4, kMostSigma = 256;
 
+int chosen_class(const StageCounts& selection, const StageCounts& estimation) {
+  return top_class(votes_in(selection.counts, selection.invalid) > 0 ? selection.counts
+                                                                     : estimation.counts);
+}
+
+bool same(const CertifySettings& s, const CertifySettings& t) {
+  return s.sigma == t.sigma && s.n0 == t.n0 && s.n == t.n && s.alpha == t.alpha &&
+         s.clamp == t.clamp && s.p_b == t.p_b && s.sequential == t.sequential &&
+         s.stopping.rule == t.stopping.rule && s.stopping.target == t.stopping.target &&
+         s.stopped_at == t.stopped_at;
+}
+
+bool is_exact(NoiseLaw law) { return noise_traits(law).kind == CertificateKind::exact; }
+
 }  // namespace
+
+CertifySettings settled(CertifySettings settings) {
+  const NoiseTraits& traits = noise_traits(settings.noise);
+  if (!traits.has_width()) return settings;
+  const std::uint32_t width = noise_width(settings.noise, settings.sigma);
+  settings.sigma = lambda_of_width(width);
+  if (traits.kind != CertificateKind::exact) return settings;
+  CertifySettings exact;
+  exact.sigma = settings.sigma;
+  exact.n0 = 0;
+  exact.n = width;
+  exact.alpha = 0;
+  exact.seed = settings.seed;
+  exact.noise = settings.noise;
+  exact.mode = settings.mode;
+  return exact;
+}
+
+std::string noise_level(const CertifySettings& settings) {
+  if (!noise_traits(settings.noise).has_width()) return format_shortest(settings.sigma);
+  std::ostringstream text;
+  text.precision(5);
+  text << settings.sigma;
+  return text.str();
+}
+
+std::string noise_level_text(const CertifySettings& settings) {
+  const NoiseTraits& traits = noise_traits(settings.noise);
+  std::string text = std::string(traits.symbol) + " = " + noise_level(settings);
+  if (traits.has_width())
+    text += " (W = " + std::to_string(noise_width(settings.noise, settings.sigma)) + ")";
+  return text;
+}
 
 void validate(const CertifySettings& settings) {
   const auto number = [](double value) {
@@ -25,6 +74,19 @@ void validate(const CertifySettings& settings) {
     text << value;
     return text.str();
   };
+  if (noise_traits(settings.noise).has_width()) {
+    const CertifySettings right = settled(settings);
+    if (!same(settings, right)) {
+      std::string text = to_name(settings.noise) + " noise of lambda " + number(settings.sigma) +
+                         " is drawn with lambda = W/510 = " + number(right.sigma);
+      if (is_exact(settings.noise))
+        text += ", evaluates its W = " + std::to_string(right.n) +
+                " splits once each and certifies with certainty: n0 = 0, n = " +
+                std::to_string(right.n) + ", alpha = 0, nothing to clamp, to stop or to bound";
+      throw UsageError(text + " (settled() sets this)");
+    }
+    if (is_exact(settings.noise)) return;
+  }
   if (!(settings.sigma > 0) || !std::isfinite(settings.sigma))
     throw UsageError("sigma is " + number(settings.sigma) +
                      "; it must be a positive number, in units of [0,1] pixels");
@@ -55,6 +117,8 @@ void validate(const CertifySettings& settings) {
   bounds.sigma = drawn;
   bounds.alpha = settings.alpha;
   bounds.p_b = settings.p_b;
+  bounds.law = settings.noise;
+  bounds.width = noise_width(settings.noise, settings.sigma);
   if (settings.sequential) bounds.sampling = Sampling::up_to(settings.n);
   if (!settings.stopped_at) validate(settings.stopping, bounds);
 }
@@ -67,11 +131,21 @@ Certificate make_certificate(std::uint32_t image, Label label, StageCounts selec
   if (selection.counts.empty() || selection.counts.size() != estimation.counts.size())
     throw Error("image " + std::to_string(image) +
                 ": the two stages' counts are not over the same classes");
-  certificate.selected = top_class(selection.counts);
-  const VoteBounds bounds = bound_votes(vote_split(selection, estimation), settings);
-  certificate.p_lower = bounds.p_lower;
-  certificate.radius = bounds.radius;
-  if (bounds.radius > 0) certificate.prediction = certificate.selected;
+  certificate.selected = chosen_class(selection, estimation);
+  if (is_exact(settings.law)) {
+    const SplitCertificate exact =
+        split_certificate(estimation.counts, estimation.invalid, settings.width);
+    certificate.prediction = exact.prediction;
+    certificate.radius = exact.radius;
+    certificate.p_lower =
+        static_cast<double>(estimation.counts[static_cast<std::size_t>(certificate.selected)]) /
+        settings.width;
+  } else {
+    const VoteBounds bounds = bound_votes(vote_split(selection, estimation), settings);
+    certificate.p_lower = bounds.p_lower;
+    certificate.radius = bounds.radius;
+    if (bounds.radius > 0) certificate.prediction = certificate.selected;
+  }
   certificate.selection = std::move(selection);
   certificate.estimation = std::move(estimation);
   return certificate;
@@ -84,7 +158,7 @@ void add_counts(StageCounts& sum, const StageCounts& more) {
 }
 
 VoteSplit vote_split(const StageCounts& selection, const StageCounts& estimation) {
-  const auto a = static_cast<std::size_t>(top_class(selection.counts));
+  const auto a = static_cast<std::size_t>(chosen_class(selection, estimation));
   // A sample without a valid answer counts as "not A": it stays in n. As a rival it is a class of
   // its own: the answer may be any.
   VoteSplit votes{estimation.counts[a], estimation.invalid,
@@ -111,6 +185,8 @@ BoundSettings bound_settings(const CertifySettings& settings, const ImageShape& 
   bounds.alpha = settings.alpha;
   bounds.slack = noise_slack(settings, shape);
   bounds.p_b = settings.p_b;
+  bounds.law = settings.noise;
+  bounds.width = noise_width(settings.noise, settings.sigma);
   if (settings.sequential) bounds.sampling = Sampling::up_to(settings.n);
   return bounds;
 }
@@ -120,13 +196,15 @@ std::uint64_t votes_in(const std::vector<std::uint64_t>& counts, std::uint64_t i
 }
 
 double noise_slack(const CertifySettings& settings, const ImageShape& shape) {
-  if (settings.noise != NoiseLaw::lattice) return 0;
-  return vote_settings(settings, shape).noise.table->slack_per_pixel *
-         static_cast<double>(shape.size());
+  const NoiseSpec noise = vote_settings(settings, shape).noise;
+  return noise_traits(noise.law).slack_per_pixel(noise) * static_cast<double>(shape.size());
 }
 
 double ceiling_radius(const CertifySettings& settings, const ImageShape& shape) {
-  return bound_votes({settings.n, 0, settings.n}, bound_settings(settings, shape)).radius;
+  const BoundSettings bounds = bound_settings(settings, shape);
+  if (is_exact(settings.noise))
+    return split_certificate(std::vector<std::uint64_t>{settings.n, 0}, 0, bounds.width).radius;
+  return bound_votes({settings.n, 0, settings.n}, bounds).radius;
 }
 
 }  // namespace smoothcert

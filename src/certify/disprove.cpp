@@ -220,6 +220,9 @@ std::optional<Disproof> find_disproof(BackendModel& model, const Dataset& data,
                                       const CertifySettings& settings,
                                       const DisproofSettings& disproof, std::stop_token stop) {
   validate(disproof);
+  if (noise_traits(settings.noise).norm != Norm::l2)
+    throw UsageError(fmt::format("disprove: the search is in L2, radii under {} are not",
+                                 noise_traits(settings.noise).words));
   if (certificate.prediction < 0 || !(certificate.radius > 0))
     throw UsageError(
         fmt::format("image {} is not certified: there is nothing to disprove", certificate.image));

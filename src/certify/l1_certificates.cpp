@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <sstream>
 #include <string>
 
 #include "smoothcert/error.hpp"
+#include "smoothcert/noise.hpp"
 
 namespace smoothcert {
 namespace {
@@ -19,11 +19,16 @@ constexpr std::uint32_t kLevels = 255;
 }  // namespace
 
 UniformCertificate uniform_certificate(double q, std::uint32_t width, double slack) {
-  if (!(q > 0 && q <= 1)) throw UsageError("the bound must lie in (0, 1]");
+  return uniform_certificate(q, q, width, slack);
+}
+
+UniformCertificate uniform_certificate(double q, double p_b, std::uint32_t width, double slack) {
+  if (!(q > 0 && q <= 1 && p_b >= 0 && p_b <= 1)) throw UsageError("the bounds must lie in (0, 1]");
   if (!(slack >= 0 && slack < 1)) throw UsageError("the noise slack must lie in [0, 1)");
   if (width == 0) throw UsageError("uniform noise needs a width of at least 1 grey level");
-  // A unit moves 1/W of the mass at most: A keeps more than p̲ − δ − K/W − δ, which must be > ½.
-  const double surplus = down(down(0.5 - q) - slack);
+  // A unit moves 1/W of the mass at most: A keeps p̲ − δ − K/W or more, a rival gets p̄ + δ + K/W at
+  // most. 1 − q is exact or rounded by half an ulp, which the steps down cover.
+  const double surplus = down(down(down((down(1 - q) - p_b) / 2)) - slack);
   if (!(surplus > 0)) return {};
   const double units = down(surplus * width);
   if (!(units > 0)) return {};
@@ -58,15 +63,6 @@ SplitCertificate split_certificate(std::span<const std::uint64_t> votes, std::ui
   return certificate;
 }
 
-std::uint32_t split_width(double lambda) {
-  constexpr double kMostWidth = 1 << 20;
-  const double width = std::round(2 * kLevels * lambda);
-  if (width >= kLevels && width < kMostWidth) return static_cast<std::uint32_t>(width);
-  std::ostringstream message;
-  message << "lambda is " << lambda
-          << "; splitting noise needs 0.5 (half the range of a pixel) or more, and less than "
-          << kMostWidth / (2 * kLevels);
-  throw UsageError(message.str());
-}
+std::uint32_t split_width(double lambda) { return noise_width(NoiseLaw::split, lambda); }
 
 }  // namespace smoothcert

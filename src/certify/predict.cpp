@@ -45,6 +45,8 @@ void predict(BackendModel& model, const Dataset& data, std::span<const std::uint
              const std::function<void(const Prediction&)>& on_prediction,
              const std::function<void(const CertifyProgress&)>& on_progress, std::stop_token stop) {
   validate(settings);
+  if (noise_traits(settings.noise).kind == CertificateKind::exact)
+    throw UsageError("PREDICT draws samples; splitting noise has none, its certificates are exact");
   if (const auto least = least_samples(settings.alpha); settings.n < least)
     throw UsageError("n = " + std::to_string(settings.n) +
                      " votes make every image an abstention at this alpha: the two-sided test "

@@ -109,6 +109,25 @@ void check_training(std::vector<Finding>& findings, const Network& network, cons
     findings.push_back({Finding::Severity::warning, std::move(line)});
   };
   const TrainingRecord& record = network.record;
+  if (const NoiseTraits& traits = noise_traits(settings.noise); traits.has_width()) {
+    if (record.lambda == 0)
+      warn(
+          fmt::format("model '{}' was not trained with splitting noise; expect small radii", name));
+    else if (std::abs(settings.sigma / record.lambda - 1) > 0.01)
+      warn(fmt::format("model '{}' was trained with lambda {} and is certified at {}", name,
+                       record.lambda, settings.sigma));
+    if (traits.kind == CertificateKind::exact && record.lambda > 0 && settings.seed != record.seed)
+      warn(fmt::format(
+          "model '{}' was trained with the splits of seed {} and is certified with those of {}; a "
+          "network knows its own",
+          name, record.seed, settings.seed));
+    return;
+  }
+  if (record.lambda > 0)
+    warn(
+        fmt::format("model '{}' was trained with splitting noise of lambda {}; --noise split "
+                    "certifies what it learned",
+                    name, record.lambda));
   if (settings.sigma > 4) {
     warn(fmt::format("sigma {} is in units of [0,1] pixels; if 0-255 was meant, write {:.4g}",
                      settings.sigma, settings.sigma / 255));
@@ -130,6 +149,17 @@ void check_training(std::vector<Finding>& findings, const Network& network, cons
   }
 }
 
+// Exact certificates have no n that could be too small.
+void note_exact_ceiling(std::vector<Finding>& findings, const std::string& name,
+                        const CertifySettings& settings, const ImageShape& shape) {
+  findings.push_back(
+      {Finding::Severity::note,
+       fmt::format("model '{}' at lambda {}: no L1 radius above {:.3f} can be certified, whatever "
+                   "the model",
+                   name, settings.sigma,
+                   std::floor(ceiling_radius(settings, shape) * 1000) / 1000)});
+}
+
 // The share of a few images whose pilot votes are unanimous: only they can reach the ceiling.
 void check_ceiling(std::vector<Finding>& findings, const std::string& name, BackendModel& model,
                    const Dataset& data, std::span<const std::uint32_t> indices,
@@ -140,9 +170,9 @@ void check_ceiling(std::vector<Finding>& findings, const std::string& name, Back
   });
   const double share = static_cast<double>(unanimous) / static_cast<double>(pilot.size());
   const std::string line = fmt::format(
-      "model '{}' at sigma {}: with n {} and alpha {} no radius above {:.3f} can be certified; the "
+      "model '{}' at {} {}: with n {} and alpha {} no radius above {:.3f} can be certified; the "
       "votes of {} in {} pilot images are unanimous and may reach it",
-      name, settings.sigma, settings.n, settings.alpha,
+      name, noise_traits(settings.noise).scale, settings.sigma, settings.n, settings.alpha,
       std::floor(ceiling_radius(settings, data.shape) * 1000) / 1000, unanimous, pilot.size());
   const bool saturates = share > 0.5;
   findings.push_back({saturates ? Finding::Severity::warning : Finding::Severity::note,
@@ -162,7 +192,10 @@ std::vector<Finding> preflight(const Network& network, const std::string& name, 
   std::vector<std::uint32_t> everything(data.size());
   std::iota(everything.begin(), everything.end(), 0u);
   check_accuracy(findings, network, name, model, data, spread_over(everything, kCleanImages));
-  check_ceiling(findings, name, model, data, indices, settings);
+  if (noise_traits(settings.noise).kind == CertificateKind::exact)
+    note_exact_ceiling(findings, name, settings, data.shape);
+  else
+    check_ceiling(findings, name, model, data, indices, settings);
   return findings;
 }
 

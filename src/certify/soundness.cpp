@@ -6,7 +6,7 @@
 namespace smoothcert {
 
 Soundness soundness_of(NoiseLaw noise, Mode mode) {
-  if (noise == NoiseLaw::gaussian) return Soundness::real_arithmetic;
+  if (!noise_traits(noise).integer) return Soundness::real_arithmetic;
   return mode == Mode::external ? Soundness::independent_rows : Soundness::as_executed;
 }
 
@@ -23,7 +23,11 @@ std::string_view soundness_text(Soundness soundness) {
 }
 
 std::string guarantee_text(NoiseLaw noise, Mode mode) {
-  std::string text(soundness_text(soundness_of(noise, mode)));
+  const NoiseTraits& traits = noise_traits(noise);
+  std::string text;
+  if (traits.norm == Norm::l1) text = "L1 ";  // L2 is what the field means by a radius
+  if (traits.kind == CertificateKind::exact) text += "exact ";
+  text += soundness_text(soundness_of(noise, mode));
   if (mode == Mode::fast) text += "; fast mode: of the classifier as its device computes it";
   return text;
 }

@@ -34,6 +34,12 @@ double upper_quantile(double p) {
 
 /// The radius of an image whose shares are as good as these votes allow at `level`.
 double hoped_radius(const VoteSplit& votes, const BoundSettings& settings, double level) {
+  if (noise_traits(settings.law).rule == NoiseTraits::Rule::uniform_votes) {
+    const double half = settings.width / 255.0 / 2;
+    const double most = clopper_pearson_upper(votes.a, votes.n, level);
+    if (settings.p_b == SecondBound::complement) return half * (2 * most - 1);
+    return half * (most - clopper_pearson_lower(votes.second, votes.n, level).p_lower);
+  }
   const double a = upper_quantile(1 - clopper_pearson_upper(votes.a, votes.n, level));
   if (settings.p_b == SecondBound::complement) return settings.sigma * a;
   const double b = upper_quantile(clopper_pearson_lower(votes.second, votes.n, level).p_lower);

@@ -79,12 +79,14 @@ Throughput measure_votes(BackendModel& model, const VoteSettings& votes,
   const std::size_t size = model.spec().input.size();
   const auto pixels = made_up_pixels(size * kImages);
   const auto count = [&](std::uint64_t samples) {
-    const auto each = std::min<std::uint64_t>((samples + kImages - 1) / kImages, 0xFFFFFFFFu);
+    const auto most = std::min<std::uint64_t>(samples_of(votes.noise), 0xFFFFFFFFu);
+    const auto each = std::min<std::uint64_t>((samples + kImages - 1) / kImages, most);
+    const auto images = std::max<std::uint64_t>(kImages, (samples + each - 1) / each);
     std::vector<VoteJob> jobs;
-    for (std::uint32_t i = 0; i < kImages; ++i)
-      jobs.push_back({i, pixels.data() + size * i, Purpose::estimate, 0, each});
+    for (std::uint32_t i = 0; i < images; ++i)
+      jobs.push_back({i, pixels.data() + size * (i % kImages), Purpose::estimate, 0, each});
     count_window(model, votes, jobs, {}, stop);  // checks that no vote is lost
-    return each * kImages;
+    return each * images;
   };
   return {model.describe_votes(votes), rates_of(settings, progress, stop, kImages * 64, count)};
 }

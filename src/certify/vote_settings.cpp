@@ -34,7 +34,8 @@ std::shared_ptr<const LatticeTable> kept_table(double sigma, std::size_t pixels)
 VoteSettings vote_settings(const CertifySettings& settings, const ImageShape& shape) {
   VoteSettings votes;
   votes.mode = settings.mode;
-  votes.noise = {settings.noise, settings.sigma, settings.clamp, settings.seed, nullptr};
+  votes.noise = {settings.noise, settings.sigma, settings.clamp,
+                 settings.seed,  nullptr,        noise_width(settings.noise, settings.sigma)};
   if (settings.noise == NoiseLaw::lattice)
     votes.noise.table = kept_table(settings.sigma, shape.size());
   return votes;

@@ -7,6 +7,7 @@
 #include "cpu/train_kernels.hpp"
 #include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/normal.hpp"
+#include "smoothcert/device/split_noise.hpp"
 
 namespace smoothcert::cpu {
 inline namespace SMOOTHCERT_ISA {
@@ -79,7 +80,29 @@ class ImagePhilox {
   Start even_, odd_;
 };
 
+/// Each lane's image in its one split; lanes of device::split_code.
+void add_split_noise(const ImageNoise& s, float* x) {
+  UintLanes split{};
+  for (int l = 0; l < kLanes; ++l)
+    split[l] = device::training_split(s.seed, s.images[l], s.step, s.width);
+  const UintLanes width = broadcast(s.width);
+  const IntLanes range = broadcast(std::int32_t{510});
+  for (std::size_t pixel = 0; pixel < s.count; ++pixel) {
+    float* at = x + pixel * kLanes;
+    // x is n · (1/255 as float): the nearest whole number of grey levels is n.
+    const Lanes levels = load(at) * broadcast(255.0f) + broadcast(0.5f);
+    const IntLanes grey = __builtin_convertvector(levels, IntLanes);
+    const UintLanes sum =
+        split + broadcast(device::split_offset(s.seed, static_cast<std::uint32_t>(pixel), s.width));
+    const UintLanes place = sum < width ? sum : sum - width;
+    const IntLanes twice_cut = (IntLanes)(place + place) + broadcast(std::int32_t{1});
+    const IntLanes low = twice_cut < range ? twice_cut : range;
+    store(at, to_float(low + ((grey + grey > twice_cut) & range)) * broadcast(1.0f / 1020.0f));
+  }
+}
+
 void add_noise(const ImageNoise& s, float* x) {
+  if (s.width > 0) return add_split_noise(s, x);
   const ImagePhilox philox(s);
   for (std::size_t pixel = 0; pixel < s.count; pixel += 4) {
     UintLanes words[4];

@@ -22,7 +22,7 @@ const LaneKernels SMOOTHCERT_JOIN(lane_kernels_, SMOOTHCERT_ISA) = {
 #else
     Isa::baseline,
 #endif
-    kLanes,      lattice_noise, gaussian_noise,  conv, maxpool, relu,
-    affine,      add,           global_avg_pool, vote};
+    kLanes,      lattice_noise, gaussian_noise, uniform_noise, split_noise,     conv,
+    maxpool,     relu,          affine,         add,           global_avg_pool, vote};
 
 }  // namespace smoothcert::cpu

@@ -65,6 +65,7 @@ struct NoiseStep {
   const std::uint32_t* hot = nullptr;  ///< lattice noise: the alias table
   const std::uint32_t* cold = nullptr;
   int log2_columns = 0, offset = 0;
+  std::uint32_t width = 0;  ///< uniform and splitting noise: W
 };
 
 struct LaneKernels {
@@ -72,6 +73,9 @@ struct LaneKernels {
   int lanes;
   void (*lattice_noise)(const NoiseStep& step, float* out);
   void (*gaussian_noise)(const NoiseStep& step, float* out);
+  void (*uniform_noise)(const NoiseStep& step, float* out);
+  /// Lane l holds split first_sample + l; purpose and image do not matter.
+  void (*split_noise)(const NoiseStep& step, float* out);
   /// `columns` replaces step.out_width: a linear layer's columns are lane groups.
   void (*conv)(const ConvStep& step, int columns, const float* in, float* out);
   void (*maxpool)(const PoolStep& step, const float* in, float* out);

@@ -1,4 +1,5 @@
-// Noise over lanes: Philox4x32-10 with one sample per lane, then the alias table or Box–Muller.
+// Noise over lanes: Philox4x32-10 with one sample per lane, then the alias table, Box–Muller or the
+// upper bits; splitting noise draws once for all lanes.
 //
 // The counter is (pixel group, sample, image, purpose) and only `sample` differs between lanes, so
 // the first rounds are mostly scalar. With h(x) = high half, l(x) = low half of a product:
@@ -15,6 +16,8 @@
 #include "smoothcert/device/lattice_noise.hpp"
 #include "smoothcert/device/normal.hpp"
 #include "smoothcert/device/philox.hpp"
+#include "smoothcert/device/split_noise.hpp"
+#include "smoothcert/device/uniform_noise.hpp"
 
 namespace smoothcert::cpu {
 inline namespace SMOOTHCERT_ISA {
@@ -163,6 +166,53 @@ void gaussian_noise(const NoiseStep& s, float* out) {
         store(out + (pixel + j) * kLanes,
               device::gaussian_pixel<LaneMath>(x, s.sigma, z[j - i], s.clamp));
       }
+    }
+  }
+}
+
+template <bool kClamp>
+void draw_uniform(const NoiseStep& s, float* out) {
+  const LanePhilox philox(s, s.purpose);
+  const int log2_width = 31 - __builtin_clz(s.width);
+  for (std::size_t pixel = 0; pixel < s.count; pixel += 4) {
+    UintLanes words[4];
+    philox.draw(static_cast<std::uint32_t>(pixel / 4), words);
+    const std::size_t in_group = s.count - pixel < 4 ? s.count - pixel : 4;
+    for (std::size_t i = 0; i < in_group; ++i) {
+      // Lanes of device::uniform_noise.
+      const IntLanes noise = (IntLanes)(words[i] >> (32 - log2_width)) -
+                             broadcast(std::int32_t{1} << (log2_width - 1));
+      store(out + (pixel + i) * kLanes,
+            lattice_input<kClamp>(noise + broadcast(std::int32_t{s.pixels[pixel + i]})));
+    }
+  }
+}
+
+void uniform_noise(const NoiseStep& s, float* out) {
+  if (s.clamp)
+    draw_uniform<true>(s, out);
+  else
+    draw_uniform<false>(s, out);
+}
+
+/// Lanes of device::split_code and device::split_input. Lanes beyond the last split hold inputs
+/// that nobody counts.
+void split_noise(const NoiseStep& s, float* out) {
+  const UintLanes split = broadcast(s.first_sample) + lane_index();
+  const UintLanes width = broadcast(s.width);
+  const IntLanes range = broadcast(std::int32_t{510});
+  for (std::size_t pixel = 0; pixel < s.count; pixel += 4) {
+    const auto words = device::philox_at(s.seed, static_cast<std::uint32_t>(Purpose::split_offsets),
+                                         0, 0, static_cast<std::uint32_t>(pixel / 4));
+    const std::size_t in_group = s.count - pixel < 4 ? s.count - pixel : 4;
+    for (std::size_t i = 0; i < in_group; ++i) {
+      const UintLanes sum = split + broadcast(device::split_offset_of(words.v[i], s.width));
+      const UintLanes place = sum < width ? sum : sum - width;
+      const IntLanes twice_cut = (IntLanes)(place + place) + broadcast(std::int32_t{1});
+      const IntLanes low = twice_cut < range ? twice_cut : range;
+      const IntLanes above = broadcast(std::int32_t{2 * s.pixels[pixel + i]}) > twice_cut;
+      store(out + (pixel + i) * kLanes,
+            to_float(low + (above & range)) * broadcast(1.0f / 1020.0f));
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cpu/lane_kernels.hpp"
+#include "cpu/lane_noise_step.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/noisy_inputs.hpp"
 
@@ -27,20 +28,10 @@ struct Group {
 };
 
 NoiseStep step_of(const NoiseSpec& noise, std::size_t size, const NoisyRows& rows) {
-  NoiseStep step;
+  NoiseStep step = noise_step(noise, size);
   step.pixels = rows.pixels;
-  step.count = size;
-  step.seed = noise.seed;
   step.purpose = static_cast<std::uint32_t>(rows.purpose);
   step.image = rows.image;
-  step.clamp = noise.clamp;
-  step.sigma = static_cast<float>(noise.sigma);
-  if (noise.law == NoiseLaw::lattice) {
-    step.hot = noise.table->hot.data();
-    step.cold = noise.table->cold.data();
-    step.log2_columns = noise.table->log2_columns;
-    step.offset = noise.table->offset;
-  }
   return step;
 }
 
@@ -64,6 +55,7 @@ void draw_rows(const NoiseSpec& noise, std::size_t size, std::span<const NoisyRo
                ThreadPool& pool) {
   const LaneKernels& kernels = active_lane_kernels();
   const auto lanes = static_cast<std::size_t>(kernels.lanes);
+  const NoiseKernel draw = noise_kernel(kernels, noise.law);
   std::vector<Group> groups;
   for (const NoisyRows& r : rows)
     for (std::size_t first = 0; first < r.count; first += lanes) groups.push_back({&r, first});
@@ -75,8 +67,7 @@ void draw_rows(const NoiseSpec& noise, std::size_t size, std::span<const NoisyRo
     if (!buffer) buffer.reset(new (kAlignment) float[size * lanes]);
     NoiseStep step = step_of(noise, size, r);
     step.first_sample = static_cast<std::uint32_t>(r.first + group.first);
-    (noise.law == NoiseLaw::lattice ? kernels.lattice_noise : kernels.gaussian_noise)(step,
-                                                                                      buffer.get());
+    draw(step, buffer.get());
     to_rows(buffer.get(), kernels.lanes, size, std::min(lanes, r.count - group.first),
             r.out + group.first * size);
   });
@@ -94,11 +85,10 @@ void noisy_inputs(const NoiseSpec& noise, Purpose purpose, std::uint32_t image,
     throw UsageError("noise: " + std::to_string(out.size()) + " floats are no whole number of " +
                      std::to_string(pixels.size()) + "-pixel samples");
   const std::uint64_t count = out.size() / pixels.size();
-  if (first + count > (std::uint64_t{1} << 32) || first + count < first)
+  require_drawable(noise, "noise");
+  if (first + count > samples_of(noise) || first + count < first)
     throw UsageError("noise: samples " + std::to_string(first) + " to " +
-                     std::to_string(first + count) + " are not a range below 2^32");
-  if (noise.law == NoiseLaw::lattice && (!noise.table || noise.table->sigma != noise.sigma))
-    throw UsageError("noise: lattice noise needs the table of its sigma (make_lattice_table)");
+                     std::to_string(first + count) + " are not a range " + samples_text(noise));
   if (threads < 0 || threads > 4096)
     throw UsageError("threads: " + std::to_string(threads) + " is outside 1 … 4096 (0 = all)");
   ThreadPool pool(threads == 0 ? usable_processors() : threads);

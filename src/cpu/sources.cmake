@@ -4,6 +4,7 @@ smoothcert_sources(SMOOTHCERT_CPU_SOURCES
   input_gradient.cpp
   isa.cpp
   lane_kernels.cpp
+  lane_noise_step.cpp
   lane_program.cpp
   noisy_rows.cpp
   reference_forward.cpp

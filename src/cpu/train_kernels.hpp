@@ -23,6 +23,7 @@ struct ImageNoise {
   std::uint32_t step = 0;  ///< global: Philox counter word "sample"
   float sigma = 0;
   bool clamp = true;
+  std::uint32_t width = 0;  ///< W of splitting noise in place of σ's; 0: Gaussian
 };
 
 /// Weight gradient of a convolution for one lane group.

@@ -9,6 +9,7 @@
 #include "cpu/training_layout.hpp"
 #include "cpu/training_pass.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/noise.hpp"
 
 namespace smoothcert::cpu {
 namespace {
@@ -198,6 +199,7 @@ class Epoch {
     batch_.step = global;
     batch_.sigma = static_cast<float>(recipe_.sigma);
     batch_.clamp = recipe_.clamp;
+    batch_.split_width = recipe_.lambda > 0 ? noise_width(NoiseLaw::split, recipe_.lambda) : 0;
     batch_.clean = clean_images(recipe_, size);
     batch_.attack = recipe_.attack;
     pass_.clear_results();

@@ -140,9 +140,10 @@ void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch&
       kernels_.load_images(batch.pixels + cast(group) * lanes_, pixels, image);
       break;
     case Op::Kind::noise:
-      kernels_.add_noise({batch.ids + cast(group) * lanes_, pixels, batch.seed,
-                          static_cast<std::uint32_t>(batch.step), batch.sigma, batch.clamp},
-                         image);
+      kernels_.add_noise(
+          {batch.ids + cast(group) * lanes_, pixels, batch.seed,
+           static_cast<std::uint32_t>(batch.step), batch.sigma, batch.clamp, batch.split_width},
+          image);
       break;
     case Op::Kind::keep_clean:
       std::copy_n(image, pixels * lanes_, clean_.data() + group_stride(0) * cast(group));

@@ -59,7 +59,8 @@ struct Batch {
   std::uint64_t seed = 0, step = 0;
   float sigma = 0;
   bool clamp = true;
-  std::size_t clean = 0;  ///< mixed batches: so many of its first images stay clean
+  std::uint32_t split_width = 0;  ///< of splitting noise; 0: Gaussian
+  std::size_t clean = 0;          ///< mixed batches: so many of its first images stay clean
   AttackSpec attack;
 };
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "cpu/lane_noise_step.hpp"
 #include "cpu/lane_program.hpp"
 #include "smoothcert/error.hpp"
 
@@ -15,14 +16,13 @@ namespace smoothcert::cpu {
 namespace {
 
 void check(const VoteSettings& settings, const std::vector<VoteJob>& jobs) {
-  const NoiseSpec& noise = settings.noise;
-  if (noise.law == NoiseLaw::lattice && !noise.table)
-    throw UsageError("votes: lattice noise needs its table (make_lattice_table)");
+  require_drawable(settings.noise, "votes");
   for (const VoteJob& job : jobs) {
     if (job.pixels == nullptr) throw UsageError("votes: a job has no pixels");
-    if (job.first > job.last || job.last > (std::uint64_t{1} << 32))
+    if (job.first > job.last || job.last > samples_of(settings.noise))
       throw UsageError("votes: samples " + std::to_string(job.first) + " to " +
-                       std::to_string(job.last) + " are not a range below 2^32");
+                       std::to_string(job.last) + " are not a range " +
+                       samples_text(settings.noise));
   }
 }
 
@@ -116,24 +116,14 @@ class CpuVoteRun final : public VoteRun {
                    VoteResult& part) {
     const LaneKernels& kernels = program_.kernels();
     const int lanes = kernels.lanes, groups = (samples + lanes - 1) / lanes;
-    NoiseStep step;
+    NoiseStep step = noise_step(noise_, program_.input_size());
     step.pixels = job.pixels;
-    step.count = program_.input_size();
-    step.seed = noise_.seed;
     step.purpose = static_cast<std::uint32_t>(job.purpose);
     step.image = job.image;
-    step.clamp = noise_.clamp;
-    step.sigma = static_cast<float>(noise_.sigma);
-    const bool lattice = noise_.law == NoiseLaw::lattice;
-    if (lattice) {
-      step.hot = noise_.table->hot.data();
-      step.cold = noise_.table->cold.data();
-      step.log2_columns = noise_.table->log2_columns;
-      step.offset = noise_.table->offset;
-    }
+    const NoiseKernel draw = noise_kernel(kernels, noise_.law);
     arena.run(groups, [&](int group, float* input) {
       step.first_sample = static_cast<std::uint32_t>(first + static_cast<unsigned>(group * lanes));
-      (lattice ? kernels.lattice_noise : kernels.gaussian_noise)(step, input);
+      draw(step, input);
     });
     for (int group = 0; group < groups; ++group)
       kernels.vote(program_.classes(), std::min(lanes, samples - group * lanes),

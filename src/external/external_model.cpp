@@ -39,14 +39,13 @@ void check(const ExternalModelSettings& s) {
 void check(const VoteSettings& settings, const std::vector<VoteJob>& jobs) {
   if (settings.mode != Mode::external)
     throw UsageError("votes of an external model are counted in mode external only");
-  const NoiseSpec& noise = settings.noise;
-  if (noise.law == NoiseLaw::lattice && !noise.table)
-    throw UsageError("votes: lattice noise needs its table (make_lattice_table)");
+  require_drawable(settings.noise, "votes");
   for (const VoteJob& job : jobs) {
     if (job.pixels == nullptr) throw UsageError("votes: a job has no pixels");
-    if (job.first > job.last || job.last > (std::uint64_t{1} << 32))
+    if (job.first > job.last || job.last > samples_of(settings.noise))
       throw UsageError("votes: samples " + std::to_string(job.first) + " to " +
-                       std::to_string(job.last) + " are not a range below 2^32");
+                       std::to_string(job.last) + " are not a range " +
+                       samples_text(settings.noise));
   }
 }
 

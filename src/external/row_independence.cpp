@@ -68,8 +68,9 @@ class RowCheck {
 
   void draw(std::uint64_t tile, std::vector<float>& images) {
     const auto start = Clock::now();
-    const cpu::NoisyRows rows{pixels_.data(), 0,     Purpose::check_rows,
-                              tile * tile_,   tile_, images.data()};
+    const cpu::NoisyRows rows{
+        pixels_.data(), 0, Purpose::check_rows, tile * tile_ % samples_of(noise_), tile_,
+        images.data()};
     cpu::draw_rows(noise_, pixels_.size(), {&rows, 1}, pool_);
     findings_.noise_seconds_per_tile = std::min(findings_.noise_seconds_per_tile, since(start));
   }

@@ -136,6 +136,8 @@ Layer read_linear(PlanReader& reader, int inputs, const std::vector<double>& in_
 }
 
 FeatureNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
+  if (const NoiseTraits& traits = noise_traits(noise.law); traits.has_width())
+    throw Mismatch{traits.words};  // the kernel draws Gaussian noise alone
   for (const float p : plan.params) {
     if (!std::isfinite(p)) throw Mismatch{"a parameter is not finite"};
   }

@@ -50,6 +50,8 @@ double fold_channel(const double* weights, double bias, bool negative, int input
 }
 
 FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
+  if (const NoiseTraits& traits = noise_traits(noise.law); traits.has_width())
+    throw Mismatch{traits.words};  // the kernel draws Gaussian noise alone
   for (const float p : plan.params) {
     if (!std::isfinite(p)) throw Mismatch{"a parameter is not finite"};
   }

@@ -19,6 +19,7 @@ Bytes count_bytes(std::uint32_t model, const VoteSettings& settings, std::size_t
   out.put(settings.noise.sigma);
   out.put(settings.noise.clamp);
   out.put(settings.noise.seed);
+  out.put(settings.noise.width);
   out.put<std::uint64_t>(image_size);
   out.put<std::uint64_t>(chosen.size());
   for (const std::size_t number : chosen) {
@@ -42,6 +43,7 @@ CountRequest read_count(const Bytes& bytes) {
   request.settings.noise.sigma = in.get<double>();
   request.settings.noise.clamp = in.get<bool>();
   request.settings.noise.seed = in.get<std::uint64_t>();
+  request.settings.noise.width = in.get<std::uint32_t>();
   request.image_size = in.get<std::uint64_t>();
   const auto jobs = in.get<std::uint64_t>();
   for (std::uint64_t i = 0; i < jobs; ++i) {

@@ -19,11 +19,12 @@ constexpr const char *kFormat = "smoothcert-network-1", *kFormatOfAny = "smoothc
                      *kInputRange = "[0,1]";
 
 std::string record_json(const TrainingRecord& r) {
-  return nlohmann::ordered_json{
+  nlohmann::ordered_json json = {
       {"regime", r.regime},   {"recipe", r.recipe}, {"sigma", r.sigma},
       {"epsilon", r.epsilon}, {"epochs", r.epochs}, {"seed", r.seed},
-      {"dataset", r.dataset}, {"commit", r.commit}, {"backend", r.backend}}
-      .dump();
+      {"dataset", r.dataset}, {"commit", r.commit}, {"backend", r.backend}};
+  if (r.lambda > 0) json["lambda"] = r.lambda;
+  return json.dump();
 }
 
 [[noreturn]] void fail_record(const std::string& where) {
@@ -43,6 +44,7 @@ TrainingRecord parse_record(const std::string& text, const std::string& where) {
     r.regime = json.value("regime", "");
     r.recipe = json.value("recipe", "");
     r.sigma = json.value("sigma", 0.0);
+    r.lambda = json.value("lambda", 0.0);
     r.epsilon = json.value("epsilon", 0.0);
     if (json.contains("epochs")) r.epochs = whole<int>(json["epochs"], where);
     if (json.contains("seed")) r.seed = whole<std::uint64_t>(json["seed"], where);

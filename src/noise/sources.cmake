@@ -1,3 +1,3 @@
 smoothcert_sources(SMOOTHCERT_NOISE_SOURCES
-  largest_input.cpp
-  lattice_table.cpp)
+  lattice_table.cpp
+  noise_law.cpp)

@@ -155,7 +155,8 @@ std::vector<Chart> accuracy_charts(const std::vector<ChartedRun>& runs, const st
   return in_parts(
       runs, name, title,
       [&](Chart& chart, const std::vector<ChartedRun>& shown) {
-        chart.x.label = "L2 radius r, in units of [0, 1] pixels";
+        chart.x.label =
+            norm_title(norm_of(shown.front().run)) + " radius r, in units of [0, 1] pixels";
         chart.y.label = "certified accuracy";
         chart.y.high = 1;
         chart.y.percent = true;
@@ -178,7 +179,10 @@ std::vector<Chart> bound_charts(const std::vector<ChartedRun>& all, const std::s
   return in_parts(
       runs, name, title,
       [&](Chart& chart, const std::vector<ChartedRun>& shown) {
-        chart.x.label = "lower bound p of the probability of the selected class";
+        chart.x.label =
+            std::ranges::all_of(shown, [](const ChartedRun& run) { return is_exact(run.run); })
+                ? "share p of the splits that answer the selected class"
+                : "lower bound p of the probability of the selected class";
         chart.x.high = 1;
         chart.y.label = "share of images with a bound of at least p";
         chart.y.high = 1;

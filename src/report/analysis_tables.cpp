@@ -215,11 +215,21 @@ Table standing_table(const std::vector<RunView>& runs) {
     row.push_back(constant.favourite < 0 ? "–" : format_percent(constant.share, 1));
     table.rows.push_back(std::move(row));
   }
+  const bool exact = std::ranges::all_of(runs, is_exact);
   table.notes = {
-      "The ceiling is the radius that n votes out of n give: with these n and α no larger radius "
-      "can "
-      "be certified, however robust the model."};
-  if (saturated)
+      exact
+          ? "The ceiling is the radius that W votes out of W give: at this λ no larger radius can "
+            "be certified, however robust the model. In place of a bound p̲ stands the exact share "
+            "of the splits."
+          : "The ceiling is the radius that n votes out of n give: with these n and α no larger "
+            "radius "
+            "can "
+            "be certified, however robust the model."};
+  if (saturated && exact)
+    table.notes.push_back(
+        "Where many images reach it, ACR measures λ as much as the model: a larger λ would certify "
+        "larger radii.");
+  else if (saturated)
     table.notes.push_back(
         "Where many images reach it, ACR measures n as much as the model: more samples would "
         "certify "
@@ -239,7 +249,7 @@ Table more_table(const std::vector<RunView>& runs) {
   std::vector<MoreOfRun> all;
   std::size_t most = 0;
   for (const RunView& run : runs) {
-    all.push_back(run.settings == nullptr
+    all.push_back(run.settings == nullptr || noise_traits(run.settings->noise).has_width()
                       ? MoreOfRun{}
                       : more_of_run(*run.certificates, bound_settings(*run.settings, run.shape)));
     most = std::max(most, all.back().top_k_acr.size());
@@ -294,6 +304,15 @@ std::string constancy_sentence(const std::vector<RunView>& runs, std::size_t mos
       count == 1 ? "is" : "are", list, count == 1 ? "its" : "their");
 }
 
+namespace {
+
+/// Where the certificates of two runs are compared one by one, fixed beforehand.
+double pair_radius(const RunView& run) {
+  return norm_of(run) == Norm::l1 ? run.settings->sigma / 4 : run.settings->sigma / 2;
+}
+
+}  // namespace
+
 Pairs compared_pairs(const std::vector<RunView>& runs) {
   Pairs result;
   const auto add = [&](const RunView& a, const RunView& b, double radius) {
@@ -321,11 +340,11 @@ Pairs compared_pairs(const std::vector<RunView>& runs) {
       group->push_back(&run);
   }
   for (const auto& group : groups) {
-    const double radius = group.front()->settings->sigma / 2;
+    const double radius = pair_radius(*group.front());
     if (group.size() > kAllPairs)
-      result.notes.push_back(fmt::format(
-          "Of the {} runs at σ = {} each stands beside the first, {}, only.", group.size(),
-          format_shortest(group.front()->settings->sigma), group.front()->name));
+      result.notes.push_back(
+          fmt::format("Of the {} runs at {} each stands beside the first, {}, only.", group.size(),
+                      noise_level_text(*group.front()->settings), group.front()->name));
     for (std::size_t i = 0; i < group.size(); ++i)
       for (std::size_t j = i + 1; j < group.size(); ++j)
         if (group.size() <= kAllPairs || i == 0) add(*group[i], *group[j], radius);
@@ -337,7 +356,8 @@ Pairs compared_pairs(const std::vector<RunView>& runs) {
         "to compare does so.");
   else
     for (const RunView* their : theirs)
-      for (const RunView* own : ours) add(*their, *own, own->settings->sigma / 2);
+      for (const RunView* own : ours)
+        if (norm_of(*own) == norm_of(*their)) add(*their, *own, pair_radius(*own));
   std::vector<double> mcnemar, permutation;
   for (const Pair& p : result.pairs) {
     mcnemar.push_back(p.comparison.mcnemar_p);
@@ -357,7 +377,8 @@ Table pair_table(const Pairs& pairs) {
   table.caption =
       "Pairs of runs over the same images. Difference: ACR of the first minus that of the second, "
       "± a "
-      "95 % interval over images. r: half of σ, fixed beforehand; beside it the images that only "
+      "95 % interval over images. r: half of σ, or a quarter of λ, fixed beforehand; beside it the "
+      "images that only "
       "one "
       "of the two certifies there.";
   table.label = "pairs";

@@ -26,6 +26,19 @@ std::vector<RunView> run_views(const SweepResult& sweep) {
   return views;
 }
 
+Norm norm_of(const RunView& run) {
+  return run.settings == nullptr ? Norm::l2 : noise_traits(run.settings->noise).norm;
+}
+
+std::string norm_title(Norm norm) {
+  return norm == Norm::l1 ? "L1" : norm == Norm::l2 ? "L2" : "L∞";
+}
+
+bool is_exact(const RunView& run) {
+  return run.settings != nullptr &&
+         noise_traits(run.settings->noise).kind == CertificateKind::exact;
+}
+
 bool comparable(const RunView& a, const RunView& b) {
   if (a.settings == nullptr || b.settings == nullptr || a.data != b.data) return false;
   const CertifySettings &s = *a.settings, &t = *b.settings;

@@ -24,10 +24,16 @@ struct RunView {
 std::vector<RunView> run_views(const StudyResult& study);
 std::vector<RunView> run_views(const SweepResult& sweep);
 
+/// The norm of a run's radii; the field's files are in L2.
+Norm norm_of(const RunView& run);
+/// "L1", "L2", "L∞".
+std::string norm_title(Norm norm);
+bool is_exact(const RunView& run);
+
 /// Runs whose radii differ for the model's sake alone: equal data, σ, n, α, p_B, noise,
 /// mode and stopping rule.
 bool comparable(const RunView& a, const RunView& b);
-/// In which of these `runs` of ours differ, σ left out: "n", "α", ….
+/// In which of these `runs` of ours differ, σ or λ left out: "n", "α", ….
 std::vector<std::string> differences(const std::vector<const RunView*>& runs);
 
 }  // namespace smoothcert::report

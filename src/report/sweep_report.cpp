@@ -32,6 +32,42 @@ using report::RunView;
 
 constexpr std::size_t kWorstShown = 6;
 
+/// The runs whose radii are in one norm. No table and no chart holds two of them: their radii
+/// cannot be compared.
+struct NormGroup {
+  Norm norm;
+  SweepResult sweep;
+  bool alone = true;  ///< no other group
+  [[nodiscard]] std::vector<RunView> runs() const { return report::run_views(sweep); }
+  /// "certified-accuracy" → "certified-accuracy-l1". L2 radii have the plain names.
+  [[nodiscard]] std::string named(const std::string& name) const {
+    return norm == Norm::l2 ? name : name + "-" + to_name(norm);
+  }
+  [[nodiscard]] std::string note() const {
+    return alone && norm == Norm::l2 ? "" : " Radii are in " + report::norm_title(norm) + ".";
+  }
+  [[nodiscard]] report::Table marked(report::Table table) const {
+    table.caption += note();
+    table.label = named(table.label);
+    return table;
+  }
+};
+
+Norm norm_of(const ReportedRun& run) {
+  return run.imported ? Norm::l2 : noise_traits(run.settings.certify.noise).norm;
+}
+
+std::vector<NormGroup> norm_groups(const SweepResult& sweep) {
+  std::vector<NormGroup> groups;
+  for (const Norm norm : {Norm::l2, Norm::l1, Norm::linf}) {
+    NormGroup group{norm, sweep};
+    std::erase_if(group.sweep.runs, [&](const ReportedRun& run) { return norm_of(run) != norm; });
+    if (!group.sweep.runs.empty()) groups.push_back(std::move(group));
+  }
+  for (NormGroup& group : groups) group.alone = groups.size() == 1;
+  return groups;
+}
+
 /// The runs of one noise level; imported ones, whose σ nobody knows, are a group of their own.
 struct Panel {
   std::string name;   ///< of files: "sigma-0-5", "imported"
@@ -39,10 +75,10 @@ struct Panel {
   std::vector<ChartedRun> runs;
 };
 
-/// A run's name without the σ that its panel's title says.
+/// A run's name without the σ or λ that its panel's title says.
 std::string name_in_panel(const RunView& run) {
   if (run.settings == nullptr) return run.name;
-  const std::string sigma = ", σ = " + format_shortest(run.settings->sigma);
+  const std::string sigma = ", " + noise_level_text(*run.settings);
   std::string name = run.name;
   if (const std::size_t at = name.find(sigma);
       at != std::string::npos &&
@@ -65,10 +101,10 @@ std::vector<Panel> panels(const std::vector<RunView>& runs) {
       imported.runs.push_back({label, style, run});
       continue;
     }
-    const std::string sigma = format_shortest(run.settings->sigma);
     Panel& panel = by_sigma[run.settings->sigma];
-    panel.name = "sigma-" + report::slug(sigma);
-    panel.title = "σ = " + sigma;
+    panel.name = noise_traits(run.settings->noise).scale + std::string("-") +
+                 report::slug(noise_level(*run.settings));
+    panel.title = noise_level_text(*run.settings);
     panel.runs.push_back({label, style, run});
   }
   std::vector<Panel> out;
@@ -83,26 +119,28 @@ std::vector<Panel> panels(const std::vector<RunView>& runs) {
 
 /// All runs in one plot while every one of them can have a style of its own; and, where that is
 /// crowded or impossible, one plot a σ.
-std::vector<Chart> sweep_charts(const std::vector<RunView>& runs) {
+std::vector<Chart> sweep_charts(const NormGroup& group) {
+  const std::vector<RunView> runs = group.runs();
+  const std::string name = group.named("certified-accuracy");
   std::vector<Chart> charts;
   const auto styles = static_cast<std::size_t>(report::kStyles);
-  if (runs.size() <= styles)
-    charts = report::accuracy_charts(report::charted(runs), "certified-accuracy", "");
+  if (runs.size() <= styles) charts = report::accuracy_charts(report::charted(runs), name, "");
   const auto groups = panels(runs);
   if (runs.size() > styles || (runs.size() > report::kMostBands && groups.size() > 1))
     for (const Panel& panel : groups)
-      for (Chart& chart :
-           report::accuracy_charts(panel.runs, "certified-accuracy-" + panel.name, panel.title))
+      for (Chart& chart : report::accuracy_charts(panel.runs, name + "-" + panel.name, panel.title))
         charts.push_back(std::move(chart));
   return charts;
 }
 
-std::vector<Chart> sweep_bound_charts(const std::vector<RunView>& runs) {
+std::vector<Chart> sweep_bound_charts(const NormGroup& group) {
+  const std::vector<RunView> runs = group.runs();
+  const std::string name = group.named("bounds");
   if (runs.size() <= static_cast<std::size_t>(report::kStyles))
-    return report::bound_charts(report::charted(runs), "bounds", "");
+    return report::bound_charts(report::charted(runs), name, "");
   std::vector<Chart> charts;
   for (const Panel& panel : panels(runs))
-    for (Chart& chart : report::bound_charts(panel.runs, "bounds-" + panel.name, panel.title))
+    for (Chart& chart : report::bound_charts(panel.runs, name + "-" + panel.name, panel.title))
       charts.push_back(std::move(chart));
   return charts;
 }
@@ -112,7 +150,9 @@ std::vector<Chart> sweep_bound_charts(const std::vector<RunView>& runs) {
 bool nested(const SweepResult& sweep) {
   std::set<std::string> seen;
   for (const ReportedRun& run : sweep.runs) {
-    if (run.imported || run.settings.certify.sequential) continue;
+    if (run.imported || run.settings.certify.sequential ||
+        kind_of(run.settings) == CertificateKind::exact)
+      continue;
     RunSettings settings = run.settings;
     settings.certify.n = 0;
     if (!seen.insert(run_identity(settings)).second) return true;
@@ -162,6 +202,10 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
         "Nested runs. Runs that differ in n alone share their first samples. Each is a certificate "
         "at "
         "its own α; the larger of their radii, chosen after a look at both, is not.");
+  if (norm_groups(sweep).size() > 1)
+    out.push_back(
+        "Two norms. Some radii are in L1, others in L2: they are different distances, and of "
+        "different classifiers. Compare within one norm only.");
   if (continuous)
     out.push_back(
         "Continuous noise. Some certificates hold in real arithmetic only: in floating point "
@@ -183,7 +227,7 @@ std::string joined(const std::vector<std::string>& items) {
 }
 
 std::string what_was_done(const SweepResult& sweep) {
-  std::set<double> sigmas;
+  std::map<std::string, std::map<double, std::string>> levels;  // by symbol
   std::set<std::string> models, data;
   std::size_t imported = 0;
   std::uint64_t most = 0;
@@ -193,7 +237,8 @@ std::string what_was_done(const SweepResult& sweep) {
       ++imported;
       continue;
     }
-    sigmas.insert(run.settings.certify.sigma);
+    const CertifySettings& c = run.settings.certify;
+    levels[noise_traits(c.noise).symbol].emplace(c.sigma, noise_level(c));
     models.insert(run.settings.model_hash);
     data.insert(report::dataset_title(run.settings.dataset_name));
   }
@@ -204,18 +249,22 @@ std::string what_was_done(const SweepResult& sweep) {
   if (own == 0)
     return fmt::format("{} of randomized smoothing, over up to {} images.",
                        counted(imported, "imported result"), format_count(most));
-  std::vector<std::string> levels;
-  for (const double sigma : sigmas) levels.push_back(format_shortest(sigma));
+  std::vector<std::string> at;
+  for (const char* symbol : {"σ", "λ"}) {
+    std::vector<std::string> values;
+    for (const auto& [value, text] : levels[symbol]) values.push_back(text);
+    if (!values.empty()) at.push_back(fmt::format("{} = {}", symbol, joined(values)));
+  }
   return fmt::format(
-      "{} of {} on {}, certified by randomized smoothing at σ = {} over up to {} images{}.",
+      "{} of {} on {}, certified by randomized smoothing at {} over up to {} images{}.",
       counted(own, "run"), counted(models.size(), "model"),
-      joined(std::vector<std::string>(data.begin(), data.end())), joined(levels),
+      joined(std::vector<std::string>(data.begin(), data.end())), fmt::join(at, ", and at "),
       format_count(most),
       imported > 0 ? ", and " + counted(imported, "imported result") : std::string());
 }
 
-/// The largest ACR of each noise level, where one may be named: all runs at it differ in the model
-/// alone, cover the same images, and the winner is not a constant classifier.
+/// The largest ACR of each noise level, within one norm, where one may be named: all runs at it
+/// differ in the model alone, cover the same images, and the winner is not a constant classifier.
 std::string what_came_out(const std::vector<RunView>& runs) {
   std::map<double, std::vector<const RunView*>> by_sigma;
   for (const RunView& run : runs)
@@ -227,10 +276,10 @@ std::string what_came_out(const std::vector<RunView>& runs) {
     for (const RunView* run : group) {
       if (!report::comparable(*run, *group.front()))
         return fmt::format(
-            "Besides model and σ the runs differ in {}, which changes radii without changing a "
+            "Besides model and {} the runs differ in {}, which changes radii without changing a "
             "model, "
             "so none is named the best: compare rows that are equal there.",
-            joined(report::differences(group)));
+            noise_traits(run->settings->noise).symbol, joined(report::differences(group)));
       if (!std::ranges::equal(*run->certificates, *group.front()->certificates, {},
                               &Certificate::image, &Certificate::image))
         return "The runs cover different images, so none is named the best.";
@@ -240,12 +289,13 @@ std::string what_came_out(const std::vector<RunView>& runs) {
     }
     if (first == nullptr) continue;
     const Summary s = summarise(*first->certificates);
-    best.push_back(fmt::format(
-        "{} at σ = {} ({}{}\u00a0% correct and certified)", acr_text(s), format_shortest(sigma),
-        group.size() > 1 ? name_in_panel(*first) + ", " : std::string(),
-        format_percent(static_cast<double>(s.correct_certified) /
-                           static_cast<double>(std::max<std::uint64_t>(1, s.images)),
-                       1)));
+    best.push_back(
+        fmt::format("{} at {} ({}{}\u00a0% correct and certified)", acr_text(s),
+                    noise_level_text(*first->settings),
+                    group.size() > 1 ? name_in_panel(*first) + ", " : std::string(),
+                    format_percent(static_cast<double>(s.correct_certified) /
+                                       static_cast<double>(std::max<std::uint64_t>(1, s.images)),
+                                   1)));
   }
   if (best.empty()) return "No run is named the best.";
   return fmt::format("The {}average certified radius (ACR, ± a 95 % interval over images) is {}.",
@@ -257,6 +307,8 @@ std::string what_to_beware_of(const std::vector<RunView>& runs) {
   double alpha = 0;
   for (const RunView& run : runs)
     if (run.settings != nullptr) alpha = std::max(alpha, run.settings->alpha);
+  if (alpha == 0 && std::ranges::any_of(runs, report::is_exact))
+    return "The certificates are exact: every split was evaluated, and none can be false.";
   return alpha > 0 ? report::alpha_caveat(alpha)
                    : "Imported results are shown as their files tell them.";
 }
@@ -265,6 +317,14 @@ std::string what_to_beware_of(const std::vector<RunView>& runs) {
 
 std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files) {
   const std::vector<RunView> runs = report::run_views(sweep);
+  const std::vector<NormGroup> groups = norm_groups(sweep);
+  std::string came_out;
+  for (const NormGroup& group : groups)
+    came_out +=
+        (came_out.empty() ? "" : " ") +
+        (group.alone && group.norm == Norm::l2 ? std::string()
+                                               : "In " + report::norm_title(group.norm) + ": ") +
+        what_came_out(group.runs());
   report::Page page;
   page.raw(fmt::format("<header><h1>{}</h1>\n<p class=\"byline\">smoothcert {}</p></header>\n",
                        report::xml(sweep.title), report::xml(kVersion)));
@@ -280,40 +340,49 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
       "<a href=\"#acr\">ACR</a><a href=\"#analysis\">Label by label</a>"
       "<a href=\"#saturation\">Behind the radii</a>{}<a href=\"#settings\">Settings</a>"
       "<a href=\"#references\">References</a></nav>\n",
-      report::xml(what_was_done(sweep)), report::xml(what_came_out(runs)),
+      report::xml(what_was_done(sweep)), report::xml(came_out),
       report::xml(what_to_beware_of(runs)),
       files != nullptr ? "<a href=\"#files\">Files</a>" : ""));
   page.heading("Certified accuracy", "curves");
-  const auto charts = sweep_charts(runs);
-  for (const Chart& chart : charts) {
-    const bool bands = std::ranges::any_of(
-        chart.series, [](const auto& s) { return s.mark == report::Mark::band; });
-    page.figure(
-        chart,
-        (chart.title.empty() ? "Certified accuracy against radius"
-                             : "Certified accuracy against radius, " + chart.title) +
-            std::string(": the share of all images that are answered correctly with a "
-                        "certified radius of at least r.") +
-            (bands ? " Bands are pointwise 95 % Clopper–Pearson intervals over images." : ""));
+  for (const NormGroup& group : groups) {
+    for (const Chart& chart : sweep_charts(group)) {
+      const bool bands = std::ranges::any_of(
+          chart.series, [](const auto& s) { return s.mark == report::Mark::band; });
+      page.figure(
+          chart,
+          (chart.title.empty() ? "Certified accuracy against radius"
+                               : "Certified accuracy against radius, " + chart.title) +
+              std::string(": the share of all images that are answered correctly with a "
+                          "certified radius of at least r.") +
+              (bands ? " Bands are pointwise 95 % Clopper–Pearson intervals over images." : "") +
+              group.note());
+    }
+    page.table(group.marked(report::radius_table(group.runs())));
   }
-  page.table(report::radius_table(runs));
   page.heading("Average certified radius", "acr");
-  page.table(report::acr_table(sweep));
-  if (const auto common = report::common_table(sweep)) page.table(*common);
-  const report::Pairs pairs = report::compared_pairs(runs);
-  if (!pairs.pairs.empty() || !pairs.notes.empty()) page.table(report::pair_table(pairs));
+  for (const NormGroup& group : groups) {
+    page.table(group.marked(report::acr_table(group.sweep)));
+    if (const auto common = report::common_table(group.sweep)) page.table(group.marked(*common));
+    const report::Pairs pairs = report::compared_pairs(group.runs());
+    if (!pairs.pairs.empty() || !pairs.notes.empty())
+      page.table(group.marked(report::pair_table(pairs)));
+  }
   page.heading("Label by label", "analysis");
   page.table(report::label_table(runs));
-  page.table(report::worst_table(runs, kWorstShown));
+  for (const NormGroup& group : groups)
+    page.table(group.marked(report::worst_table(group.runs(), kWorstShown)));
   page.heading("What stands behind the radii", "saturation");
-  page.table(report::standing_table(runs));
-  if (const auto more = report::more_table(runs); !more.rows.empty()) page.table(more);
-  for (const Chart& chart : sweep_bound_charts(runs))
-    page.figure(chart,
-                "The distribution of the bounds p̲ from which the radii follow" +
-                    (chart.title.empty() ? std::string() : ", " + chart.title) +
-                    ": the share of images whose selected class, right or wrong, has at least "
-                    "probability p under noise. Left of p = ½ nothing is certified.");
+  for (const NormGroup& group : groups) {
+    page.table(group.marked(report::standing_table(group.runs())));
+    if (const auto more = report::more_table(group.runs()); !more.rows.empty()) page.table(more);
+    for (const Chart& chart : sweep_bound_charts(group))
+      page.figure(chart,
+                  "The distribution of the bounds p̲ from which the radii follow" +
+                      (chart.title.empty() ? std::string() : ", " + chart.title) +
+                      ": the share of images whose selected class, right or wrong, has at least "
+                      "probability p under noise. Left of p = ½ nothing is certified." +
+                      group.note());
+  }
   if (const auto disproofs = report::disproof_table(runs); !disproofs.rows.empty()) {
     page.heading("How tight the radii are", "disproofs");
     page.table(disproofs);
@@ -321,8 +390,7 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
       page.figure(
           chart,
           "The robust accuracy of the smoothed classifier over the tested images lies between the "
-          "two "
-          "curves: below, those with a certified radius of at least r; above, those without a "
+          "two curves: below, those with a certified radius of at least r; above, those without a "
           "confirmed point nearer than r.");
   }
   if (files != nullptr) report::files_section(page, *files);
@@ -336,13 +404,19 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
 
 std::string sweep_tables(const SweepResult& sweep, TableFormat format) {
   const auto write = format == TableFormat::latex ? report::table_latex : report::table_markdown;
-  const std::vector<RunView> runs = report::run_views(sweep);
-  std::string text = write(report::acr_table(sweep)) + "\n" + write(report::radius_table(runs)) +
-                     "\n" + write(report::standing_table(runs));
-  if (const auto more = report::more_table(runs); !more.rows.empty()) text += "\n" + write(more);
-  if (const auto common = report::common_table(sweep)) text += "\n" + write(*common);
-  if (const report::Pairs pairs = report::compared_pairs(runs); !pairs.pairs.empty())
-    text += "\n" + write(report::pair_table(pairs));
+  std::string text;
+  for (const NormGroup& group : norm_groups(sweep)) {
+    const std::vector<RunView> runs = group.runs();
+    if (!text.empty()) text += "\n";
+    text += write(group.marked(report::acr_table(group.sweep))) + "\n" +
+            write(group.marked(report::radius_table(runs))) + "\n" +
+            write(group.marked(report::standing_table(runs)));
+    if (const auto more = report::more_table(runs); !more.rows.empty()) text += "\n" + write(more);
+    if (const auto common = report::common_table(group.sweep))
+      text += "\n" + write(group.marked(*common));
+    if (const report::Pairs pairs = report::compared_pairs(runs); !pairs.pairs.empty())
+      text += "\n" + write(group.marked(report::pair_table(pairs)));
+  }
   return text;
 }
 
@@ -350,10 +424,14 @@ std::string sweep_json(const SweepResult& sweep) {
   nlohmann::json runs = nlohmann::json::array(), pairs = nlohmann::json::array();
   const std::vector<RunView> views = report::run_views(sweep);
   for (const RunView& run : views)
-    runs.push_back({{"name", run.name},
-                    {"imported", run.settings == nullptr},
-                    {"images", run.certificates->size()},
-                    {"analysis", analysis_json(*run.certificates, run.settings, run.shape)}});
+    runs.push_back(
+        {{"name", run.name},
+         {"imported", run.settings == nullptr},
+         {"images", run.certificates->size()},
+         {"norm", run.settings == nullptr ? "unknown" : to_name(norm_of(run))},
+         {"kind",
+          run.settings == nullptr ? "unknown" : to_name(noise_traits(run.settings->noise).kind)},
+         {"analysis", analysis_json(*run.certificates, run.settings, run.shape)}});
   for (const report::Pair& p : report::compared_pairs(views).pairs)
     pairs.push_back(
         paired_json(p.first, p.second, p.comparison, p.mcnemar_adjusted, p.permutation_adjusted));
@@ -365,8 +443,10 @@ ReportFiles write_sweep_report(const SweepResult& sweep, const std::filesystem::
   files.html = folder / "report.html";
   const std::vector<RunView> runs = report::run_views(sweep);
   report::FigureWriter figures(folder / "figures");
-  for (const Chart& chart : sweep_charts(runs)) figures.chart(chart);
-  for (const Chart& chart : sweep_bound_charts(runs)) figures.chart(chart);
+  for (const NormGroup& group : norm_groups(sweep)) {
+    for (const Chart& chart : sweep_charts(group)) figures.chart(chart);
+    for (const Chart& chart : sweep_bound_charts(group)) figures.chart(chart);
+  }
   for (const Chart& chart : report::disproof_charts(runs)) figures.chart(chart);
   files.figures = figures.files();
   files.note = figures.note();

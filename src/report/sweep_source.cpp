@@ -17,22 +17,28 @@ namespace {
 
 using Part = std::string (*)(const RunSettings&);
 
+/// Of exact runs nothing is sampled, bounded or clamped.
+std::string sampled(const RunSettings& s, std::string text) {
+  return kind_of(s) == CertificateKind::exact ? std::string() : text;
+}
+
 // In the order in which people read them.
 const Part kParts[] = {
     [](const RunSettings& s) { return s.dataset_name + " " + s.dataset_split; },
-    [](const RunSettings& s) { return "σ = " + format_shortest(s.certify.sigma); },
-    [](const RunSettings& s) { return "n₀ = " + format_count(s.certify.n0); },
-    [](const RunSettings& s) { return "n = " + format_count(s.certify.n); },
-    [](const RunSettings& s) { return "α = " + format_shortest(s.certify.alpha); },
+    [](const RunSettings& s) { return noise_level_text(s.certify); },
+    [](const RunSettings& s) { return sampled(s, "n₀ = " + format_count(s.certify.n0)); },
+    [](const RunSettings& s) { return sampled(s, "n = " + format_count(s.certify.n)); },
+    [](const RunSettings& s) { return sampled(s, "α = " + format_shortest(s.certify.alpha)); },
     [](const RunSettings& s) {
-      return std::string(s.certify.p_b == SecondBound::complement ? "p_B complement"
-                                                                  : "p_B counted");
+      return sampled(s,
+                     s.certify.p_b == SecondBound::complement ? "p_B complement" : "p_B counted");
     },
     [](const RunSettings& s) { return fmt::format("seed {}", s.certify.seed); },
     [](const RunSettings& s) {
-      return std::string(s.certify.noise == NoiseLaw::lattice ? "lattice" : "continuous noise");
+      return std::string(
+          s.certify.noise == NoiseLaw::lattice ? "lattice" : noise_traits(s.certify.noise).words);
     },
-    [](const RunSettings& s) { return std::string(s.certify.clamp ? "clamped" : "not clamped"); },
+    [](const RunSettings& s) { return sampled(s, s.certify.clamp ? "clamped" : "not clamped"); },
     [](const RunSettings& s) { return s.precision; },
     [](const RunSettings& s) {
       return s.pixels.empty() ? "pixels as stored" : "pixels " + s.pixels;
@@ -44,7 +50,7 @@ bool varies(const std::vector<ReportedRun>& runs, Part part) {
       runs, [&](const ReportedRun& r) { return part(r.settings) != part(runs.front().settings); });
 }
 
-// "gaussian, σ = 0.5": the model, and what differs between the runs; σ always.
+// "gaussian, σ = 0.5": the model, and what differs between the runs; σ or λ always.
 void name_runs(std::vector<ReportedRun>& runs) {
   if (runs.empty()) return;
   std::vector<Part> shown;
@@ -53,7 +59,8 @@ void name_runs(std::vector<ReportedRun>& runs) {
   std::set<std::string> taken;
   for (ReportedRun& run : runs) {
     run.name = run.settings.model_name;
-    for (const Part part : shown) run.name += ", " + part(run.settings);
+    for (const Part part : shown)
+      if (const std::string text = part(run.settings); !text.empty()) run.name += ", " + text;
     const Soundness soundness = soundness_of(run.settings);
     if (soundness != Soundness::as_executed)
       run.name += ", " + std::string(soundness_text(soundness));
@@ -86,8 +93,8 @@ void add_imported(SweepResult& sweep, ImportedResults results) {
 // By model, σ, n, α, seed: the order of a table.
 bool before(const ReportedRun& a, const ReportedRun& b) {
   const auto key = [](const RunSettings& s) {
-    return std::tuple(s.dataset_name, s.model_name, s.model_hash, s.certify.sigma, s.certify.n,
-                      s.certify.alpha, s.certify.seed);
+    return std::tuple(s.dataset_name, norm_of(s) == Norm::l2 ? 0 : 1, s.model_name, s.model_hash,
+                      s.certify.sigma, s.certify.n, s.certify.alpha, s.certify.seed);
   };
   return key(a.settings) < key(b.settings);
 }

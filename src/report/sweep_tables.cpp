@@ -33,7 +33,9 @@ std::vector<std::string> caveats(const SweepResult& sweep) {
       alphas.insert(run.settings.certify.alpha);
   }
   std::vector<std::string> notes;
-  for (const double alpha : alphas) notes.push_back(alpha_caveat(alpha));
+  for (const double alpha : alphas)
+    notes.push_back(alpha > 0 ? alpha_caveat(alpha)
+                              : "Exact certificates are certain: nothing was sampled.");
   if (imported)
     notes.push_back(
         "Imported results are shown as their files tell them: their settings are not known here, "
@@ -146,17 +148,23 @@ Table runs_table(const SweepResult& sweep) {
     }
     const RunSettings& s = run.settings;
     const CertifySettings& c = s.certify;
+    const bool exact = noise_traits(c.noise).kind == CertificateKind::exact;
     table.rows.push_back(
         {run.name,
          fmt::format(
-             "model {} (SHA-256 {}{}); {} {} (SHA-256 {}); σ = {}, n₀ = {}, n = {}, α = {}, "
-             "p_B: {}; seed {}; {}, {}; {}; {}; smoothcert {}",
+             "model {} (SHA-256 {}{}); {} {} (SHA-256 {}); {}, {}; seed {}; {}{}; {}; {}; "
+             "smoothcert {}",
              s.model_name, s.model_hash.substr(0, 16), s.model_hash.size() > 16 ? "…" : "",
              dataset_title(s.dataset_name), s.dataset_split, s.dataset_hash.substr(0, 16) + "…",
-             format_shortest(c.sigma), format_count(c.n0), format_count(c.n),
-             format_shortest(c.alpha), p_b_text(c.p_b), c.seed,
-             c.noise == NoiseLaw::lattice ? "lattice noise" : "continuous noise",
-             c.clamp ? "clamped" : "not clamped", s.precision, s.arithmetic, s.program_version) +
+             noise_level_text(c),
+             exact ? std::string("all splits evaluated")
+                   : fmt::format("n₀ = {}, n = {}, α = {}, p_B: {}", format_count(c.n0),
+                                 format_count(c.n), format_shortest(c.alpha), p_b_text(c.p_b)),
+             c.seed, noise_traits(c.noise).words,
+             exact     ? ""
+             : c.clamp ? ", clamped"
+                       : ", not clamped",
+             s.precision, s.arithmetic, s.program_version) +
              (s.pixels.empty() ? "" : "; pixels " + s.pixels) +
              (c.sequential ? "; " + stopping_text(c) + ", n the most" : std::string()) + "; " +
              guarantee_text(s)});

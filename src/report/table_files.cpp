@@ -28,7 +28,8 @@ double share(std::uint64_t k, std::uint64_t n) {
 /// A run's name as a file name: "gauss, σ = 0.5" → "gauss-sigma-0-5".
 std::string file_name(const std::string& run) {
   std::string name = run;
-  for (const auto& [sign, word] : {std::pair{"σ", "sigma"}, {"α", "alpha"}, {"n₀", "n0"}})
+  for (const auto& [sign, word] :
+       {std::pair{"σ", "sigma"}, {"λ", "lambda"}, {"α", "alpha"}, {"n₀", "n0"}})
     for (std::size_t at = 0; (at = name.find(sign, at)) != std::string::npos;)
       name.replace(at, std::string_view(sign).size(), word);
   return slug(name);
@@ -56,7 +57,7 @@ std::string summary_csv(const std::vector<RunView>& runs) {
       csv_line({"run", "images", "correct_certified", "wrong", "abstained", "avg_radius_certified",
                 "avg_radius_correct", "acr", "acr_half_width_95", "clean_accuracy",
                 "ceiling_radius", "images_at_ceiling", "median_p_lower", "most_certified_class",
-                "share_of_certified", "guarantee"});
+                "share_of_certified", "guarantee", "norm", "kind"});
   for (const RunView& run : runs) {
     const Summary s = summarise(*run.certificates);
     const Constancy c = constancy(*run.certificates);
@@ -82,14 +83,17 @@ std::string summary_csv(const std::vector<RunView>& runs) {
     row.emplace_back(run.settings == nullptr
                          ? "unknown"
                          : to_name(soundness_of(run.settings->noise, run.settings->mode)));
+    row.emplace_back(run.settings == nullptr ? "unknown" : to_name(norm_of(run)));
+    row.emplace_back(run.settings == nullptr ? "unknown"
+                                             : to_name(noise_traits(run.settings->noise).kind));
     csv += csv_line(row);
   }
   return csv;
 }
 
 std::string accuracy_csv(const std::vector<RunView>& runs) {
-  std::string csv =
-      csv_line({"run", "radius", "images", "certified", "certified_accuracy", "low_95", "high_95"});
+  std::string csv = csv_line(
+      {"run", "radius", "images", "certified", "certified_accuracy", "low_95", "high_95", "norm"});
   for (const RunView& run : runs) {
     for (const double r : table_radii(runs)) {
       std::uint64_t reached = 0;
@@ -98,7 +102,8 @@ std::string accuracy_csv(const std::vector<RunView>& runs) {
       if (n == 0) continue;
       const Interval interval = share_interval(reached, n, 0.05);
       csv += csv_line({run.name, text(r), text(n), text(reached), text(share(reached, n)),
-                       text(interval.low), text(interval.high)});
+                       text(interval.low), text(interval.high),
+                       run.settings == nullptr ? "unknown" : to_name(norm_of(run))});
     }
   }
   return csv;

@@ -159,11 +159,11 @@ std::string run_identity(const RunSettings& s) {
   using namespace store;
   const CertifySettings& c = s.certify;
   std::string text = fmt::format(
-      "model={} dataset={} shape={}x{}x{} classes={} sigma={} n0={} n={} alpha={} seed={} noise={} "
+      "model={} dataset={} shape={}x{}x{} classes={} {}={} n0={} n={} alpha={} seed={} noise={} "
       "clamp={} mode={} precision={} arithmetic={}",
       s.model_hash, s.dataset_hash, s.shape.channels, s.shape.height, s.shape.width, s.classes,
-      shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha), c.seed, to_name(c.noise),
-      c.clamp ? 1 : 0, to_name(c.mode), s.precision, s.arithmetic);
+      noise_traits(c.noise).scale, shortest_text(c.sigma), c.n0, c.n, shortest_text(c.alpha),
+      c.seed, to_name(c.noise), c.clamp ? 1 : 0, to_name(c.mode), s.precision, s.arithmetic);
   // Not where it is what all runs had before there was a choice: their keys stay.
   if (c.p_b != SecondBound::complement) text += " p_b=" + to_name(c.p_b);
   if (c.mode == Mode::fast) text += " backend=" + s.backend;

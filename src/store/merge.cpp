@@ -83,9 +83,10 @@ void check_same_runs(const std::vector<Input>& inputs, bool allow_gaps) {
       const bool held = std::ranges::find(runs, key, &RunInfo::key) != runs.end();
       if (held) continue;
       throw Error(
-          fmt::format("mixed settings: '{}' does not hold the run of '{}' at sigma {} that "
+          fmt::format("mixed settings: '{}' does not hold the run of '{}' at {} {} that "
                       "another store holds ({}); --allow-gaps merges all the same",
-                      input.file.string(), run.settings.model_name, run.settings.certify.sigma,
+                      input.file.string(), run.settings.model_name,
+                      noise_traits(run.settings.certify.noise).scale, run.settings.certify.sigma,
                       difference(run, runs)));
     }
   }
@@ -106,9 +107,10 @@ void merge_run(ResultsStore& out, const Input& input, const ResultsStore& store,
     } else if (found->second == store::certificate_text(c)) {
       if (!options.allow_overlaps) {
         throw Error(fmt::format(
-            "'{}' holds image {} of '{}' at sigma {}, and so does a store before it; are these the "
+            "'{}' holds image {} of '{}' at {} {}, and so does a store before it; are these the "
             "shards of one sweep? --allow-overlaps merges all the same, as the results are equal",
-            input.file.string(), c.image, run.settings.model_name, run.settings.certify.sigma));
+            input.file.string(), c.image, run.settings.model_name,
+            noise_traits(run.settings.certify.noise).scale, run.settings.certify.sigma));
       }
       ++report.duplicates;
     } else {
@@ -152,9 +154,10 @@ std::uint64_t count_gaps(const ResultsStore& out, bool allow_gaps) {
     }
     if (!gaps.empty() && !allow_gaps) {
       throw Error(fmt::format(
-          "{} of '{}' at sigma {}: in none of the stores, the first is image {}; certify what is "
+          "{} of '{}' at {} {}: in none of the stores, the first is image {}; certify what is "
           "missing, or merge with --allow-gaps",
-          counted(gaps.size(), "image"), run.settings.model_name, run.settings.certify.sigma,
+          counted(gaps.size(), "image"), run.settings.model_name,
+          noise_traits(run.settings.certify.noise).scale, run.settings.certify.sigma,
           gaps.front()));
     }
     missing += gaps.size();

@@ -13,6 +13,7 @@
 namespace smoothcert {
 
 CertifySettings Rederivation::of(CertifySettings settings) const {
+  if (noise_traits(settings.noise).kind == CertificateKind::exact) return settings;
   // A sequential run's images stopped where its own bounds said so: derived with other ones it is
   // another run, whose counts are not those it would have stopped with.
   if (settings.sequential && !settings.stopped_at)

@@ -79,14 +79,13 @@ std::string RowCheck::fault(Certificate& c, std::string_view sum) {
     return fmt::format("label {} is none of the run's {} classes", c.label, run_.settings.classes);
   if (checksums_ && sum != checksum(run_.key, c))
     return "its checksum is not its own: image, label, counts or reason to stop were changed";
-  if (c.selected != top_class(c.selection.counts))
-    return fmt::format("selected is {}, its selection counts say {}", c.selected,
-                       top_class(c.selection.counts));
+  const Certificate right = derived(c);
+  if (c.selected != right.selected)
+    return fmt::format("selected is {}, its selection counts say {}", c.selected, right.selected);
   if (!(c.radius >= 0) || !std::isfinite(c.radius) || !(c.p_lower >= 0 && c.p_lower <= 1))
     return fmt::format("radius {} or p_lower {} is out of range", shortest_text(c.radius),
                        shortest_text(c.p_lower));
   if (!(c.seconds >= 0)) return fmt::format("its time is {} s", shortest_text(c.seconds));
-  const Certificate right = derived(c);
   if (!compare_) {
     // Formulas have changed in the eighth digit at most: what exceeds that was never derived.
     constexpr double kFormulaTolerance = 1e-6;

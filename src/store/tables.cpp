@@ -57,7 +57,7 @@ int small(const Statement& row, int column, const char* name) {
 /// one.
 void require(const Statement& row, int column, const char* name, const char* known) {
   if (row.text(column) != known)
-    throw Error(fmt::format("{} is '{}', this program knows '{}'", name, row.text(column), known));
+    throw Error(fmt::format("{} is '{}', where its run has '{}'", name, row.text(column), known));
 }
 
 RunInfo run_row(const Statement& row) {
@@ -96,8 +96,9 @@ RunInfo run_row(const Statement& row) {
   const std::string soundness = row.text(column++);
   s.pixels = row.text(column++);
   s.external = row.text(column++);
-  require(row, column++, "norm", "l2");
-  require(row, column++, "kind", "probabilistic");
+  const NoiseTraits& traits = noise_traits(s.certify.noise);
+  require(row, column++, "norm", to_name(traits.norm).c_str());
+  require(row, column++, "kind", to_name(traits.kind).c_str());
   const std::string rule = row.text(column++);
   s.certify.sequential = rule != "fixed";
   if (s.certify.sequential) s.certify.stopping.rule = stored_name<StopRule>(rule, "rule");
@@ -264,8 +265,8 @@ void insert_run(Database& db, const RunSettings& s, const std::string& key,
   Statement run(db,
                 "INSERT INTO runs(key, model, dataset, sigma, n0, n, alpha, seed, noise, clamp, "
                 "mode, precision, arithmetic, program_version, backend, started, p_b, soundness, "
-                "pixels, external, rule, target, checkpoints, stopped_at) "
-                "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+                "pixels, external, rule, target, checkpoints, stopped_at, norm, kind) "
+                "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
   run.bind(0, key).bind(1, s.model_hash).bind(2, s.dataset_hash).bind(3, c.sigma);
   run.bind(4, as_signed(c.n0)).bind(5, as_signed(c.n)).bind(6, c.alpha).bind(7, as_signed(c.seed));
   run.bind(8, to_name(c.noise)).bind(9, std::int64_t{c.clamp}).bind(10, to_name(c.mode));
@@ -274,7 +275,8 @@ void insert_run(Database& db, const RunSettings& s, const std::string& key,
   run.bind(17, to_name(soundness_of(s))).bind(18, s.pixels).bind(19, s.external);
   run.bind(20, c.sequential ? to_name(c.stopping.rule) : std::string("fixed"));
   run.bind(21, c.stopping.target).bind(22, c.sequential ? kCheckpoints : "");
-  run.bind(23, stopped_at_text(c)).run();
+  run.bind(23, stopped_at_text(c)).bind(24, to_name(noise_traits(c.noise).norm));
+  run.bind(25, to_name(noise_traits(c.noise).kind)).run();
 }
 
 std::vector<ChunkCounts> read_chunks(Database& db, const RunInfo& run, const Reading& reading) {

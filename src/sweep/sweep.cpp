@@ -164,7 +164,7 @@ class Sweep {
 
   /// Only the model knows how it was trained, where the file does not say.
   void decide_clamping(std::size_t model, const Network& network) {
-    if (spec_.clamp) return;
+    if (spec_.clamp || noise_traits(spec_.noise).kind == CertificateKind::exact) return;
     for (SweepRun& run : plan_.runs)
       if (run.model == model) run.settings.clamp = network.clamp;
     if (!network.clamp_recorded)
@@ -235,14 +235,19 @@ class Sweep {
     report_progress();
     const Summary s = summarise(result.certificates);
     const std::string resumed = result.resumed_line();
-    say(
-        fmt::format("{}/{} {} sigma {} n0 {} n {} alpha {}{} seed {}: ACR {}, {} correct & "
-                    "certified, {} wrong, {} abstained of {}{}",
-                    progress_.run + 1, progress_.runs, described.name, run.settings.sigma,
-                    run.settings.n0, run.settings.n, run.settings.alpha,
-                    run.settings.p_b == SecondBound::counted ? " p_B counted" : "",
-                    run.settings.seed, format_down(s.acr, 4), s.correct_certified, s.wrong,
-                    s.abstained, s.images, resumed.empty() ? "" : " (" + resumed + ")"));
+    const NoiseTraits& traits = noise_traits(run.settings.noise);
+    say(fmt::format(
+        "{}/{} {} {} {}{} seed {}: ACR {}{}, {} correct & certified, {} wrong, {} abstained of "
+        "{}{}",
+        progress_.run + 1, progress_.runs, described.name, traits.scale, run.settings.sigma,
+        traits.kind == CertificateKind::exact
+            ? fmt::format(", all {} splits,", run.settings.n)
+            : fmt::format(" n0 {} n {} alpha {}{}", run.settings.n0, run.settings.n,
+                          run.settings.alpha,
+                          run.settings.p_b == SecondBound::counted ? " p_B counted" : ""),
+        run.settings.seed, format_down(s.acr, 4), traits.norm == Norm::l1 ? " in L1" : "",
+        s.correct_certified, s.wrong, s.abstained, s.images,
+        resumed.empty() ? "" : " (" + resumed + ")"));
   }
 
   void report_progress() {

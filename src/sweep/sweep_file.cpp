@@ -112,19 +112,28 @@ class Object {
   std::string where_;
 };
 
-SweepModel parse_model(const json& value, const std::filesystem::path& folder,
+/// "sigma" or "lambda", whichever sets this noise.
+void read_scale(const Object& object, NoiseLaw noise, std::vector<double>& scales) {
+  const NoiseTraits& traits = noise_traits(noise);
+  const char* other = traits.has_width() ? "sigma" : "lambda";
+  if (object.has(other))
+    object.fail(other, fmt::format("is not what sets {}; \"{}\" is", traits.words, traits.scale));
+  object.numbers(traits.scale, scales);
+}
+
+SweepModel parse_model(const json& value, const std::filesystem::path& folder, NoiseLaw noise,
                        const std::string& where) {
   SweepModel model;
   if (value.is_string()) {
     model.file = folder / value.get<std::string>();
   } else {
-    const Object object(value, where, {"file", "name", "sigma", "network"});
+    const Object object(value, where, {"file", "name", "sigma", "lambda", "network"});
     if (!object.has("file")) object.fail("file", "is missing");
     model.file = folder / object.text("file", "");
     model.name = object.text("name", "");
     model.network = object.text("network", "");
     if (model.network.ends_with(".json")) model.network = (folder / model.network).string();
-    object.numbers("sigma", model.sigmas);
+    read_scale(object, noise, model.sigmas);
   }
   return model;
 }
@@ -164,9 +173,10 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   } catch (const json::exception&) {  // out_of_range: 1e999
     throw UsageError(where + " holds a number that is too large");
   }
-  const Object object(value, where,
-                      {"store", "data", "split", "models", "sigma", "n0", "n", "alpha", "seed",
-                       "p_b", "subset", "noise", "clamp", "mode", "stop_within", "stop_at"});
+  const Object object(
+      value, where,
+      {"store", "data", "split", "models", "sigma", "lambda", "n0", "n", "alpha", "seed", "p_b",
+       "subset", "noise", "clamp", "mode", "stop_within", "stop_at"});
   SweepSpec spec;
   spec.store = folder / object.text("store", "sweep.sqlite");
   spec.data = object.text("data", spec.data);
@@ -181,9 +191,15 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   if (spec.split != "train" && spec.split != "test") {
     object.fail("split", "must be \"train\" or \"test\"");
   }
+  spec.noise = object.named("noise", spec.noise);
+  const NoiseTraits& traits = noise_traits(spec.noise);
+  if (traits.kind == CertificateKind::exact)
+    for (const char* name : {"n0", "n", "alpha", "p_b", "clamp", "stop_within", "stop_at"})
+      if (object.has(name))
+        object.fail(name, "means nothing for splitting noise: all of its splits are evaluated");
   if (!object.has("models")) object.fail("models", "is missing");
   for (const json& model : object.list("models"))
-    spec.models.push_back(parse_model(model, folder, where + ": \"models\""));
+    spec.models.push_back(parse_model(model, folder, spec.noise, where + ": \"models\""));
   name_models(spec.models);
   std::set<std::string> names;
   for (const SweepModel& model : spec.models) {
@@ -191,13 +207,14 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
       object.fail("models", "has two models named '" + model.name + "'; give them a \"name\"");
     }
   }
-  object.numbers("sigma", spec.sigmas);
+  read_scale(object, spec.noise, spec.sigmas);
   const auto check_sigmas = [&](const std::vector<double>& sigmas) {
     for (const double sigma : sigmas) {
       CertifySettings settings;
+      settings.noise = spec.noise;
       settings.sigma = sigma;
       try {
-        validate(settings);
+        validate(settled(settings));
       } catch (const UsageError& error) {
         throw UsageError(where + ": " + error.what());
       }
@@ -207,7 +224,7 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
   for (const SweepModel& model : spec.models) {
     check_sigmas(model.sigmas);
     if (model.sigmas.empty() && spec.sigmas.empty()) {
-      object.fail("sigma", "is missing, and model '" + model.name + "' has none of its own");
+      object.fail(traits.scale, "is missing, and model '" + model.name + "' has none of its own");
     }
   }
   object.counts("n0", spec.n0);
@@ -230,7 +247,6 @@ SweepSpec parse_sweep(const std::string& text, const std::filesystem::path& fold
       spec.subsets.push_back(parse_subset(s, where + ": \"subset\""));
     }
   }
-  spec.noise = object.named("noise", spec.noise);
   spec.mode = object.named("mode", spec.mode);
   if (spec.mode == Mode::external) object.fail("mode", "must be \"exact\" or \"fast\"");
   if (object.has("clamp")) spec.clamp = object.flag("clamp", true);

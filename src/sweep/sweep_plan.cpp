@@ -64,10 +64,11 @@ SweepPlan plan_sweep(const SweepSpec& spec, std::size_t dataset_size) {
                     spec.mode, p_b};
                 settings.sequential = spec.stopping.has_value();
                 settings.stopping = spec.stopping.value_or(Stopping{});
+                settings = settled(settings);
                 validate(settings);
                 plan.runs.push_back({m, settings, derived});
                 plan.images += plan.indices.size();
-                if (!derived) plan.samples += plan.indices.size() * (n0 + n);
+                if (!derived) plan.samples += plan.indices.size() * (settings.n0 + settings.n);
                 derived = !settings.sequential;  // else where to stop depends on both
               }
             }

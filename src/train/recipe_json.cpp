@@ -45,6 +45,7 @@ void each_field(Recipe& r, Visit&& visit) {
   visit("ramp_epochs", r.ramp_epochs);
   visit("sigma", r.sigma);
   visit("clamp", r.clamp);
+  visit("lambda", r.lambda);
 }
 
 struct Write {
@@ -111,6 +112,8 @@ struct Read {
 std::string recipe_json(const TrainRecipe& recipe) {
   Json json;
   each_field(recipe, Write{json});
+  // Trainings that began before there was a choice go on.
+  if (recipe.lambda == 0) json.erase("lambda");
   return json.dump();
 }
 

@@ -4,6 +4,7 @@
 
 #include "smoothcert/epoch.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/noise.hpp"
 #include "util/nearest_name.hpp"
 
 namespace smoothcert {
@@ -69,8 +70,21 @@ TrainRecipe lenet_gaussian() {
   return recipe;
 }
 
+/// Splitting noise (Levine & Feizi 2021, DSSN) on the study's network.
+TrainRecipe mnist_split() {
+  TrainRecipe recipe;
+  recipe.name = "mnist-split";
+  recipe.regime = Regime::smoothing;
+  recipe.epochs = 8;
+  recipe.cosine = true;
+  recipe.optimizer.learning_rate = 3e-3;
+  recipe.lambda = 1.0;
+  return recipe;
+}
+
 using Make = TrainRecipe (*)();
-constexpr Make kRecipes[] = {normal, adversarial, smoothing, adversarial_strong, lenet_gaussian};
+constexpr Make kRecipes[] = {normal,         adversarial, smoothing, adversarial_strong,
+                             lenet_gaussian, mnist_split};
 
 void require(bool condition, const TrainRecipe& recipe, const std::string& what) {
   if (!condition) throw UsageError("recipe '" + recipe.name + "': " + what);
@@ -112,6 +126,14 @@ void validate(const TrainRecipe& r) {
   }
   if (r.regime == Regime::smoothing)
     require(r.sigma > 0 && std::isfinite(r.sigma), r, "σ must be above 0");
+  if (r.lambda != 0) {
+    require(r.regime == Regime::smoothing, r, "lambda wants the smoothing regime");
+    try {
+      (void)noise_width(NoiseLaw::split, r.lambda);
+    } catch (const UsageError& error) {
+      require(false, r, error.what());
+    }
+  }
 }
 
 TrainRecipe epoch_recipe(const TrainRecipe& recipe, int epoch) {

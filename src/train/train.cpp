@@ -7,6 +7,7 @@
 
 #include "smoothcert/backend.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/noise.hpp"
 #include "smoothcert/version.hpp"
 
 namespace smoothcert {
@@ -50,7 +51,10 @@ TrainingRecord make_record(const Backend& backend, const TrainRecipe& recipe, co
   TrainingRecord record;
   record.regime = to_name(recipe.regime);
   record.recipe = recipe.name;
-  record.sigma = recipe.regime == Regime::smoothing ? recipe.sigma : 0.0;
+  record.sigma = recipe.regime == Regime::smoothing && recipe.lambda == 0 ? recipe.sigma : 0.0;
+  record.lambda = recipe.lambda > 0  // as it is drawn
+                      ? lambda_of_width(noise_width(NoiseLaw::split, recipe.lambda))
+                      : 0.0;
   record.epsilon = recipe.regime == Regime::adversarial ? recipe.attack.epsilon : 0.0;
   record.seed = seed;
   record.dataset = data.name + " " + data.sha256;

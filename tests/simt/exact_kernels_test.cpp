@@ -13,6 +13,8 @@
 #include "kernel_support.hpp"
 #include "mutation.hpp"
 #include "smoothcert/device/normal.hpp"
+#include "smoothcert/device/split_noise.hpp"
+#include "smoothcert/device/uniform_noise.hpp"
 
 namespace smoothcert::gpu {
 namespace {
@@ -61,6 +63,13 @@ std::vector<float> expected_image(const Batch& batch, const NoiseSpec& noise,
       image[p] = device::lattice_input(device::lattice_pixel(
           pixel, device::lattice_noise_at(table, noise.seed, s.purpose, s.image, sample, p),
           noise.clamp));
+    } else if (noise.law == NoiseLaw::uniform) {
+      image[p] = device::lattice_input(device::lattice_pixel(
+          pixel, device::uniform_noise_at(10, noise.seed, s.purpose, s.image, sample, p),
+          noise.clamp));
+    } else if (noise.law == NoiseLaw::split) {
+      image[p] = device::split_input(device::split_code(
+          pixel, device::split_offset(noise.seed, p, noise.width), sample, noise.width));
     } else {
       image[p] = device::gaussian_pixel<device::ScalarMath>(
           static_cast<float>(pixel) * (1.0f / 255.0f), static_cast<float>(noise.sigma),
@@ -75,7 +84,8 @@ TEST(ExactKernels, NoiseHasTheBitsOfTheCpu) {
   for (const Shape& shape : simt_test::shapes()) {
     for (const bool clamp : {false, true}) {
       for (const bool equality : {false, true}) {
-        for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
+        for (const NoiseLaw law :
+             {NoiseLaw::lattice, NoiseLaw::gaussian, NoiseLaw::uniform, NoiseLaw::split}) {
           simt_test::use(shape);
           const Table table(equality);
           NoiseSpec noise;
@@ -83,15 +93,10 @@ TEST(ExactKernels, NoiseHasTheBitsOfTheCpu) {
           noise.sigma = 0.7;
           noise.clamp = clamp;
           noise.seed = 0x123456789abcdef0u;
+          noise.width = 1024;
           constexpr std::size_t kPitch = 104;
           std::vector<float> out(23 * kPitch, -7.0f);
-          if (law == NoiseLaw::lattice) {
-            add_lattice_noise(nullptr, batch.on_device, table.view, noise.seed, clamp, out.data(),
-                              kPitch, 1);
-          } else {
-            add_gaussian_noise(nullptr, batch.on_device, 0.7f, noise.seed, clamp, out.data(),
-                               kPitch, 1);
-          }
+          add_noise(nullptr, batch.on_device, noise, table.view, out.data(), kPitch, 1);
           for (std::uint32_t n = 0; n < 101; ++n) {
             const auto image = expected_image(batch, noise, table.view, n);
             for (std::size_t p = 0; p < 23; ++p) ASSERT_EQ(out[p * kPitch + n], image[p]);

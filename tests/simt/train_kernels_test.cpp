@@ -14,6 +14,7 @@
 #include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/losses.hpp"
 #include "smoothcert/device/normal.hpp"
+#include "smoothcert/device/split_noise.hpp"
 #include "smoothcert/device/updates.hpp"
 
 namespace smoothcert::gpu {
@@ -43,7 +44,7 @@ TEST(TrainKernels, GatherHasTheBitsOfTheLeaves) {
         std::vector<float> images(4 * 23, -7.0f);
         std::vector<Label> labels(4, 77);
         std::vector<std::uint32_t> ids(4, 77);
-        gather_batch(nullptr, v.data, sigma, clamp, 3, images.data(), labels.data(), ids.data());
+        gather_batch(nullptr, v.data, sigma, clamp, 0, 3, images.data(), labels.data(), ids.data());
         EXPECT_THAT(ids, testing::ElementsAre(2, 4, 1, 77));
         EXPECT_THAT(labels, testing::ElementsAre(4, 5, 1, 77));
         for (std::uint32_t i = 0; i < 3; ++i) {
@@ -59,6 +60,27 @@ TEST(TrainKernels, GatherHasTheBitsOfTheLeaves) {
         for (std::size_t i = 3 * 23; i < images.size(); ++i) ASSERT_EQ(images[i], -7.0f);
       }
     }
+  }
+}
+
+TEST(TrainKernels, GatherSplitsEachImageInOnePlace) {
+  const Visits v;
+  constexpr std::uint32_t kWidth = 300;
+  for (const Shape& shape : simt_test::shapes()) {
+    simt_test::use(shape);
+    std::vector<float> images(4 * 23, -7.0f);
+    std::vector<Label> labels(4, 77);
+    std::vector<std::uint32_t> ids(4, 77);
+    gather_batch(nullptr, v.data, 0.8f, true, kWidth, 3, images.data(), labels.data(), ids.data());
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      const std::uint32_t split = device::training_split(v.state.seed, ids[i], 41, kWidth);
+      for (std::uint32_t p = 0; p < 23; ++p)
+        ASSERT_EQ(images[i * 23 + p],
+                  device::split_input(device::split_code(
+                      v.pixels[ids[i] * 23 + p], device::split_offset(v.state.seed, p, kWidth),
+                      split, kWidth)));
+    }
+    for (std::size_t i = 3 * 23; i < images.size(); ++i) ASSERT_EQ(images[i], -7.0f);
   }
 }
 

@@ -22,13 +22,27 @@ SMOOTHCERT_HD int split_code(int pixel, std::uint32_t offset, std::uint32_t spli
   return (twice_cut < 510 ? twice_cut : 510) + (2 * pixel > twice_cut ? 510 : 0);
 }
 
+/// What exact mode feeds to the network for a code: code · (1/1020 as float).
+SMOOTHCERT_HD float split_input(int code) { return static_cast<float>(code) * (1.0f / 1020.0f); }
+
+/// An offset from its word.
+SMOOTHCERT_HD std::uint32_t split_offset_of(std::uint32_t word, std::uint32_t width) {
+  return static_cast<std::uint32_t>((std::uint64_t{word} * width) >> 32);
+}
+
 /// The offset of flat CHW pixel p, from word p mod 4 of group p / 4 of sample 0 of image 0: one g
 /// for all images. Any offsets are sound; these are uniform to within width / 2^32.
 SMOOTHCERT_HD std::uint32_t split_offset(std::uint64_t seed, std::uint32_t pixel,
                                          std::uint32_t width) {
   const auto purpose = static_cast<std::uint32_t>(Purpose::split_offsets);
-  const std::uint32_t word = philox_at(seed, purpose, 0, 0, pixel / 4).v[pixel % 4];
-  return static_cast<std::uint32_t>((std::uint64_t{word} * width) >> 32);
+  return split_offset_of(philox_at(seed, purpose, 0, 0, pixel / 4).v[pixel % 4], width);
+}
+
+/// The split in which a training step shows an image: one for all of its pixels.
+SMOOTHCERT_HD std::uint32_t training_split(std::uint64_t seed, std::uint32_t image,
+                                           std::uint32_t step, std::uint32_t width) {
+  const auto purpose = static_cast<std::uint32_t>(Purpose::train_noise);
+  return split_offset_of(philox_at(seed, purpose, image, step, 0).v[0], width);
 }
 
 }  // namespace SMOOTHCERT_ISA
