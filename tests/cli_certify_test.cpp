@@ -402,6 +402,37 @@ TEST_F(CliCertify, TheSameCountsSayMore) {
   EXPECT_THAT(fails(2, "export results.sqlite --run 1 --classes"), HasSubstr("--json"));
 }
 
+TEST_F(CliCertify, DisproofsBracketTheRadii) {
+  ok("certify toy.safetensors" + kSettings);
+  const std::string command =
+      "disprove toy.safetensors --data data --max 6 --samples 1000 --noises 16 --steps 8";
+  const json first = json::parse(ok(command + " --json"));
+  const json& run = first.at("runs").at(0);
+  EXPECT_EQ(run.at("certified"), 6);
+  EXPECT_GT(run.at("confirmed").get<int>(), 0);
+  for (const json& d : run.at("disproofs")) {
+    EXPECT_EQ(d.at("samples"), 1000);
+    EXPECT_NE(d.at("selected"), d.at("rival"));
+    if (d.at("confirmed").get<bool>()) {
+      EXPECT_GT(d.at("distance").get<double>(), d.at("radius").get<double>());
+    }
+  }
+  const std::string before = dump("results.sqlite");
+  EXPECT_THAT(before, HasSubstr("disproof image="));
+  EXPECT_THAT(ok(command),
+              HasSubstr("below radius"));  // tested once: nothing is drawn for them again
+  EXPECT_EQ(dump("results.sqlite"), before);
+  EXPECT_THAT(ok("verify results.sqlite"), HasSubstr("0 rows fail"));
+  ok("merge results.sqlite --out merged.sqlite");
+  EXPECT_EQ(dump("merged.sqlite"), before);
+  ok("report results.sqlite --out r");
+  EXPECT_THAT(test::file_text(path("r/report.html")), HasSubstr("How tight the radii are"));
+  EXPECT_TRUE(std::filesystem::exists(path("r/figures/disproofs.svg")));
+  EXPECT_THAT(fails(2, "disprove toy.safetensors --data data --alpha 2"), HasSubstr("alpha"));
+  EXPECT_THAT(fails(1, "disprove toy.safetensors --data data --store none.sqlite"),
+              HasSubstr("none.sqlite"));
+}
+
 TEST_F(CliCertify, ChosenImagesAreSaidToBeChosen) {
   ok("certify toy.safetensors" + kSettings + " --only-correct");
   EXPECT_THAT(ok("export results.sqlite"), HasSubstr("only images that were right without noise"));

@@ -19,8 +19,9 @@ using testing::Not;
 using testing::StartsWith;
 
 const std::vector<std::string> kCommands = {
-    "compare",   "report", "train",  "attack", "certify", "predict", "export", "import",    "merge",
-    "recompute", "sweep",  "status", "data",   "info",    "convert", "bench",  "completion"};
+    "compare",  "report", "train",  "attack",  "certify",   "predict",
+    "disprove", "export", "import", "merge",   "recompute", "sweep",
+    "status",   "data",   "info",   "convert", "bench",     "completion"};
 
 class CliHelp : public testing::Test, public test::CliTest {
  protected:

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -67,6 +69,9 @@ class DisproveCommand : public Command {
   void run(Context& context) override {
     validate(settings_);
     const auto file = store_file(store_);
+    if (!std::filesystem::exists(file))
+      throw Error(fmt::format("results store '{}' does not exist; 'smoothcert certify' makes it",
+                              file.string()));
     const Network network = load_model(context, model_, "disprove");
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
