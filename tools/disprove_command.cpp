@@ -69,16 +69,16 @@ class DisproveCommand : public Command {
   void run(Context& context) override {
     validate(settings_);
     const auto file = store_file(store_);
-    if (!std::filesystem::exists(file))
-      throw Error(fmt::format("results store '{}' does not exist; 'smoothcert certify' makes it",
-                              file.string()));
+    // Looked at before it is opened for writing, which would make a store of an empty file.
+    if (open_store(context, file)->runs().empty())
+      throw Error(fmt::format("{}: holds no run to disprove", file.string()));
     const Network network = load_model(context, model_, "disprove");
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
     context.console.say(note);
     const auto model = backend->load(network);
-    const auto store = ResultsStore::open(file, ResultsStore::Access::read_write);
+    const auto store = open_store(context, file, ResultsStore::Access::read_write);
     std::vector<Outcome> outcomes;
     for (const RunInfo& run : store->runs()) {
       const RunSettings ours =
