@@ -402,6 +402,37 @@ TEST_F(CliCertify, TheSameCountsSayMore) {
   EXPECT_THAT(fails(2, "export results.sqlite --run 1 --classes"), HasSubstr("--json"));
 }
 
+// What certify gives, from its counts alone.
+TEST_F(CliCertify, RadiiOfVotesWithoutAModel) {
+  ok("certify toy.safetensors --noise gaussian" + kSettings);
+  const json one = json::parse(ok("export results.sqlite --run 1 --json"));
+  std::string text = "idx\tcounts\tselected\n";
+  std::vector<double> radii;
+  for (const json& c : one.at("certificates")) {
+    const auto& first = c.at("selection_counts");
+    const auto selected = std::max_element(first.begin(), first.end()) - first.begin();
+    text += c.at("idx").dump() + "\t" + c.at("estimation_counts").dump() + "\t" +
+            std::to_string(selected) + "\n";
+    radii.push_back(c.at("radius").get<double>());
+  }
+  test::write_text(path("votes.tsv"), text);
+  const json again = json::parse(ok("radius votes.tsv --sigma 0.5 --alpha 0.01 --json"));
+  ASSERT_EQ(again.at("certificates").size(), radii.size());
+  for (std::size_t i = 0; i < radii.size(); ++i)
+    EXPECT_EQ(again.at("certificates")[i].at("radius").get<double>(), radii[i]) << i;
+  EXPECT_THAT(ok("radius votes.tsv --sigma 0.5 --p-b counted"), HasSubstr("\tp_lower\tradius\n"));
+  test::write_text(path("k.csv"), "k,n\n990,1000\n");
+  EXPECT_THAT(fails(2, "radius k.csv --sigma 0.5 --p-b counted"), HasSubstr("'second'"));
+  EXPECT_THAT(fails(2, "radius k.csv"), HasSubstr("--sigma"));
+  EXPECT_THAT(fails(2, "radius k.csv --sigma 0.5 --stopped-early"), HasSubstr("--n"));
+  EXPECT_THAT(fails(1, "radius none.csv --sigma 0.5"), HasSubstr("none.csv"));
+  const json fixed = json::parse(ok("radius k.csv --sigma 0.5 --json")).at("certificates")[0];
+  const json early = json::parse(ok("radius k.csv --sigma 0.5 --stopped-early --n 2000 --json"))
+                         .at("certificates")[0];
+  EXPECT_LT(early.at("radius").get<double>(), fixed.at("radius").get<double>())
+      << "bounds that hold at any n cost something";
+}
+
 TEST_F(CliCertify, DisproofsBracketTheRadii) {
   ok("certify toy.safetensors" + kSettings);
   const std::string command =

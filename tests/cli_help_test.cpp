@@ -19,9 +19,9 @@ using testing::Not;
 using testing::StartsWith;
 
 const std::vector<std::string> kCommands = {
-    "compare", "report",  "train", "attack",     "certify", "predict", "disprove",
-    "export",  "import",  "merge", "recompute",  "sweep",   "status",  "data",
-    "info",    "convert", "bench", "completion", "verify"};
+    "compare", "report", "train",   "attack", "certify",    "predict", "disprove",
+    "radius",  "export", "import",  "merge",  "recompute",  "sweep",   "status",
+    "data",    "info",   "convert", "bench",  "completion", "verify"};
 
 class CliHelp : public testing::Test, public test::CliTest {
  protected:

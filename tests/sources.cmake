@@ -89,4 +89,5 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   train_test.cpp
   training_reference_support.cpp
   training_state_test.cpp
+  vote_file_test.cpp
   zip_archive_test.cpp)

@@ -90,6 +90,13 @@ const std::vector<CommandEntry>& command_entries() {
        "  smoothcert verify results.sqlite --remove    and take out what fails, to be drawn again\n"
        "  smoothcert verify results.sqlite --redraw 5 --model lenet.safetensors\n",
        make_verify_command},
+      {"radius", "Results", "Votes in, certificates out: no model, nothing drawn",
+       "Examples:\n"
+       "  smoothcert radius votes.tsv --sigma 0.5            columns k and n, one row an image\n"
+       "  smoothcert radius votes.tsv --sigma 0.5 --p-b counted     with a column 'second'\n"
+       "  smoothcert radius counts.tsv --sigma 0.25 --alpha 0.01    'counts' [3,0,997], "
+       "'selected'\n",
+       make_radius_command},
       {"disprove", "Results", "How tight certificates are: the nearest points with another answer",
        "Examples:\n"
        "  smoothcert disprove lenet.safetensors --store results.sqlite --max 50\n"

@@ -20,6 +20,7 @@ std::unique_ptr<Command> make_import_command();
 std::unique_ptr<Command> make_info_command();
 std::unique_ptr<Command> make_merge_command();
 std::unique_ptr<Command> make_predict_command();
+std::unique_ptr<Command> make_radius_command();
 std::unique_ptr<Command> make_recompute_command();
 std::unique_ptr<Command> make_report_command();
 std::unique_ptr<Command> make_status_command();

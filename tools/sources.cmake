@@ -20,6 +20,7 @@ smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
   options.cpp
   predict_command.cpp
   progress_file.cpp
+  radius_command.cpp
   recompute_command.cpp
   report_command.cpp
   run_list.cpp

@@ -14,4 +14,5 @@ smoothcert_sources(SMOOTHCERT_STORE_SOURCES
   row_check.cpp
   schema.cpp
   sqlite.cpp
-  tables.cpp)
+  tables.cpp
+  vote_file.cpp)

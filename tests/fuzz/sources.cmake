@@ -8,7 +8,8 @@ smoothcert_sources(SMOOTHCERT_FUZZ_SOURCES
   safetensors_fuzz.cpp
   store_fuzz.cpp
   sweep_fuzz.cpp
-  tsv_fuzz.cpp)
+  tsv_fuzz.cpp
+  votes_fuzz.cpp)
 smoothcert_sources(SMOOTHCERT_FUZZ_SUPPORT_SOURCES
   memory_file.cpp
   replay_driver.cpp

@@ -56,6 +56,13 @@ void networks(const fs::path& tensors, const fs::path& specs) {
     test::write_text(specs / name, network_spec_json(builtin_network(name)));
 }
 
+void votes(const fs::path& folder) {
+  test::write_text(folder / "split", "idx\tk\tsecond\tn\n0\t990\t7\t1000\n1\t500\t400\t1000\n");
+  test::write_text(folder / "commas", "k,n\n990,1000\n");
+  test::write_text(folder / "counts",
+                   "counts\tselected\tinvalid\n[3,0,997]\t2\t0\n[5,5,5]\t0\t85\n");
+}
+
 void sweep(const fs::path& folder) {
   test::write_text(folder / "all",
                    R"({"store":"s.sqlite","data":"mnist","split":"test","models":["a.safetensors",
@@ -132,6 +139,8 @@ int main(int count, char** arguments) {
   idx(folder_of(root, "idx"));
   networks(folder_of(root, "safetensors"), folder_of(root, "network_spec"));
   sweep(folder_of(root, "sweep"));
+  votes(folder_of(root, "votes"));
+  votes(folder_of(root, "votes"));
   results(folder_of(root, "tsv"), folder_of(root, "store"));
   checkpoints(folder_of(root, "checkpoint"));
   numpy(folder_of(root, "npy"));
