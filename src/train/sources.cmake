@@ -1,6 +1,9 @@
 smoothcert_sources(SMOOTHCERT_TRAIN_SOURCES
+  backward_plan.cpp
   epoch_order.cpp
+  epoch_request.cpp
   recipe_json.cpp
   recipes.cpp
+  step_program.cpp
   train.cpp
   training_state.cpp)
