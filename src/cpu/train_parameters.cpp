@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "smoothcert/error.hpp"
-#include "train/epoch_request.hpp"
+#include "train/optimizer_step.hpp"
 
 namespace smoothcert::cpu {
 namespace {

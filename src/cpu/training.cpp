@@ -9,6 +9,7 @@
 #include "cpu/training_pass.hpp"
 #include "smoothcert/error.hpp"
 #include "train/epoch_request.hpp"
+#include "train/optimizer_step.hpp"
 #include "train/step_program.hpp"
 
 namespace smoothcert::cpu {

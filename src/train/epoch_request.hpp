@@ -1,15 +1,10 @@
 // What a backend reads off the arguments of a call before it trains: whether they fit the network,
-// which images a step takes, the optimiser's numbers of a step.
+// and which images a step takes.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
-#include <string>
-#include <vector>
 
-#include "smoothcert/attack_spec.hpp"
-#include "smoothcert/device/updates.hpp"
 #include "smoothcert/epoch.hpp"
 #include "smoothcert/label.hpp"
 
@@ -41,17 +36,5 @@ class EpochSteps {
  private:
   std::size_t visits_, batch_;
 };
-
-/// Adam's and SGD's numbers of one step; which of the two is used the step's program says.
-struct OptimizerStep {
-  device::AdamStep adam;
-  device::SgdStep sgd;
-};
-
-/// `step` is global, from 0: Adam's bias corrections are those of step + 1 updates.
-OptimizerStep optimizer_step(const EpochRequest& request, std::uint64_t step);
-
-/// The moments an optimiser keeps, as their slots are named: {"/m", "/v"}, {"/momentum"}.
-std::vector<std::string> moment_suffixes(OptimizerSpec::Kind kind);
 
 }  // namespace smoothcert

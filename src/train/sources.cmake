@@ -2,6 +2,7 @@ smoothcert_sources(SMOOTHCERT_TRAIN_SOURCES
   backward_plan.cpp
   epoch_order.cpp
   epoch_request.cpp
+  optimizer_step.cpp
   recipe_json.cpp
   recipes.cpp
   step_program.cpp
