@@ -4,6 +4,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   atomic_file_test.cpp
   attack_accuracy_test.cpp
   attack_test.cpp
+  backward_plan_test.cpp
   campaign_support.cpp
   campaign_test.cpp
   certify_test.cpp
@@ -36,6 +37,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   disproof_test.cpp
   disprove_test.cpp
   enclosure_test.cpp
+  epoch_request_test.cpp
   fake_model_support.cpp
   fake_trainer_support.cpp
   external_model_test.cpp
@@ -80,6 +82,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   sequential_test.cpp
   statistics_test.cpp
   store_rows_test.cpp
+  step_program_test.cpp
   stopping_test.cpp
   store_support.cpp
   svg_chart_test.cpp

@@ -147,11 +147,12 @@ void batchnorm(Stream stream, const TrainLayer& layer, ForwardMode mode, std::ui
   const dim3 grid(s.channels, slice_count(std::uint64_t{n} * s.area)), block(block_threads());
   if (mode == ForwardMode::train) {
     SMOOTHCERT_LAUNCH(norm_moments_kernel, grid, block, 0, stream, s, in, scratch);
-    SMOOTHCERT_LAUNCH(batchnorm_train_kernel, grid, block, 0, stream, s, layer.eps, layer.momentum,
-                      in, gamma, beta, scratch, statistics, saved, out);
+    SMOOTHCERT_LAUNCH(batchnorm_train_kernel, grid, block, 0, stream, s,
+                      static_cast<float>(layer.eps), static_cast<float>(layer.momentum), in, gamma,
+                      beta, scratch, statistics, saved, out);
   } else {
-    SMOOTHCERT_LAUNCH(batchnorm_eval_kernel, grid, block, 0, stream, s, layer.eps, in, gamma, beta,
-                      statistics, saved, out);
+    SMOOTHCERT_LAUNCH(batchnorm_eval_kernel, grid, block, 0, stream, s,
+                      static_cast<float>(layer.eps), in, gamma, beta, statistics, saved, out);
   }
 }
 

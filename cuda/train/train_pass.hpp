@@ -4,6 +4,7 @@
 
 #include "cuda/layers/layer_engine.hpp"
 #include "cuda/train/launch_train.hpp"
+#include "train/step_program.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -21,28 +22,21 @@ struct TrainBuffers {
   float* scratch = nullptr;  ///< scratch_floats(), which the engine uses as well
   const float* constants = nullptr;
 
-  [[nodiscard]] float* value(const TrainPlan& plan, int layer) const {
-    return values + plan.value_of(layer) * capacity;
+  [[nodiscard]] float* value(const TrainPlan& plan, int value) const {
+    return values + plan.place_of(value) * capacity;
   }
-  [[nodiscard]] float* gradient(const TrainPlan& plan, int layer) const {
-    return gradients + plan.value_of(layer) * capacity;
+  [[nodiscard]] float* gradient(const TrainPlan& plan, int value) const {
+    return gradients + plan.place_of(value) * capacity;
   }
 };
 
-/// Logits of the n images in value(plan, −1) into value(plan, plan.logits()).
+/// The values of the n images in value(plan, kImage), up to the logits.
 void forward_pass(Stream stream, LayerEngine& engine, const TrainPlan& plan,
-                  const TrainBuffers& buffers, std::uint32_t n, ForwardMode mode);
+                  const TrainBuffers& buffers, std::uint32_t n, const step_op::Forward& pass);
 
-struct BackwardGoals {
-  bool parameters = false;      ///< into parameter_gradients
-  bool add_parameters = false;  ///< to what they hold, instead of over it
-  bool input = false;           ///< into gradient(plan, −1)
-};
-
-/// From gradient(plan, plan.logits()); `mode` as in the forward pass before it.
+/// From the logits' gradient to parameter_gradients or to gradient(plan, kImage).
 void backward_pass(Stream stream, LayerEngine& engine, const TrainPlan& plan,
-                   const TrainBuffers& buffers, std::uint32_t n, ForwardMode mode,
-                   const BackwardGoals& goals);
+                   const TrainBuffers& buffers, std::uint32_t n, const step_op::Backward& pass);
 
 /// Lets the engine choose its algorithms for batches of n images.
 void prepare_engine(LayerEngine& engine, const TrainPlan& plan, std::uint32_t n);

@@ -1,10 +1,10 @@
-// One training step of any regime, issued on a stream: from the data set's bytes to the updated
-// parameters, without the host.
+// A step's program (train/step_program.hpp) issued on a stream: from the data set's bytes to the
+// updated parameters, without the host.
 #pragma once
 
 #include "cuda/train/train_pass.hpp"
 #include "smoothcert/label.hpp"
-#include "smoothcert/recipe.hpp"
+#include "train/step_program.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
@@ -24,12 +24,10 @@ struct StepMemory {
   float* step_accuracy = nullptr;
 };
 
-/// The state's step, of n images, and moves the state to the next one.
-void issue_training_step(Stream stream, LayerEngine& engine, const TrainPlan& plan,
-                         const StepMemory& memory, const TrainRecipe& recipe, std::uint32_t n);
-
-/// Everything of the recipe that issue_training_step depends on.
-std::string step_key(const TrainRecipe& recipe, std::uint32_t n);
+/// Carries out a program on n images. One of training is the state's step, and moves the state to
+/// the next one; gradient_program() needs no more than `network` and `labels`.
+void issue_program(Stream stream, LayerEngine& engine, const TrainPlan& plan,
+                   const StepMemory& memory, const StepProgram& program, std::uint32_t n);
 
 }  // namespace SMOOTHCERT_GPU_ABI
 }  // namespace smoothcert::gpu

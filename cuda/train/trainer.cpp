@@ -3,19 +3,32 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 
 #include "cuda/runtime/nvtx.hpp"
 #include "gpu/device_memory.hpp"
 #include "gpu/step_schedule.hpp"
 #include "smoothcert/error.hpp"
+#include "train/epoch_request.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
 namespace {
 
 constexpr std::uint32_t kGradientBatch = 1024;
+
+/// The program of the steps on n images, and the name of the graph that is captured of it: all that
+/// the graph depends on but the memory.
+struct SizedProgram {
+  SizedProgram(const TrainRecipe& recipe, std::size_t images)
+      : n(static_cast<std::uint32_t>(images)),
+        program(training_program(recipe, images)),
+        key("n=" + std::to_string(images) + " batch=" + std::to_string(recipe.batch_size) + "\n" +
+            to_text(program)) {}
+  std::uint32_t n;
+  StepProgram program;
+  std::string key;
+};
 
 }  // namespace
 
@@ -25,7 +38,7 @@ struct Trainer::Batch {
       : capacity(images),
         values(device, plan.values * images),
         gradients(device, plan.values * images),
-        clean(device, plan.input.size() * images),
+        clean(device, plan.graph.input.size() * images),
         scratch(device, scratch_floats(plan, static_cast<int>(images))),
         pools(device, plan.pools * images),
         labels(device, images),
@@ -55,28 +68,28 @@ Trainer::Trainer(std::unique_ptr<TrainDevice> device, NetworkSpec spec)
     : device_(std::move(device)),
       spec_(std::move(spec)),
       plan_(make_train_plan(spec_)),
-      parameters_(*device_, plan_.parameters),
-      parameter_gradients_(*device_, plan_.parameters),
-      statistics_(*device_, plan_.statistics),
+      parameters_(*device_, plan_.graph.parameters),
+      parameter_gradients_(*device_, plan_.graph.parameters),
+      statistics_(*device_, plan_.graph.statistics),
       saved_(*device_, plan_.saved),
       constants_(*device_, plan_.constants.size()),
-      moment1_(*device_, plan_.parameters),
-      moment2_(*device_, plan_.parameters) {
+      moment1_(*device_, plan_.graph.parameters),
+      moment2_(*device_, plan_.graph.parameters) {
   constants_.upload(plan_.constants);
   // The gaps between tensors, which the optimiser passes over like the rest.
-  device_->zero(parameter_gradients_.data(), plan_.parameters * sizeof(float));
+  device_->zero(parameter_gradients_.data(), plan_.graph.parameters * sizeof(float));
 }
 
 Trainer::~Trainer() { device_->forget_captures(); }
 
 void Trainer::load(const Network& net) {
-  parameters_.upload(gather_tensors(plan_, net, true));
-  statistics_.upload(gather_tensors(plan_, net, false));
+  parameters_.upload(gather_tensors(plan_.graph, net, true));
+  statistics_.upload(gather_tensors(plan_.graph, net, false));
 }
 
 void Trainer::store(Network& net) const {
-  scatter_tensors(plan_, parameters_.download(), true, net);
-  scatter_tensors(plan_, statistics_.download(), false, net);
+  scatter_tensors(plan_.graph, parameters_.download(), true, net);
+  scatter_tensors(plan_.graph, statistics_.download(), false, net);
 }
 
 Trainer::Batch& Trainer::batch_memory(std::uint32_t images) {
@@ -118,18 +131,18 @@ void Trainer::upload_data(const Dataset& data) {
 }
 
 void Trainer::upload_moments(const OptimizerSpec& spec, const OptimizerState& optimizer) {
-  const auto names = moment_names(spec);
+  const auto names = moment_suffixes(spec.kind);
   TrainArray<float>* const arrays[] = {&moment1_, &moment2_};
   for (std::size_t i = 0; i < names.size(); ++i) {
-    arrays[i]->upload(gather_moments(plan_, optimizer, names[i]));
+    arrays[i]->upload(gather_moments(plan_.graph, optimizer, names[i]));
   }
 }
 
 void Trainer::download_moments(const OptimizerSpec& spec, OptimizerState& optimizer) const {
-  const auto names = moment_names(spec);
+  const auto names = moment_suffixes(spec.kind);
   const TrainArray<float>* const arrays[] = {&moment1_, &moment2_};
   for (std::size_t i = 0; i < names.size(); ++i) {
-    scatter_moments(plan_, spec_, arrays[i]->download(), names[i], optimizer);
+    scatter_moments(plan_.graph, spec_, arrays[i]->download(), names[i], optimizer);
   }
 }
 
@@ -152,8 +165,7 @@ EpochReport Trainer::train_epoch(const EpochRequest& request, OptimizerState& op
   const auto start = std::chrono::steady_clock::now();
   check_epoch(spec_, request);
   if (request.order.empty()) return {};
-  const auto batch = static_cast<std::uint32_t>(request.recipe.batch_size);
-  batch_memory(static_cast<std::uint32_t>(std::min<std::size_t>(batch, request.order.size())));
+  batch_memory(static_cast<std::uint32_t>(EpochSteps(request).largest()));
   upload_data(request.data);
   upload_moments(request.recipe.optimizer, optimizer);
   upload_epoch(request, optimizer);
@@ -169,16 +181,13 @@ EpochReport Trainer::train_epoch(const EpochRequest& request, OptimizerState& op
 void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
                         EpochReport& report) {
   StepMemory m;
-  m.network = {batch_->capacity,     batch_->values.data(), batch_->gradients.data(),
-               batch_->pools.data(), parameters_.data(),    parameter_gradients_.data(),
-               statistics_.data(),   saved_.data(),         batch_->scratch.data(),
-               constants_.data()};
+  m.network = buffers();
   m.data = {pixels_.data(),
             labels_.data(),
             epoch_->order.data(),
             epoch_->state.data(),
             static_cast<std::uint32_t>(request.recipe.batch_size),
-            static_cast<std::uint32_t>(plan_.input.size())};
+            static_cast<std::uint32_t>(plan_.graph.input.size())};
   m.state = epoch_->state.data();
   m.optimizer_steps = epoch_->schedule.data();
   m.moment1 = moment1_.data();
@@ -189,16 +198,14 @@ void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
   m.step_loss = epoch_->loss.data();
   m.step_accuracy = epoch_->accuracy.data();
 
-  const std::size_t visits = request.order.size(), steps = epoch_->schedule.size();
-  const auto batch = static_cast<std::size_t>(request.recipe.batch_size);
+  const EpochSteps cut(request);
+  const std::size_t steps = cut.count();
   report.step_loss.resize(steps);
   report.step_accuracy.resize(steps);
   LayerEngine& engine = device_->engine();
-  const auto size_of = [&](std::size_t step) {
-    return static_cast<std::uint32_t>(std::min(batch, visits - step * batch));
-  };
-  prepare_engine(engine, plan_, size_of(0));
-  prepare_engine(engine, plan_, size_of(steps - 1));
+  const SizedProgram full(request.recipe, cut.size(0)), last(request.recipe, cut.size(steps - 1));
+  prepare_engine(engine, plan_, full.n);
+  prepare_engine(engine, plan_, last.n);
 
   std::size_t reported = 0, queued = 0;
   // Losses are collected one piece behind: while the device works on the piece queued last, the
@@ -221,9 +228,9 @@ void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
     const NvtxRange range("issue steps");
     const std::size_t end = std::min<std::size_t>(steps, queued + kPiece);
     for (; queued < end; ++queued) {
-      const std::uint32_t n = size_of(queued);
-      device_->replay(step_key(request.recipe, n), [&] {
-        issue_training_step(device_->stream(), engine, plan_, m, request.recipe, n);
+      const SizedProgram& step = queued + 1 < steps ? full : last;
+      device_->replay(step.key, [&] {
+        issue_program(device_->stream(), engine, plan_, m, step.program, step.n);
       });
     }
     const std::uint64_t mark = device_->mark();
@@ -238,43 +245,39 @@ void Trainer::run_steps(const EpochRequest& request, std::uint64_t first_global,
   collect(previous, previous_end);
 }
 
+TrainBuffers Trainer::buffers() const {
+  return {batch_->capacity,     batch_->values.data(), batch_->gradients.data(),
+          batch_->pools.data(), parameters_.data(),    parameter_gradients_.data(),
+          statistics_.data(),   saved_.data(),         batch_->scratch.data(),
+          constants_.data()};
+}
+
 void Trainer::input_gradient(std::span<const float> images, std::span<const Label> labels,
                              LossKind loss, std::span<float> gradient, std::span<float> logits) {
   const NvtxRange range("input gradient");
-  const std::size_t size = plan_.input.size(), count = labels.size();
-  const auto classes = static_cast<std::size_t>(plan_.classes);
-  if (images.size() != count * size || gradient.size() != images.size() ||
-      (!logits.empty() && logits.size() != count * classes)) {
-    throw UsageError("input gradient: " + std::to_string(images.size()) + " input, " +
-                     std::to_string(gradient.size()) + " gradient and " +
-                     std::to_string(logits.size()) + " output values do not fit " +
-                     std::to_string(count) + " images of the network");
-  }
+  check_input_gradient(spec_, images, labels, gradient, logits);
+  const std::size_t size = plan_.graph.input.size(), count = labels.size();
+  const auto classes = static_cast<std::size_t>(plan_.graph.classes);
   if (count == 0) return;
   const std::uint32_t most =
       gradient_batch(static_cast<std::uint32_t>(std::min<std::size_t>(count, kGradientBatch)));
-  const Batch& b = *batch_;
-  const TrainBuffers buffers{b.capacity,         b.values.data(),    b.gradients.data(),
-                             b.pools.data(),     parameters_.data(), parameter_gradients_.data(),
-                             statistics_.data(), saved_.data(),      b.scratch.data(),
-                             constants_.data()};
+  StepMemory m;
+  m.network = buffers();
+  m.labels = batch_->labels.data();
+  const StepProgram program = gradient_program(loss);
   LayerEngine& engine = device_->engine();
-  const Stream stream = device_->stream();
-  float* const logits_at = buffers.value(plan_, plan_.logits());
   for (std::size_t first = 0; first < count; first += most) {
     const auto n = static_cast<std::uint32_t>(std::min<std::size_t>(most, count - first));
     prepare_engine(engine, plan_, n);
-    device_->upload(buffers.value(plan_, -1), images.data() + first * size,
+    device_->upload(m.network.value(plan_, kImage), images.data() + first * size,
                     n * size * sizeof(float));
-    device_->upload(b.labels.data(), labels.data() + first, n * sizeof(Label));
-    forward_pass(stream, engine, plan_, buffers, n, ForwardMode::eval);
-    loss_and_gradient(stream, loss, logits_at, b.labels.data(), n, plan_.classes, 1.0f,
-                      buffers.gradient(plan_, plan_.logits()));
-    backward_pass(stream, engine, plan_, buffers, n, ForwardMode::eval, {.input = true});
-    device_->download(gradient.data() + first * size, buffers.gradient(plan_, -1),
+    device_->upload(m.labels, labels.data() + first, n * sizeof(Label));
+    issue_program(device_->stream(), engine, plan_, m, program, n);
+    device_->download(gradient.data() + first * size, m.network.gradient(plan_, kImage),
                       n * size * sizeof(float));
     if (!logits.empty()) {
-      device_->download(logits.data() + first * classes, logits_at, n * classes * sizeof(float));
+      device_->download(logits.data() + first * classes, m.network.value(plan_, plan_.graph.logits),
+                        n * classes * sizeof(float));
     }
   }
 }

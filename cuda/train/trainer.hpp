@@ -44,6 +44,7 @@ class Trainer {
   void upload_epoch(const EpochRequest& request, const OptimizerState& optimizer);
   void upload_moments(const OptimizerSpec& spec, const OptimizerState& optimizer);
   void download_moments(const OptimizerSpec& spec, OptimizerState& optimizer) const;
+  [[nodiscard]] TrainBuffers buffers() const;
   void run_steps(const EpochRequest& request, std::uint64_t first_global, EpochReport& report);
 
   std::unique_ptr<TrainDevice> device_;

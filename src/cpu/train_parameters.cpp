@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "smoothcert/error.hpp"
+#include "train/optimizer_step.hpp"
 
 namespace smoothcert::cpu {
 namespace {
@@ -31,24 +32,19 @@ std::size_t packed_place(std::size_t channel, std::size_t channels, std::size_t 
   return first * taps + tap * size + (channel - first);
 }
 
-/// The moments an optimiser keeps.
-std::vector<std::string> moment_names(const OptimizerSpec& spec) {
-  if (spec.kind == OptimizerSpec::Kind::adam) return {"/m", "/v"};
-  return {"/momentum"};
-}
-
 }  // namespace
 
 TrainParameters::TrainParameters(TrainGraph& graph, const Network& net)
     : graph_(graph),
-      values_(graph.parameters),
-      gradients_(graph.parameters),
-      moments_{AlignedFloats(graph.parameters), AlignedFloats(graph.parameters)},
+      values_(graph.plan.parameters),
+      gradients_(graph.plan.parameters),
+      moments_{AlignedFloats(graph.plan.parameters), AlignedFloats(graph.plan.parameters)},
       packed_(graph.packed),
-      forward_at_(graph.parameters, kUnpacked),
-      backward_at_(graph.parameters, kUnpacked) {
+      forward_at_(graph.plan.parameters, kUnpacked),
+      backward_at_(graph.plan.parameters, kUnpacked) {
   std::size_t channels = 0;
-  for (const TrainTensor& t : graph.tensors) {
+  for (const PlanTensor& t : graph.plan.tensors) {
+    if (!t.trainable) continue;
     const auto& data = tensor(net, t.name).data;
     std::copy(data.begin(), data.end(), values_.data() + t.offset);
   }
@@ -59,11 +55,12 @@ TrainParameters::TrainParameters(TrainGraph& graph, const Network& net)
     if (node.kind != LayerKind::conv2d && node.kind != LayerKind::linear) continue;
     map_packing(node);
     node.forward.weights = packed_.data() + node.packed_forward;
-    node.forward.bias = node.bias == kNone ? no_bias_.data() : values_.data() + node.bias;
+    node.forward.bias = node.has_bias() ? values_.data() + node.bias : no_bias_.data();
     node.backward.weights = packed_.data() + node.packed_backward;
     node.backward.bias = no_bias_.data();
   }
-  for (const TrainNorm& n : graph.norms) {
+  for (const int norm : graph.norms) {
+    const TrainNode& n = graph.node(norm);
     NormState state;
     state.running_mean = tensor(net, n.name + ".running_mean").data;
     state.running_var = tensor(net, n.name + ".running_var").data;
@@ -74,7 +71,7 @@ TrainParameters::TrainParameters(TrainGraph& graph, const Network& net)
     state.backward.resize(n.channels);
     norms_.push_back(std::move(state));
   }
-  publish(0, graph.parameters);
+  publish(0, graph.plan.parameters);
   use_running_statistics();
 }
 
@@ -108,10 +105,10 @@ void TrainParameters::publish(std::size_t first, std::size_t last) {
 
 void TrainParameters::use_running_statistics() {
   for (std::size_t i = 0; i < norms_.size(); ++i) {
-    const TrainNorm& norm = graph_.norms[i];
+    const TrainNode& norm = graph_.norm(static_cast<int>(i));
     NormState& state = norms_[i];
     for (std::size_t c = 0; c < norm.channels; ++c) {
-      const double gamma = values_.data()[norm.gamma + c], beta = values_.data()[norm.beta + c];
+      const double gamma = values_.data()[norm.weight + c], beta = values_.data()[norm.bias + c];
       const double scale = gamma / std::sqrt(double{state.running_var[c]} + norm.eps);
       state.scale[c] = static_cast<float>(scale);
       state.backward[c] = {state.scale[c]};
@@ -121,9 +118,10 @@ void TrainParameters::use_running_statistics() {
 }
 
 void TrainParameters::load(const OptimizerState& state, const OptimizerSpec& spec) {
-  const auto names = moment_names(spec);
+  const auto names = moment_suffixes(spec.kind);
   for (std::size_t m = 0; m < names.size(); ++m)
-    for (const TrainTensor& t : graph_.tensors) {
+    for (const PlanTensor& t : graph_.plan.tensors) {
+      if (!t.trainable) continue;
       const auto found = state.slots.find(t.name + names[m]);
       float* to = moments_[m].data() + t.offset;
       if (found == state.slots.end()) {
@@ -139,19 +137,22 @@ void TrainParameters::load(const OptimizerState& state, const OptimizerSpec& spe
 }
 
 void TrainParameters::store(Network& net) const {
-  for (const TrainTensor& t : graph_.tensors)
-    std::copy_n(values_.data() + t.offset, t.count, net.tensors.at(t.name).data.begin());
+  for (const PlanTensor& t : graph_.plan.tensors)
+    if (t.trainable)
+      std::copy_n(values_.data() + t.offset, t.count, net.tensors.at(t.name).data.begin());
   for (std::size_t i = 0; i < norms_.size(); ++i) {
-    net.tensors.at(graph_.norms[i].name + ".running_mean").data = norms_[i].running_mean;
-    net.tensors.at(graph_.norms[i].name + ".running_var").data = norms_[i].running_var;
+    const std::string& name = graph_.norm(static_cast<int>(i)).name;
+    net.tensors.at(name + ".running_mean").data = norms_[i].running_mean;
+    net.tensors.at(name + ".running_var").data = norms_[i].running_var;
   }
 }
 
 void TrainParameters::store(OptimizerState& state, const OptimizerSpec& spec) const {
-  const auto names = moment_names(spec);
+  const auto names = moment_suffixes(spec.kind);
   state.slots.clear();
   for (std::size_t m = 0; m < names.size(); ++m)
-    for (const TrainTensor& t : graph_.tensors) {
+    for (const PlanTensor& t : graph_.plan.tensors) {
+      if (!t.trainable) continue;
       const float* from = moments_[m].data() + t.offset;
       state.slots[t.name + names[m]] = {{static_cast<std::int64_t>(t.count)},
                                         std::vector<float>(from, from + t.count)};

@@ -3,33 +3,26 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "cpu/team.hpp"
 #include "cpu/training_layout.hpp"
 #include "cpu/training_pass.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/noise.hpp"
+#include "train/epoch_request.hpp"
+#include "train/optimizer_step.hpp"
+#include "train/step_program.hpp"
 
 namespace smoothcert::cpu {
 namespace {
 
 std::size_t cast(int x) { return static_cast<std::size_t>(x); }
 
-void check(const NetworkSpec& spec, const EpochRequest& request) {
-  const Dataset& data = request.data;
-  if (!(data.shape == spec.input) || data.classes > spec.classes)
-    throw UsageError("training: data set '" + data.name + "' does not fit network '" + spec.name +
-                     "'");
-  if (request.recipe.batch_size < 1)
-    throw UsageError("training: the batch size must be at least 1");
-  if (request.recipe.regime == Regime::adversarial && is_pgd(request.recipe.attack) &&
-      request.recipe.attack.steps < 1)
-    throw UsageError("training: PGD needs at least 1 step");
-  for (const std::uint32_t index : request.order)
-    if (index >= data.size())
-      throw UsageError("training: image " + std::to_string(index) + " is not in data set '" +
-                       data.name + "', which has " + std::to_string(data.size()));
+/// The kernels' own types, which are the same in every instruction set.
+AdamParameters lane_step(const device::AdamStep& s) {
+  return {s.step_size, s.root_scale, s.beta1, s.beta2, s.eps, s.weight_decay};
+}
+SgdParameters lane_step(const device::SgdStep& s) {
+  return {s.learning_rate, s.momentum, s.weight_decay};
 }
 
 class Epoch {
@@ -42,31 +35,28 @@ class Epoch {
         kernels_(active_train_kernels()),
         graph_(net.spec, kernels_.lanes),
         parameters_(graph_, net),
-        batch_size_(
-            std::min(cast(recipe_.batch_size), std::max<std::size_t>(request.order.size(), 1))),
+        steps_(request),
         lanes_(cast(kernels_.lanes)),
-        groups_(static_cast<int>((batch_size_ + lanes_ - 1) / lanes_)),
-        pass_(graph_, parameters_, groups_, true, recipe_.regime == Regime::adversarial),
+        groups_(groups_of(std::max<std::size_t>(steps_.largest(), 1))),
+        program_(training_program(recipe_, steps_.largest())),
+        pass_(graph_, parameters_, groups_, true, contains<step_op::KeepClean>(program_)),
         threads_(pool.threads()),
-        group_chunk_(std::clamp(groups_ / threads_, 1, kGroups)),
-        steps_((request.order.size() + batch_size_ - 1) / batch_size_) {
+        group_chunk_(std::clamp(groups_ / threads_, 1, kGroups)) {
     parameters_.load(optimizer, recipe_.optimizer);
     runs_ = split_parameters(graph_);
     const std::size_t chunks = cast((groups_ + group_chunk_ - 1) / group_chunk_);
     team_ = std::make_unique<Team>(pool, std::max(chunks, runs_.size()), cast(groups_));
     for (int t = 0; t < threads_; ++t) scratch_.push_back(pass_.make_scratch());
-    report_.step_loss.resize(steps_);
-    report_.step_accuracy.resize(steps_);
-    if (steps_ == 0) return;
-    check_norms(request.order.size() - (steps_ - 1) * batch_size_);
-    prepare(0);
+    report_.step_loss.resize(steps_.count());
+    report_.step_accuracy.resize(steps_.count());
+    if (steps_.count() > 0) prepare(0);
   }
 
   EpochReport run() {
     const auto start = std::chrono::steady_clock::now();
     std::exception_ptr error;
     try {
-      if (steps_ > 0) team_->run([this](int worker) { work(worker); });
+      if (steps_.count() > 0) team_->run([this](int worker) { work(worker); });
     } catch (...) {
       error = std::current_exception();
     }
@@ -82,7 +72,7 @@ class Epoch {
  private:
   void work(int worker) {
     Scratch& scratch = scratch_[cast(worker)];
-    for (std::size_t step = 0; step < steps_; ++step) {
+    for (std::size_t step = 0; step < steps_.count(); ++step) {
       for (std::size_t p = 0; p < phases_.size(); ++p) {
         const Phase& phase = phases_[p];
         if (!phase.ops.empty()) {
@@ -95,11 +85,13 @@ class Epoch {
           if (!team_->together(worker, [&] { meet(phase); })) return;
         }
         if (phase.after != Phase::After::collect && phase.after != Phase::After::update) continue;
-        const bool update = phase.after == Phase::After::update;
-        team_->for_each(worker, runs_.size(),
-                        [&](std::size_t i) { collect(runs_[i], phase.accumulate, update); });
+        const bool last = phase.after == Phase::After::update;
+        team_->for_each(worker, runs_.size(), [&](std::size_t i) {
+          collect(runs_[i], phase.add);
+          if (last) update(runs_[i], phase.optimizer);
+        });
         if (!team_->together(worker, [&] {
-              if (update) finish_step(step);
+              if (last) finish_step(step);
             }))
           return;
       }
@@ -111,11 +103,11 @@ class Epoch {
     if (phase.after == Phase::After::forward_statistics)
       pass_.combine_forward(phase.norm, batch_.size, batch_groups_);
     if (phase.after == Phase::After::backward_statistics)
-      pass_.combine_backward(phase.norm, batch_.size, batch_groups_, phase.weights,
-                             phase.accumulate);
+      pass_.combine_backward(phase.norm, batch_.size, batch_groups_, phase.parameters, phase.add);
   }
 
-  void collect(const ParameterRun& run, bool accumulate, bool update) {
+  /// Sums the lane groups' gradients of a run of parameters.
+  void collect(const ParameterRun& run, bool add) {
     float* gradients = parameters_.gradients();
     if (run.source == ParameterRun::Source::linear) {
       LinearWeightStep step;
@@ -127,27 +119,35 @@ class Epoch {
       step.grad = pass_.gradient(run.node->out, 0);
       step.in_group = pass_.group_stride(run.node->in);
       step.grad_group = pass_.group_stride(run.node->out);
-      step.accumulate = accumulate;
+      step.accumulate = add;
       kernels_.linear_weights(step, gradients + run.node->weight);
     } else if (run.source == ParameterRun::Source::slots) {
       for (int group = 0; group < batch_groups_; ++group) {
         const float* from = pass_.slot(group) + run.slot;
         float* to = gradients + run.first;
         const std::size_t count = run.last - run.first;
-        if (group == 0 && !accumulate)
+        if (group == 0 && !add)
           std::copy_n(from, count, to);
         else
           for (std::size_t i = 0; i < count; ++i) to[i] += from[i];
       }
     }
-    if (!update) return;
+  }
+
+  void update(const ParameterRun& run, OptimizerSpec::Kind optimizer) {
     const std::size_t first = run.first, count = run.last - run.first;
-    if (recipe_.optimizer.kind == OptimizerSpec::Kind::adam)
-      kernels_.adam(adam_, count, gradients + first, parameters_.values() + first,
-                    parameters_.moment(0) + first, parameters_.moment(1) + first);
-    else
-      kernels_.sgd(sgd_, count, gradients + first, parameters_.values() + first,
-                   parameters_.moment(0) + first);
+    const float* gradients = parameters_.gradients() + first;
+    float* values = parameters_.values() + first;
+    switch (optimizer) {
+      case OptimizerSpec::Kind::adam:
+        kernels_.adam(lane_step(numbers_.adam), count, gradients, values,
+                      parameters_.moment(0) + first, parameters_.moment(1) + first);
+        break;
+      case OptimizerSpec::Kind::sgd:
+        kernels_.sgd(lane_step(numbers_.sgd), count, gradients, values,
+                     parameters_.moment(0) + first);
+        break;
+    }
     parameters_.publish(run.first, run.last);
   }
 
@@ -156,32 +156,23 @@ class Epoch {
     const auto count = static_cast<double>(batch_.size);
     StepReport report;
     report.step = optimizer_.step + step;
-    report.steps_in_epoch = steps_;
+    report.steps_in_epoch = steps_.count();
     report.loss = static_cast<float>(result.loss / count);
     report.accuracy = static_cast<float>(static_cast<double>(result.correct) / count);
     report_.step_loss[step] = report.loss;
     report_.step_accuracy[step] = report.accuracy;
     ++done_;
-    if (recipe_.regime == Regime::adversarial && recipe_.attack_mode == ForwardMode::eval)
-      parameters_.use_running_statistics();
+    if (uses_running_statistics(program_)) parameters_.use_running_statistics();
     if (request_.on_step) request_.on_step(report);
-    if (step + 1 == steps_) return;
+    if (step + 1 == steps_.count()) return;
     if (request_.stop.stop_requested()) throw Interrupted("training stopped");
     prepare(step + 1);
   }
 
-  void check_norms(std::size_t size) const {
-    for (const TrainNorm& norm : graph_.norms)
-      if (norm.area * size == 1)
-        throw UsageError("training: a batch of one image leaves BatchNorm '" + norm.name +
-                         "' a single value per channel; choose another batch size");
-  }
-
   /// The batch, the phases and the optimiser's constants of a step.
   void prepare(std::size_t step) {
-    const std::size_t first = step * batch_size_;
-    const std::size_t size = std::min(batch_size_, request_.order.size() - first);
-    batch_groups_ = static_cast<int>((size + lanes_ - 1) / lanes_);
+    const std::size_t first = steps_.first(step), size = steps_.size(step);
+    batch_groups_ = groups_of(size);
     pixels_.resize(cast(groups_) * lanes_);
     ids_.resize(pixels_.size());
     labels_.resize(pixels_.size());
@@ -197,27 +188,17 @@ class Epoch {
     batch_.size = size;
     batch_.seed = request_.seed;
     batch_.step = global;
-    batch_.sigma = static_cast<float>(recipe_.sigma);
-    batch_.clamp = recipe_.clamp;
-    batch_.split_width = recipe_.lambda > 0 ? noise_width(NoiseLaw::split, recipe_.lambda) : 0;
-    batch_.clean = clean_images(recipe_, size);
-    batch_.attack = recipe_.attack;
     pass_.clear_results();
     if (size != laid_out_for_) {
-      phases_ = lay_out_step(pass_, recipe_, size);
+      program_ = training_program(recipe_, size);
+      phases_ = lay_out_step(pass_, program_);
       laid_out_for_ = size;
     }
-    const double rate = learning_rate_at(request_, global);
-    const OptimizerSpec& o = recipe_.optimizer;
-    const double t = static_cast<double>(global + 1);
-    adam_ = {static_cast<float>(rate / (1 - std::pow(o.beta1, t))),
-             static_cast<float>(1 / std::sqrt(1 - std::pow(o.beta2, t))),
-             static_cast<float>(o.beta1),
-             static_cast<float>(o.beta2),
-             static_cast<float>(o.eps),
-             static_cast<float>(o.weight_decay)};
-    sgd_ = {static_cast<float>(rate), static_cast<float>(o.momentum),
-            static_cast<float>(o.weight_decay)};
+    numbers_ = optimizer_step(request_, global);
+  }
+
+  [[nodiscard]] int groups_of(std::size_t images) const {
+    return static_cast<int>((images + lanes_ - 1) / lanes_);
   }
 
   Network& net_;
@@ -227,12 +208,13 @@ class Epoch {
   const TrainKernels& kernels_;
   TrainGraph graph_;
   TrainParameters parameters_;
-  const std::size_t batch_size_, lanes_;
+  const EpochSteps steps_;
+  const std::size_t lanes_;
   const int groups_;
+  StepProgram program_;  ///< of the step at hand
   TrainingPass pass_;
   const int threads_;
   const int group_chunk_;
-  const std::size_t steps_;
   std::unique_ptr<Team> team_;
   std::vector<Scratch> scratch_;
   std::vector<ParameterRun> runs_;
@@ -243,8 +225,7 @@ class Epoch {
   std::vector<Label> labels_;
   Batch batch_;
   int batch_groups_ = 0;
-  AdamParameters adam_{};
-  SgdParameters sgd_{};
+  OptimizerStep numbers_{};
   EpochReport report_;
   std::uint64_t done_ = 0;
 };
@@ -253,7 +234,7 @@ class Epoch {
 
 EpochReport train_epoch(Network& net, OptimizerState& optimizer, ThreadPool& pool,
                         const EpochRequest& request) {
-  check(net.spec, request);
+  check_epoch(net.spec, request);
   return Epoch(net, optimizer, pool, request).run();
 }
 

@@ -5,11 +5,7 @@
 // weights after an epoch depend on the seed and the instruction set, but not on the number of
 // threads. Lanes that a short batch leaves empty contribute nothing.
 //
-// The adversarial regime takes, in this order: the attack's passes (each updates BatchNorm's
-// running statistics where they run in training mode), the pass on the clean images where
-// clean_weight > 0, the pass on the attacked ones where clean_weight < 1. Random starts of PGD are
-// fresh every step (Philox purpose attack_start, image = data-set index, sample = global step, the
-// training's seed); the last iterate is trained on.
+// What a step does, of which regime, is its program (train/step_program.hpp).
 #pragma once
 
 #include <span>

@@ -33,7 +33,7 @@ void TrainingPass::conv_weights(const TrainNode& node, int group, Scratch& scrat
     in = scratch.spread.data();
   }
   kernels_.conv_weights(node.gradient, in, grad, slot(group) + node.weight_slot);
-  if (node.bias != kNone)
+  if (node.has_bias())
     kernels_.channel_sums(cast(node.out_shape.channels),
                           cast(node.out_shape.height) * cast(node.out_shape.width), grad,
                           slot(group) + node.bias_slot);
@@ -41,9 +41,9 @@ void TrainingPass::conv_weights(const TrainNode& node, int group, Scratch& scrat
 
 void TrainingPass::conv_input(const TrainNode& node, const float* grad, float* to,
                               Scratch& scratch) {
-  if (node.dilation > 1) {
+  if (node.stride > 1) {
     spread(cast(node.out_shape.channels), node.out_shape.height, node.out_shape.width, 0,
-           node.dilation, node.backward.in_height, node.backward.in_width, lanes_, grad,
+           node.stride, node.backward.in_height, node.backward.in_width, lanes_, grad,
            scratch.spread.data());
     grad = scratch.spread.data();
   }
@@ -53,11 +53,10 @@ void TrainingPass::conv_input(const TrainNode& node, const float* grad, float* t
 void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& batch, int group,
                             Scratch& scratch) {
   const float* grad = gradient(node.out, group);
-  if (node.kind == LayerKind::conv2d && op.weights) conv_weights(node, group, scratch);
-  const auto wanted = [&](int v) { return !op.weights || graph_.values[cast(v)].trains; };
+  if (node.kind == LayerKind::conv2d && op.gradient.parameters) conv_weights(node, group, scratch);
   const std::size_t count = node.channels * node.area;
-  if (wanted(node.in)) {
-    const bool adds = adds_[cast(op.node)];
+  if (op.gradient.in != Flow::skip) {
+    const bool adds = op.gradient.in == Flow::add;
     float* to = adds ? scratch.sum.data() : gradient(node.in, group);
     switch (node.kind) {
       case LayerKind::conv2d:
@@ -68,7 +67,7 @@ void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& ba
         break;
       case LayerKind::batchnorm: {
         const NormState& norm = parameters_.norm(node.norm);
-        if (node.pool_out >= 0)
+        if (node.pool_out != kNoValue)
           kernels_.norm_pool_backward(norm_pool(node), valid(batch, group), norm.backward.data(),
                                       value(node.in, group), gradient(node.pool_out, group), to);
         else if (op.mode == ForwardMode::train)
@@ -99,9 +98,9 @@ void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& ba
       lane_kernels_.add(count, sum, to, sum);
     }
   }
-  if (node.kind == LayerKind::add && wanted(node.in2)) {
+  if (op.gradient.in2 != Flow::skip) {
     float* to = gradient(node.in2, group);
-    if (adds2_[cast(op.node)])
+    if (op.gradient.in2 == Flow::add)
       lane_kernels_.add(count, to, grad, to);
     else
       std::copy_n(grad, count * lanes_, to);

@@ -1,102 +1,42 @@
-// What a training step consists of, laid out once: its phases by recipe, its parameters by task.
+// A training step laid out for threads: its program as phases, its parameters as tasks.
 #include "cpu/training_layout.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace smoothcert::cpu {
 namespace {
 
 std::size_t cast(int x) { return static_cast<std::size_t>(x); }
 
-class Layout {
- public:
-  Layout(const TrainingPass& pass, const TrainRecipe& recipe, std::size_t size)
-      : pass_(pass), recipe_(recipe), size_(size), phases_(1) {}
-
-  std::vector<Phase> run() {
-    append(Op::Kind::load);
-    if (recipe_.regime == Regime::adversarial) {
-      adversarial();
-    } else {
-      if (recipe_.regime == Regime::smoothing) append(Op::Kind::noise);
-      training(1, false, true);
-    }
-    return std::move(phases_);
-  }
-
- private:
-  void append(Op::Kind kind, float scale = 1) {
-    Op op;
-    op.kind = kind;
-    op.scale = scale;
-    phases_.back().ops.push_back(op);
-  }
-
-  void adversarial() {
-    const double clean = recipe_.clean_weight;
-    append(Op::Kind::keep_clean);
-    if (clean < 1) attack();
-    if (recipe_.mixed_batch) {
-      append(Op::Kind::restore_clean);
-      return training(1, false, true);
-    }
-    if (clean > 0 && clean < 1) {
-      // The attacked images wait in the clean ones' place.
-      append(Op::Kind::swap_clean);
-      training(clean, false, false);
-      append(Op::Kind::swap_clean);
-    }
-    const bool both = clean > 0 && clean < 1;
-    training(both ? 1 - clean : 1, both, true);
-  }
-
-  void attack() {
-    const AttackSpec& attack = recipe_.attack;
-    const bool pgd = is_pgd(attack);
-    double length = attack.epsilon;
-    if (pgd) length = attack.step_size > 0 ? attack.step_size : 2.5 * attack.epsilon / attack.steps;
-    if (pgd && attack.random_start) append(Op::Kind::random_start);
-    for (int i = 0; i < (pgd ? attack.steps : 1); ++i) {
-      Op loss;
-      loss.kind = Op::Kind::loss;
-      loss.loss = attack.loss;
-      pass_.append_pass(phases_, loss, recipe_.attack_mode, false);
-      append(Op::Kind::attack, static_cast<float>(length));
-    }
-  }
-
-  /// A pass for the parameters, on what the image value holds. `last`: the step ends with it.
-  void training(double weight, bool accumulate, bool last) {
-    Op loss;
-    loss.kind = Op::Kind::loss;
-    loss.scale = static_cast<float>(weight / static_cast<double>(size_));
-    loss.share = static_cast<float>(weight);
-    loss.counts = last;
-    const std::size_t before = phases_.size() - 1;
-    pass_.append_pass(phases_, loss, ForwardMode::train, true);
-    for (std::size_t i = before; i < phases_.size(); ++i) {
-      phases_[i].weights = true;
-      phases_[i].accumulate = accumulate;
-    }
-    phases_.back().after = last ? Phase::After::update : Phase::After::collect;
-    if (!last) phases_.emplace_back();
-  }
-
-  const TrainingPass& pass_;
-  const TrainRecipe& recipe_;
-  const std::size_t size_;
-  std::vector<Phase> phases_;
-};
-
 }  // namespace
 
-bool is_pgd(const AttackSpec& attack) {
-  return attack.kind == AttackKind::pgd_l2 || attack.kind == AttackKind::pgd_linf;
-}
-
-std::vector<Phase> lay_out_step(const TrainingPass& pass, const TrainRecipe& recipe,
-                                std::size_t size) {
-  return Layout(pass, recipe, size).run();
+std::vector<Phase> lay_out_step(const TrainingPass& pass, const StepProgram& program) {
+  std::vector<Phase> phases(1);
+  for (const StepOp& op : program) {
+    if (const auto* forward = std::get_if<step_op::Forward>(&op)) {
+      pass.append(phases, *forward);
+    } else if (const auto* backward = std::get_if<step_op::Backward>(&op)) {
+      pass.append(phases, *backward);
+      if (backward->of == GradientOf::image) continue;
+      phases.back().after = Phase::After::collect;
+      phases.back().add = backward->add;
+      phases.emplace_back();
+    } else if (const auto* update = std::get_if<step_op::UpdateParameters>(&op)) {
+      // Each parameter is updated as soon as its gradient is complete.
+      if (phases.size() < 2 || !phases.back().ops.empty() ||
+          phases[phases.size() - 2].after != Phase::After::collect)
+        throw std::logic_error("training step: an update must follow a pass for the parameters");
+      phases[phases.size() - 2].after = Phase::After::update;
+      phases[phases.size() - 2].optimizer = update->optimizer;
+    } else {
+      Op step;
+      step.step = op;
+      phases.back().ops.push_back(std::move(step));
+    }
+  }
+  if (phases.back().ops.empty()) phases.pop_back();
+  return phases;
 }
 
 std::vector<ParameterRun> split_parameters(const TrainGraph& graph) {
@@ -108,7 +48,7 @@ std::vector<ParameterRun> split_parameters(const TrainGraph& graph) {
                       slot + i, nullptr, 0, 0});
   };
   for (const TrainNode& node : graph.nodes) {
-    if (node.weight_slot != kNone) slots(node.weight, node.weight_count, node.weight_slot);
+    if (node.weight_slot != kNoPlace) slots(node.weight, node.weight_count, node.weight_slot);
     if (node.kind == LayerKind::linear) {
       const auto inputs = static_cast<int>(node.in_shape.size());
       const int outputs = node.forward.out_channels;
@@ -120,11 +60,12 @@ std::vector<ParameterRun> split_parameters(const TrainGraph& graph) {
                         &node, row, end});
       }
     }
-    if (node.bias_slot != kNone) slots(node.bias, cast(node.out_shape.channels), node.bias_slot);
+    if (node.bias_slot != kNoPlace) slots(node.bias, cast(node.out_shape.channels), node.bias_slot);
   }
-  for (const TrainNorm& norm : graph.norms) {
-    runs.push_back({norm.gamma, norm.gamma + norm.channels});
-    runs.push_back({norm.beta, norm.beta + norm.channels});
+  for (const int norm : graph.norms) {
+    const TrainNode& node = graph.node(norm);
+    runs.push_back({node.weight, node.weight + node.channels});
+    runs.push_back({node.bias, node.bias + node.channels});
   }
   return runs;
 }

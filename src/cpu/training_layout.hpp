@@ -1,4 +1,4 @@
-// What a training step consists of, laid out once: its phases by recipe, its parameters by task.
+// A training step laid out for threads: its program as phases, its parameters as tasks.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +9,8 @@
 
 namespace smoothcert::cpu {
 
-/// Attacks of several projected steps.
-bool is_pgd(const AttackSpec& attack);
-
-/// The phases of a step on `size` images: see training.hpp for the order of the passes.
-std::vector<Phase> lay_out_step(const TrainingPass& pass, const TrainRecipe& recipe,
-                                std::size_t size);
+/// The phases in which lane groups carry out a program.
+std::vector<Phase> lay_out_step(const TrainingPass& pass, const StepProgram& program);
 
 /// A run of parameters whose gradients are summed, and then updated, as one task.
 struct ParameterRun {

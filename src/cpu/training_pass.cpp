@@ -24,33 +24,21 @@ TrainingPass::TrainingPass(const TrainGraph& graph, TrainParameters& parameters,
       groups_(groups),
       results_(cast(groups)) {
   std::size_t floats = 0;
-  for (std::size_t v = 0; v < graph.values.size(); ++v) {
-    value_at_.push_back(floats);
-    floats += group_stride(static_cast<int>(v)) * cast(groups);
+  for (std::size_t v = 0; v < graph.memory.size(); ++v) {
+    const auto home = cast(graph.memory[v]);
+    value_at_.push_back(home < v ? value_at_[home] : floats);
+    if (home == v) floats += group_stride(static_cast<int>(v)) * cast(groups);
   }
   gradient_at_ = value_at_;
   values_ = AlignedFloats(floats);
   gradients_ = AlignedFloats(floats);
-  if (clean) clean_ = AlignedFloats(group_stride(0) * cast(groups));
+  if (clean) clean_ = AlignedFloats(group_stride(kImage) * cast(groups));
   if (slots) {
     slot_stride_ = (graph.slot + 15) / 16 * 16;
     slots_ = AlignedFloats(slot_stride_ * cast(groups));
   }
-  for (const TrainNorm& norm : graph.norms) sums_.emplace_back(cast(groups) * 2 * norm.channels);
-
-  // The first reader to hand a value its gradient, in reverse order, writes; the others add.
-  std::vector<bool> written(graph.values.size());
-  adds_.resize(graph.nodes.size());
-  adds2_.resize(graph.nodes.size());
-  for (std::size_t i = graph.nodes.size(); i-- > 0;) {
-    const TrainNode& node = graph.nodes[i];
-    if (!node.reached || node.in == node.out) continue;
-    adds_[i] = written[cast(node.in)];
-    written[cast(node.in)] = true;
-    if (node.kind != LayerKind::add) continue;
-    adds2_[i] = written[cast(node.in2)];
-    written[cast(node.in2)] = true;
-  }
+  for (const int norm : graph.norms)
+    sums_.emplace_back(cast(groups) * 2 * graph.node(norm).channels);
 }
 
 float* TrainingPass::value(int v, int group) const {
@@ -70,39 +58,46 @@ int TrainingPass::valid(const Batch& batch, int group) const {
   return static_cast<int>(std::min(left, lanes_));
 }
 
-void TrainingPass::append_pass(std::vector<Phase>& phases, const Op& loss, ForwardMode mode,
-                               bool weights) const {
-  const auto meet = [&](Phase::After after, int norm) {
-    phases.back().after = after;
-    phases.back().norm = norm;
-    phases.emplace_back();
-  };
-  const bool batch_statistics = mode == ForwardMode::train;
+namespace {
+
+/// All groups meet after `op`.
+void append_meeting(std::vector<Phase>& phases, const Op& op, Phase::After after, int norm) {
+  phases.back().ops.push_back(op);
+  phases.back().after = after;
+  phases.back().norm = norm;
+  phases.emplace_back();
+}
+
+}  // namespace
+
+void TrainingPass::append(std::vector<Phase>& phases, const step_op::Forward& pass) const {
   Op op;
-  op.mode = mode;
-  op.weights = weights;
-  const auto count = static_cast<int>(graph_.nodes.size());
-  for (op.node = 0; op.node < count; ++op.node) {
-    const TrainNode& node = graph_.nodes[cast(op.node)];
+  op.mode = pass.mode;
+  for (const TrainNode& node : graph_.nodes) {
+    op.node = static_cast<int>(&node - graph_.nodes.data());
     if (!node.reached || node.in_forward || node.in_norm) continue;
-    if (node.kind == LayerKind::batchnorm && batch_statistics) {
+    if (node.kind == LayerKind::batchnorm && pass.mode == ForwardMode::train) {
       op.kind = Op::Kind::moments;
-      phases.back().ops.push_back(op);
-      meet(Phase::After::forward_statistics, node.norm);
+      append_meeting(phases, op, Phase::After::forward_statistics, node.norm);
     }
     op.kind = Op::Kind::forward;
     phases.back().ops.push_back(op);
   }
-  phases.back().ops.push_back(loss);
-  for (op.node = count - 1; op.node >= 0; --op.node) {
-    const TrainNode& node = graph_.nodes[cast(op.node)];
-    if (!node.reached || node.in_backward || node.in_norm ||
-        (weights && !graph_.values[cast(node.out)].trains))
-      continue;
-    if (node.kind == LayerKind::batchnorm && batch_statistics) {
+}
+
+void TrainingPass::append(std::vector<Phase>& phases, const step_op::Backward& pass) const {
+  Op op;
+  op.mode = pass.mode;
+  for (const BackwardStep& step : backward_steps(graph_.plan, pass.of)) {
+    op.node = step.node;
+    op.gradient = step;
+    const TrainNode& node = graph_.node(step.node);
+    if (node.in_backward || node.in_norm) continue;
+    if (node.kind == LayerKind::batchnorm && pass.mode == ForwardMode::train) {
       op.kind = Op::Kind::norm_sums;
-      phases.back().ops.push_back(op);
-      meet(Phase::After::backward_statistics, node.norm);
+      phases.back().parameters = step.parameters;
+      phases.back().add = pass.add;
+      append_meeting(phases, op, Phase::After::backward_statistics, node.norm);
     }
     op.kind = Op::Kind::backward;
     phases.back().ops.push_back(op);
@@ -113,13 +108,13 @@ void TrainingPass::run(const std::vector<Op>& ops, const Batch& batch, int first
                        int end_group, Scratch& scratch) {
   const auto across = [&](const Op& op) {
     return (op.kind == Op::Kind::forward || op.kind == Op::Kind::backward) &&
-           graph_.nodes[cast(op.node)].kind == LayerKind::linear;
+           graph_.node(op.node).kind == LayerKind::linear;
   };
   // Group by group, so that activations stay in the cache, but for linear layers: those read each
   // weight once for all groups.
   for (std::size_t i = 0; i < ops.size();) {
     if (across(ops[i])) {
-      linear(ops[i], graph_.nodes[cast(ops[i].node)], first_group, end_group, scratch);
+      linear(ops[i], graph_.node(ops[i].node), first_group, end_group, scratch);
       ++i;
       continue;
     }
@@ -132,36 +127,10 @@ void TrainingPass::run(const std::vector<Op>& ops, const Batch& batch, int first
 }
 
 void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch& scratch) {
-  const std::size_t pixels = graph_.values[0].size;
-  float* image = value(0, group);
-  const TrainNode& node = graph_.nodes[cast(op.node)];
+  const TrainNode& node = graph_.node(op.node);
   switch (op.kind) {
-    case Op::Kind::load:
-      kernels_.load_images(batch.pixels + cast(group) * lanes_, pixels, image);
-      break;
-    case Op::Kind::noise:
-      kernels_.add_noise(
-          {batch.ids + cast(group) * lanes_, pixels, batch.seed,
-           static_cast<std::uint32_t>(batch.step), batch.sigma, batch.clamp, batch.split_width},
-          image);
-      break;
-    case Op::Kind::keep_clean:
-      std::copy_n(image, pixels * lanes_, clean_.data() + group_stride(0) * cast(group));
-      break;
-    case Op::Kind::swap_clean:
-      std::swap_ranges(image, image + pixels * lanes_,
-                       clean_.data() + group_stride(0) * cast(group));
-      break;
-    case Op::Kind::restore_clean: {
-      const float* clean = clean_.data() + group_stride(0) * cast(group);
-      const std::size_t first = cast(group) * lanes_;
-      const std::size_t count = std::min(lanes_, batch.clean - std::min(batch.clean, first));
-      for (std::size_t p = 0; p < pixels; ++p)
-        std::copy_n(clean + p * lanes_, count, image + p * lanes_);
-      break;
-    }
-    case Op::Kind::random_start:
-      random_start(batch, group);
+    case Op::Kind::step:
+      run_step(op.step, batch, group);
       break;
     case Op::Kind::forward:
       forward(node, group);
@@ -170,13 +139,10 @@ void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch&
       kernels_.channel_moments(node.channels, node.area, valid(batch, group), value(node.in, group),
                                sums_[cast(node.norm)].data() + cast(group) * 2 * node.channels);
       break;
-    case Op::Kind::loss:
-      loss(op, batch, group);
-      break;
     case Op::Kind::norm_sums: {
       const float* mean = parameters_.norm(node.norm).mean.data();
       double* sums = sums_[cast(node.norm)].data() + cast(group) * 2 * node.channels;
-      if (node.pool_out >= 0)
+      if (node.pool_out != kNoValue)
         kernels_.norm_pool_sums(norm_pool(node), valid(batch, group), mean, value(node.in, group),
                                 gradient(node.pool_out, group), sums);
       else
@@ -187,12 +153,44 @@ void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch&
     case Op::Kind::backward:
       backward(op, node, batch, group, scratch);
       break;
-    case Op::Kind::attack:
-      kernels_.attack_step(batch.attack.kind, pixels, gradient(0, group), op.scale, image);
-      kernels_.project(batch.attack.kind, pixels, clean_.data() + group_stride(0) * cast(group),
-                       static_cast<float>(batch.attack.epsilon), image);
-      break;
   }
+}
+
+void TrainingPass::run_step(const StepOp& op, const Batch& batch, int group) {
+  const std::size_t pixels = graph_.plan.input.size();
+  const std::size_t first = cast(group) * lanes_;
+  float* const image = value(kImage, group);
+  std::visit(
+      Match{[&](const step_op::LoadBatch& load) {
+              kernels_.load_images(batch.pixels + first, pixels, image);
+              if (load.noisy())
+                kernels_.add_noise({batch.ids + first, pixels, batch.seed,
+                                    static_cast<std::uint32_t>(batch.step), load.sigma, load.clamp,
+                                    load.split_width},
+                                   image);
+            },
+            [&](const step_op::KeepClean&) { std::copy_n(image, pixels * lanes_, clean(group)); },
+            [&](const step_op::SwapClean&) {
+              std::swap_ranges(image, image + pixels * lanes_, clean(group));
+            },
+            [&](const step_op::RestoreClean& restore) {
+              const std::size_t count =
+                  std::min(lanes_, restore.count - std::min(restore.count, first));
+              for (std::size_t p = 0; p < pixels; ++p)
+                std::copy_n(clean(group) + p * lanes_, count, image + p * lanes_);
+            },
+            [&](const step_op::RandomStart& start) { random_start(start, batch, group); },
+            [&](const step_op::AttackLoss& attack) { loss(attack.loss, 1, batch, group); },
+            [&](const step_op::TrainingLoss& training) { training_loss(training, batch, group); },
+            [&](const step_op::AttackStep& attack) {
+              kernels_.attack_step(attack.kind, pixels, gradient(kImage, group), attack.length,
+                                   image);
+              kernels_.project(attack.kind, pixels, clean(group), attack.epsilon, image);
+            },
+            // Passes are operations of their own by now, and the update is training.cpp's.
+            [](const step_op::Forward&) {}, [](const step_op::Backward&) {},
+            [](const step_op::UpdateParameters&) {}},
+      op);
 }
 
 void TrainingPass::forward(const TrainNode& node, int group) {
@@ -207,7 +205,7 @@ void TrainingPass::forward(const TrainNode& node, int group) {
       break;
     case LayerKind::batchnorm: {
       const NormState& norm = parameters_.norm(node.norm);
-      if (node.pool_out >= 0)
+      if (node.pool_out != kNoValue)
         kernels_.norm_pool(norm_pool(node), in, value(node.pool_out, group));
       else
         lane_kernels_.affine(node.channels, node.area, norm.scale.data(), norm.shift.data(), in,
@@ -252,12 +250,12 @@ void TrainingPass::linear(const Op& op, const TrainNode& node, int first_group, 
                          value(node.out, group));
     return;
   }
-  if (op.weights && node.bias != kNone)
+  if (op.gradient.parameters && node.has_bias())
     for (int group = first_group; group < end_group; ++group)
       kernels_.channel_sums(node.out_shape.size(), 1, gradient(node.out, group),
                             slot(group) + node.bias_slot);
-  if (op.weights && !graph_.values[cast(node.in)].trains) return;
-  const bool adds = adds_[cast(op.node)];
+  if (op.gradient.in == Flow::skip) return;
+  const bool adds = op.gradient.in == Flow::add;
   float* to = adds ? scratch.sum.data() : gradient(node.in, first_group);
   for (int group = 0; group < groups; group += kGroups)
     lane_kernels_.conv(node.backward, std::min(kGroups, groups - group),
@@ -269,15 +267,14 @@ void TrainingPass::linear(const Op& op, const TrainNode& node, int first_group, 
 }
 
 /// A fresh start every step: the step takes the place of the restart in the counter.
-void TrainingPass::random_start(const Batch& batch, int group) {
-  const std::size_t pixels = graph_.values[0].size;
-  const float* clean = clean_.data() + group_stride(0) * cast(group);
-  float* image = value(0, group);
+void TrainingPass::random_start(const step_op::RandomStart& ball, const Batch& batch, int group) {
+  const std::size_t pixels = graph_.plan.input.size();
+  float* image = value(kImage, group);
   std::vector<float> centre(pixels), start(pixels);
   for (std::size_t l = 0; l < lanes_; ++l) {
-    for (std::size_t p = 0; p < pixels; ++p) centre[p] = clean[p * lanes_ + l];
-    attack_detail::random_start(batch.attack.kind, centre, static_cast<float>(batch.attack.epsilon),
-                                batch.seed, batch.ids[cast(group) * lanes_ + l],
+    for (std::size_t p = 0; p < pixels; ++p) centre[p] = clean(group)[p * lanes_ + l];
+    attack_detail::random_start(ball.kind, centre, ball.epsilon, batch.seed,
+                                batch.ids[cast(group) * lanes_ + l],
                                 static_cast<std::uint32_t>(batch.step), start);
     for (std::size_t p = 0; p < pixels; ++p) image[p * lanes_ + l] = start[p];
   }

@@ -14,40 +14,34 @@
 #include "cpu/train_parameters.hpp"
 #include "cpu/training_graph.hpp"
 #include "smoothcert/label.hpp"
+#include "train/step_program.hpp"
 
 namespace smoothcert::cpu {
 
+/// What a lane group does: an operation of the step's program on the images or the logits, or a
+/// node of one of its passes.
 struct Op {
   enum class Kind {
-    load,           ///< the batch's images into the image value
-    noise,          ///< training noise onto them
-    keep_clean,     ///< a copy of the image value, for attacks
-    swap_clean,     ///< exchanges the two
-    restore_clean,  ///< the kept copy back, for the batch's first `clean` images
-    random_start,   ///< PGD
-    forward,        ///< a node
-    moments,        ///< BatchNorm: sums of its input
-    loss,           ///< and its gradient at the logits
-    norm_sums,      ///< BatchNorm backward: sums of its gradient
-    backward,       ///< a node
-    attack,         ///< a step along the image's gradient, and back into the ball
-  } kind;
+    step,       ///< `step`
+    forward,    ///< a node
+    moments,    ///< BatchNorm: sums of its input
+    norm_sums,  ///< BatchNorm backward: sums of its gradient
+    backward,   ///< a node
+  } kind = Kind::step;
+  StepOp step;
   int node = 0;
   ForwardMode mode = ForwardMode::eval;
-  bool weights = false;  ///< backward: of the parameters; otherwise of the image
-  LossKind loss = LossKind::cross_entropy;
-  float scale = 1;      ///< loss: of its gradient; attack: the length of the step
-  float share = 0;      ///< loss: of the step's reported loss, 0 for attacks
-  bool counts = false;  ///< loss: gives the step's accuracy
+  BackwardStep gradient;  ///< backward: which gradients the node computes
 };
 
-/// Operations between two meetings of all groups, and what is combined at the second one.
+/// Operations between two meetings of all groups, and what is done at the second one.
 struct Phase {
   enum class After { nothing, forward_statistics, backward_statistics, collect, update } after{};
   std::vector<Op> ops;
-  int norm = 0;             ///< of the statistics
-  bool weights = false;     ///< part of a training pass
-  bool accumulate = false;  ///< its gradients add to those of an earlier pass of the step
+  int norm = 0;                     ///< of the statistics
+  bool parameters = false;          ///< its statistics are of a pass for the parameters
+  bool add = false;                 ///< whose gradients add to those of an earlier pass
+  OptimizerSpec::Kind optimizer{};  ///< update
 };
 
 /// What the operations read of the batch.
@@ -57,11 +51,6 @@ struct Batch {
   const Label* labels = nullptr;
   std::size_t size = 0;  ///< images; lanes beyond repeat the last one
   std::uint64_t seed = 0, step = 0;
-  float sigma = 0;
-  bool clamp = true;
-  std::uint32_t split_width = 0;  ///< of splitting noise; 0: Gaussian
-  std::size_t clean = 0;          ///< mixed batches: so many of its first images stay clean
-  AttackSpec attack;
 };
 
 /// One thread's scratch memory.
@@ -74,10 +63,9 @@ class TrainingPass {
   TrainingPass(const TrainGraph& graph, TrainParameters& parameters, int groups, bool slots,
                bool clean);
 
-  /// The operations of a forward and a backward pass, appended to `phases`, whose last phase goes
-  /// on. `loss` is the loss op in between.
-  void append_pass(std::vector<Phase>& phases, const Op& loss, ForwardMode mode,
-                   bool weights) const;
+  /// The nodes of a pass, appended to `phases`, whose last phase goes on.
+  void append(std::vector<Phase>& phases, const step_op::Forward& pass) const;
+  void append(std::vector<Phase>& phases, const step_op::Backward& pass) const;
 
   void run(const std::vector<Op>& ops, const Batch& batch, int first_group, int end_group,
            Scratch& scratch);
@@ -85,7 +73,8 @@ class TrainingPass {
 
   /// The meetings. Counts over `images`, with running statistics updated where asked for.
   void combine_forward(int norm, std::size_t images, int groups);
-  void combine_backward(int norm, std::size_t images, int groups, bool weights, bool accumulate);
+  /// With the gradients of γ and β where they are wanted.
+  void combine_backward(int norm, std::size_t images, int groups, bool parameters, bool add);
 
   float* value(int v, int group) const;
   float* gradient(int v, int group) const;
@@ -93,7 +82,7 @@ class TrainingPass {
     return slots_.data() + slot_stride_ * static_cast<std::size_t>(group);
   }
   [[nodiscard]] std::size_t group_stride(int v) const {
-    return graph_.values[static_cast<std::size_t>(v)].size * lanes_;
+    return graph_.plan.value(v).shape.size() * lanes_;
   }
 
   /// Of the last pass, in group order.
@@ -105,8 +94,8 @@ class TrainingPass {
   [[nodiscard]] Result result(int groups) const;
 
  private:
-  struct Target;
   void run_one(const Op& op, const Batch& batch, int group, Scratch& scratch);
+  void run_step(const StepOp& op, const Batch& batch, int group);
   void forward(const TrainNode& node, int group);
   void backward(const Op& op, const TrainNode& node, const Batch& batch, int group,
                 Scratch& scratch);
@@ -115,10 +104,14 @@ class TrainingPass {
   [[nodiscard]] NormPoolStep norm_pool(const TrainNode& node) const;
   void conv_weights(const TrainNode& node, int group, Scratch& scratch);
   void conv_input(const TrainNode& node, const float* grad, float* to, Scratch& scratch);
-  void loss(const Op& op, const Batch& batch, int group);
-  void random_start(const Batch& batch, int group);
+  /// Gradients of scale · loss at the logits of the group's images; returns the sum of the losses.
+  double loss(LossKind kind, float scale, const Batch& batch, int group);
+  void training_loss(const step_op::TrainingLoss& loss, const Batch& batch, int group);
+  void random_start(const step_op::RandomStart& start, const Batch& batch, int group);
+  [[nodiscard]] float* clean(int group) const {
+    return clean_.data() + group_stride(kImage) * static_cast<std::size_t>(group);
+  }
   int valid(const Batch& batch, int group) const;
-  bool adds(const Op& op, bool second) const;
 
   const TrainGraph& graph_;
   TrainParameters& parameters_;
@@ -131,7 +124,6 @@ class TrainingPass {
   std::size_t slot_stride_ = 0;
   std::vector<std::vector<double>> sums_;  ///< per norm: [group][channel][2]
   std::vector<Result> results_;            ///< per group
-  std::vector<bool> adds_, adds2_;         ///< per node: its (second) input's gradient adds
 };
 
 }  // namespace smoothcert::cpu

@@ -14,27 +14,38 @@ std::size_t cast(int x) { return static_cast<std::size_t>(x); }
 
 }  // namespace
 
-void TrainingPass::loss(const Op& op, const Batch& batch, int group) {
-  const auto stride = static_cast<int>(lanes_);
-  float* grad = gradient(graph_.logits, group);
-  const float* logits = value(graph_.logits, group);
-  std::fill_n(grad, group_stride(graph_.logits), 0.0f);
+double TrainingPass::loss(LossKind kind, float scale, const Batch& batch, int group) {
+  const int stride = static_cast<int>(lanes_), classes = graph_.plan.classes;
+  float* grad = gradient(graph_.plan.logits, group);
+  const float* logits = value(graph_.plan.logits, group);
+  std::fill_n(grad, group_stride(graph_.plan.logits), 0.0f);
   double sum = 0;
-  std::uint64_t correct = 0;
   const int count = valid(batch, group);
   for (int l = 0; l < count; ++l) {
     const device::Strided<const float> row{logits + l, stride};
     const device::Strided<float> to{grad + l, stride};
     const int label = batch.labels[cast(group) * lanes_ + cast(l)];
-    const float value = op.loss == LossKind::cross_entropy
-                            ? device::cross_entropy(row, graph_.classes, label, op.scale, to)
-                            : device::margin_loss(row, graph_.classes, label, op.scale, to);
+    const float value = kind == LossKind::cross_entropy
+                            ? device::cross_entropy(row, classes, label, scale, to)
+                            : device::margin_loss(row, classes, label, scale, to);
     sum += double{value};
-    if (op.counts && device::argmax_or_invalid(row, graph_.classes) == label) ++correct;
   }
+  return sum;
+}
+
+void TrainingPass::training_loss(const step_op::TrainingLoss& training, const Batch& batch,
+                                 int group) {
   Result& result = results_[cast(group)];
-  result.loss += double{op.share} * sum;
-  result.correct += correct;
+  result.loss +=
+      double{training.share} * loss(LossKind::cross_entropy, training.scale, batch, group);
+  if (!training.last) return;
+  const float* logits = value(graph_.plan.logits, group);
+  const int count = valid(batch, group);
+  for (int l = 0; l < count; ++l) {
+    const device::Strided<const float> row{logits + l, static_cast<int>(lanes_)};
+    const int label = batch.labels[cast(group) * lanes_ + cast(l)];
+    if (device::argmax_or_invalid(row, graph_.plan.classes) == label) ++result.correct;
+  }
 }
 
 void TrainingPass::clear_results() { std::fill(results_.begin(), results_.end(), Result{}); }
@@ -49,7 +60,7 @@ TrainingPass::Result TrainingPass::result(int groups) const {
 }
 
 void TrainingPass::combine_forward(int index, std::size_t images, int groups) {
-  const TrainNorm& norm = graph_.norms[cast(index)];
+  const TrainNode& norm = graph_.norm(index);
   NormState& state = parameters_.norm(index);
   const double count = static_cast<double>(images) * static_cast<double>(norm.area);
   for (std::size_t c = 0; c < norm.channels; ++c) {
@@ -68,8 +79,8 @@ void TrainingPass::combine_forward(int index, std::size_t images, int groups) {
     }
     const double variance = std::max(squares / count, 0.0);
     const double inverse = 1.0 / std::sqrt(variance + norm.eps);
-    const double gamma = parameters_.values()[norm.gamma + c];
-    const double beta = parameters_.values()[norm.beta + c];
+    const double gamma = parameters_.values()[norm.weight + c];
+    const double beta = parameters_.values()[norm.bias + c];
     state.inverse[c] = inverse;
     state.mean[c] = static_cast<float>(mean);
     state.scale[c] = static_cast<float>(gamma * inverse);
@@ -82,9 +93,9 @@ void TrainingPass::combine_forward(int index, std::size_t images, int groups) {
   }
 }
 
-void TrainingPass::combine_backward(int index, std::size_t images, int groups, bool weights,
-                                    bool accumulate) {
-  const TrainNorm& norm = graph_.norms[cast(index)];
+void TrainingPass::combine_backward(int index, std::size_t images, int groups, bool parameters,
+                                    bool add) {
+  const TrainNode& norm = graph_.norm(index);
   NormState& state = parameters_.norm(index);
   const double count = static_cast<double>(images) * static_cast<double>(norm.area);
   for (std::size_t c = 0; c < norm.channels; ++c) {
@@ -97,11 +108,11 @@ void TrainingPass::combine_backward(int index, std::size_t images, int groups, b
     const double inverse = state.inverse[c];
     state.backward[c] = {state.scale[c], static_cast<float>(sum / count), state.mean[c],
                          static_cast<float>(product * inverse * inverse / count)};
-    if (!weights) continue;
-    float& gamma = parameters_.gradients()[norm.gamma + c];
-    float& beta = parameters_.gradients()[norm.beta + c];
-    gamma = static_cast<float>((accumulate ? double{gamma} : 0.0) + product * inverse);
-    beta = static_cast<float>((accumulate ? double{beta} : 0.0) + sum);
+    if (!parameters) continue;
+    float& gamma = parameters_.gradients()[norm.weight + c];
+    float& beta = parameters_.gradients()[norm.bias + c];
+    gamma = static_cast<float>((add ? double{gamma} : 0.0) + product * inverse);
+    beta = static_cast<float>((add ? double{beta} : 0.0) + sum);
   }
 }
 

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "smoothcert/device/updates.hpp"
 #include "smoothcert/label.hpp"
+#include "train/optimizer_step.hpp"
 
 namespace smoothcert::gpu {
 
@@ -15,12 +15,6 @@ struct EpochState {
   std::uint32_t step = 0;         ///< within the epoch
   std::uint32_t global_step = 0;  ///< of the epoch's first step: the counter of the noise
   std::uint32_t updating = 0;     ///< the step whose gradients the optimiser applies
-};
-
-/// Adam's and SGD's numbers of one step; which of the two a run uses is known to the host.
-struct OptimizerStep {
-  device::AdamStep adam;
-  device::SgdStep sgd;
 };
 
 /// The data set and the epoch's order, all in device memory.

@@ -5,24 +5,21 @@
 #include <string>
 #include <vector>
 
-#include "gpu/epoch_state.hpp"
-#include "gpu/train_plan.hpp"
 #include "smoothcert/epoch.hpp"
+#include "train/backward_plan.hpp"
+#include "train/optimizer_step.hpp"
 
 namespace smoothcert::gpu {
-
-/// Throws UsageError for a request that does not fit the network.
-void check_epoch(const NetworkSpec& spec, const EpochRequest& request);
 
 /// One entry per step of the epoch; `first` is the global number of the first one.
 std::vector<OptimizerStep> step_schedule(const EpochRequest& request, std::uint64_t first);
 
-/// Slot suffixes of an optimiser: {"m", "v"}, {"momentum"}.
-std::vector<std::string> moment_names(const OptimizerSpec& spec);
-/// A moment of all parameters as the plan lays them out; absent slots are zero.
-std::vector<float> gather_moments(const TrainPlan& plan, const OptimizerState& state,
+/// A moment of all parameters as the plan lays them out, by the suffix of its slots (see
+/// moment_suffixes()); absent slots are zero.
+std::vector<float> gather_moments(const BackwardPlan& plan, const OptimizerState& state,
                                   const std::string& moment);
-void scatter_moments(const TrainPlan& plan, const NetworkSpec& spec, const std::vector<float>& flat,
-                     const std::string& moment, OptimizerState& state);
+void scatter_moments(const BackwardPlan& plan, const NetworkSpec& spec,
+                     const std::vector<float>& flat, const std::string& moment,
+                     OptimizerState& state);
 
 }  // namespace smoothcert::gpu

@@ -1,5 +1,4 @@
-// A network laid out for training on a GPU: where activations, gradients, parameters and statistics
-// live, and what the backward pass has to do.
+// The backward plan of a network laid out for a GPU.
 #include "gpu/train_plan.hpp"
 
 #include <algorithm>
@@ -15,160 +14,60 @@ std::size_t padded(std::size_t floats) { return (floats + 31) / 32 * 32; }
 
 class Planner {
  public:
-  explicit Planner(const NetworkSpec& spec) : spec_(spec) {}
+  explicit Planner(const NetworkSpec& spec) { plan_.graph = make_backward_plan(spec); }
 
   TrainPlan run() {
-    plan_.input = spec_.input;
-    plan_.classes = spec_.classes;
-    plan_.values = padded(spec_.input.size());
-    for (std::size_t i = 0; i < spec_.layers.size(); ++i) place(i);
-    plan_backward();
-    join_layers();
+    for (const PlanValue& value : plan_.graph.values) {
+      plan_.value_at.push_back(plan_.values);
+      plan_.values += padded(value.shape.size());
+    }
+    for (const PlanNode& node : plan_.graph.nodes) {
+      plan_.layers.emplace_back(node);
+      place(plan_.layers.back());
+    }
+    for (TrainLayer& layer : plan_.layers)
+      if (layer.kind == LayerKind::relu) join(layer);
     return std::move(plan_);
   }
 
  private:
-  void place(std::size_t index) {
-    const Layer& layer = spec_.layers[index];
-    TrainLayer t;
-    t.kind = layer.kind;
-    t.name = layer.name;
-    t.in = layer.inputs.at(0);
-    t.in2 = layer.inputs.size() > 1 ? layer.inputs[1] : -1;
-    t.in_shape = t.in < 0 ? spec_.input : spec_.layers[static_cast<std::size_t>(t.in)].out;
-    t.out_shape = layer.out;
-    t.kernel = layer.kernel;
-    t.stride = layer.stride;
-    t.padding = layer.padding;
-    t.eps = static_cast<float>(layer.eps);
-    t.momentum = static_cast<float>(layer.momentum);
-    if (layer.kind == LayerKind::flatten) {
-      t.value = plan_.value_of(t.in);
-    } else {
-      t.value = plan_.values;
-      plan_.values += padded(layer.out.size());
-    }
-    const auto out = static_cast<std::size_t>(layer.out_channels);
-    const auto channels = static_cast<std::size_t>(t.in_shape.channels);
-    const auto window = static_cast<std::size_t>(layer.kernel) * layer.kernel;
-    switch (layer.kind) {
-      case LayerKind::conv2d:
-      case LayerKind::linear:
-        t.has_bias = layer.bias;
-        t.weight = parameter(
-            layer.name + ".weight",
-            out * (layer.kind == LayerKind::conv2d ? channels * window : t.in_shape.size()));
-        if (layer.bias) t.bias = parameter(layer.name + ".bias", out);
-        break;
-      case LayerKind::batchnorm:
-        t.weight = parameter(layer.name + ".weight", channels);
-        t.bias = parameter(layer.name + ".bias", channels);
-        t.statistics = statistic(layer.name + ".running_mean", channels);
-        statistic(layer.name + ".running_var", channels);
-        t.saved = plan_.saved;
-        plan_.saved += 2 * channels;
-        break;
-      case LayerKind::normalize:
-        t.constants = plan_.constants.size();
-        for (const float s : layer.stddev) {
-          plan_.constants.push_back(static_cast<float>(1.0 / double{s}));
-        }
-        for (std::size_t c = 0; c < channels; ++c) {
-          plan_.constants.push_back(static_cast<float>(-double{layer.mean[c]} / layer.stddev[c]));
-        }
-        break;
-      case LayerKind::maxpool:
-        t.pool = plan_.pools;
-        plan_.pools += layer.out.size();
-        break;
-      case LayerKind::relu:
-      case LayerKind::flatten:
-      case LayerKind::add:
-      case LayerKind::global_avg_pool:
-        break;
-    }
-    plan_.layers.push_back(std::move(t));
-  }
-
-  /// On 16 bytes, which the libraries' faster kernels need.
-  std::size_t parameter(const std::string& name, std::size_t count) {
-    const std::size_t offset = plan_.parameters;
-    plan_.tensors.push_back({name, offset, count, true});
-    plan_.parameters += (count + 3) / 4 * 4;
-    return offset;
-  }
-  std::size_t statistic(const std::string& name, std::size_t count) {
-    const std::size_t offset = plan_.statistics;
-    plan_.tensors.push_back({name, offset, count, false});
-    plan_.statistics += count;
-    return offset;
-  }
-
-  /// Index + 1 of the layer whose memory this value lives in; 0 is the image.
-  std::size_t owner(int value) const {
-    while (value >= 0 && plan_.layers[static_cast<std::size_t>(value)].kind == LayerKind::flatten) {
-      value = plan_.layers[static_cast<std::size_t>(value)].in;
-    }
-    return static_cast<std::size_t>(value + 1);
-  }
-
-  void plan_backward() {
-    const std::size_t count = plan_.layers.size();
-    std::vector<bool> trains(count + 1), written(count + 1);
-    for (std::size_t i = 0; i < count; ++i) {
-      TrainLayer& t = plan_.layers[i];
-      t.in_trains = trains[owner(t.in)];
-      t.in2_trains = t.kind == LayerKind::add && trains[owner(t.in2)];
-      const bool own = t.kind == LayerKind::conv2d || t.kind == LayerKind::linear ||
-                       t.kind == LayerKind::batchnorm;
-      const std::size_t at = owner(static_cast<int>(i));
-      trains[at] = trains[at] || own || t.in_trains || t.in2_trains;
-    }
-    if (count > 0) written[owner(plan_.logits())] = true;
-    for (std::size_t i = count; i-- > 0;) {
-      TrainLayer& t = plan_.layers[i];
-      t.reached = written[owner(static_cast<int>(i))];
-      if (!t.reached || t.kind == LayerKind::flatten) continue;
-      t.adds_to_in = written[owner(t.in)];
-      written[owner(t.in)] = true;
-      if (t.kind == LayerKind::add) {
-        t.adds_to_in2 = written[owner(t.in2)];
-        written[owner(t.in2)] = true;
-      }
+  void place(TrainLayer& layer) {
+    if (layer.kind == LayerKind::batchnorm) {
+      layer.saved = plan_.saved;
+      plan_.saved += 2 * layer.weight_count;
+    } else if (layer.kind == LayerKind::normalize) {
+      layer.constants = plan_.constants.size();
+      for (const auto& part : {layer.scale, layer.shift})
+        plan_.constants.insert(plan_.constants.end(), part.begin(), part.end());
+    } else if (layer.kind == LayerKind::maxpool) {
+      layer.pool = plan_.pools;
+      plan_.pools += layer.out_shape.size();
     }
   }
 
-  /// The one layer that reads the value of this one (≥ 0); −1 for none or several.
-  int only_reader(int value) const {
-    int reader = -1, readers = 0;
-    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
-      const TrainLayer& t = plan_.layers[i];
-      const int reads = (t.in == value) + (t.in2 == value);
-      if (reads > 0) reader = static_cast<int>(i);
-      readers += reads;
-    }
-    return readers == 1 ? reader : -1;
+  /// The layer that alone reads what this one gives, and sees it in the same shape.
+  TrainLayer* behind(const TrainLayer& layer) {
+    const int reader = plan_.graph.value(layer.out).only_reader;
+    if (reader == kNoNode) return nullptr;
+    TrainLayer& found = plan_.layers[static_cast<std::size_t>(reader)];
+    return found.in_shape == layer.out_shape ? &found : nullptr;
   }
 
-  void join_layers() {
-    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
-      TrainLayer& relu = plan_.layers[i];
-      if (relu.kind != LayerKind::relu || relu.in < 0) continue;
-      TrainLayer& before = plan_.layers[static_cast<std::size_t>(relu.in)];
-      // What flatten gives lies where its own input does, which others may read.
-      if (before.kind == LayerKind::flatten || only_reader(relu.in) != static_cast<int>(i))
-        continue;
-      before.bias_in_relu = before.kind == LayerKind::conv2d && before.has_bias;
-      const int reader = only_reader(static_cast<int>(i));
-      if (reader < 0) continue;
-      TrainLayer& after = plan_.layers[static_cast<std::size_t>(reader)];
-      if (after.kind == LayerKind::maxpool) relu.pooled_by = reader;
-      relu.gradient_by_next = after.through_relu =
-          after.kind == LayerKind::maxpool || after.kind == LayerKind::batchnorm;
-    }
+  /// A relu with the layers before and after it.
+  void join(TrainLayer& relu) {
+    const int writer = plan_.graph.value(relu.in).writer;
+    if (writer == kNoNode) return;
+    TrainLayer& before = plan_.layers[static_cast<std::size_t>(writer)];
+    if (behind(before) != &relu) return;
+    before.bias_in_relu = before.kind == LayerKind::conv2d && before.has_bias();
+    TrainLayer* const after = behind(relu);
+    if (after == nullptr) return;
+    if (after->kind == LayerKind::maxpool)
+      relu.pooled_by = static_cast<int>(after - plan_.layers.data());
+    relu.gradient_by_next = after->through_relu =
+        after->kind == LayerKind::maxpool || after->kind == LayerKind::batchnorm;
   }
 
-  const NetworkSpec& spec_;
   TrainPlan plan_;
 };
 
@@ -223,9 +122,9 @@ std::size_t scratch_floats(const TrainPlan& plan, int images) {
   return most;
 }
 
-std::vector<float> gather_tensors(const TrainPlan& plan, const Network& net, bool trainable) {
+std::vector<float> gather_tensors(const BackwardPlan& plan, const Network& net, bool trainable) {
   std::vector<float> flat(trainable ? plan.parameters : plan.statistics);
-  for (const TrainTensor& t : plan.tensors) {
+  for (const PlanTensor& t : plan.tensors) {
     if (t.trainable != trainable) continue;
     const auto found = net.tensors.find(t.name);
     if (found == net.tensors.end() || found->second.data.size() != t.count) {
@@ -237,9 +136,9 @@ std::vector<float> gather_tensors(const TrainPlan& plan, const Network& net, boo
   return flat;
 }
 
-void scatter_tensors(const TrainPlan& plan, const std::vector<float>& flat, bool trainable,
+void scatter_tensors(const BackwardPlan& plan, const std::vector<float>& flat, bool trainable,
                      Network& net) {
-  for (const TrainTensor& t : plan.tensors) {
+  for (const PlanTensor& t : plan.tensors) {
     if (t.trainable != trainable) continue;
     const auto first = flat.begin() + static_cast<std::ptrdiff_t>(t.offset);
     net.tensors.at(t.name).data.assign(first, first + static_cast<std::ptrdiff_t>(t.count));

@@ -1,6 +1,10 @@
 smoothcert_sources(SMOOTHCERT_TRAIN_SOURCES
+  backward_plan.cpp
   epoch_order.cpp
+  epoch_request.cpp
+  optimizer_step.cpp
   recipe_json.cpp
   recipes.cpp
+  step_program.cpp
   train.cpp
   training_state.cpp)
