@@ -164,10 +164,10 @@ void TrainingPass::run_step(const StepOp& op, const Batch& batch, int group) {
       Match{[&](const step_op::LoadBatch& load) {
               kernels_.load_images(batch.pixels + first, pixels, image);
               if (load.noisy())
-                kernels_.add_noise({batch.ids + first, pixels, batch.seed,
-                                    static_cast<std::uint32_t>(batch.step), load.sigma, load.clamp,
-                                    load.split_width},
-                                   image);
+                kernels_.add_noise(
+                    {batch.ids + first, pixels, batch.seed, static_cast<std::uint32_t>(batch.step),
+                     load.sigma, load.clamp, load.split_width},
+                    image);
             },
             [&](const step_op::KeepClean&) { std::copy_n(image, pixels * lanes_, clean(group)); },
             [&](const step_op::SwapClean&) {

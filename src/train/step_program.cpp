@@ -80,9 +80,9 @@ std::string text_of(const StepOp& op) {
   return std::visit(
       Match{
           [](const LoadBatch& o) {
-              return fmt::format("load sigma={} clamp={:d} split={}", o.sigma, o.clamp,
-                                 o.split_width);
-            },
+            return fmt::format("load sigma={} clamp={:d} split={}", o.sigma, o.clamp,
+                               o.split_width);
+          },
           [](const KeepClean&) { return std::string("keep clean"); },
           [](const SwapClean&) { return std::string("swap clean"); },
           [](const RestoreClean& o) { return fmt::format("restore clean count={}", o.count); },

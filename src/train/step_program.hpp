@@ -20,9 +20,9 @@
 namespace smoothcert {
 namespace step_op {
 
-/// images = the batch's pixels in [0,1]: for split_width > 0 with splitting noise of that width, for
-/// sigma > 0 with continuous Gaussian noise of that σ (purpose train_noise), clamped to [0,1] where
-/// `clamp`.
+/// images = the batch's pixels in [0,1]: for split_width > 0 with splitting noise of that width,
+/// for sigma > 0 with continuous Gaussian noise of that σ (purpose train_noise), clamped to [0,1]
+/// where `clamp`.
 struct LoadBatch {
   float sigma = 0;
   bool clamp = true;
