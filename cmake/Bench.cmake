@@ -5,6 +5,11 @@ foreach(name certification_bench training_bench)
   target_link_libraries(${name} PRIVATE smoothcert smoothcert_options)
 endforeach()
 
+# The kinds of layers that the tests know, each by itself.
+add_executable(layer_bench bench/layer_bench.cpp tests/layer_cases.cpp)
+target_include_directories(layer_bench PRIVATE src tests)
+target_link_libraries(layer_bench PRIVATE smoothcert smoothcert_options)
+
 include(cmake/GpuBench.cmake)
 
 # Chooses training recipes on a validation split.

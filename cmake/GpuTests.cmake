@@ -1,6 +1,6 @@
 # Tests that need a GPU; without one they are skipped (SMOOTHCERT_REQUIRE_GPU=1: they fail).
 if(SMOOTHCERT_HAVE_CUDA)
-  add_executable(smoothcert_gpu_tests ${SMOOTHCERT_GPU_TEST_SOURCES}
+  add_executable(smoothcert_gpu_tests tests/layer_cases.cpp ${SMOOTHCERT_GPU_TEST_SOURCES}
     ${SMOOTHCERT_CURAND_TEST_SOURCES})
   set_target_properties(smoothcert_gpu_tests PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
   find_path(CURAND_INCLUDE_DIR curand_philox4x32_x.h

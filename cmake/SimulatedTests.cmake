@@ -52,7 +52,7 @@ target_link_libraries(smoothcert_simulated_gpu PUBLIC smoothcert_options)
 set(_tests ${SMOOTHCERT_SIMULATED_TEST_SOURCES} tests/cli_support.cpp tests/store_support.cpp
   tests/data_support.cpp)
 if(NOT SMOOTHCERT_SANITIZE)  # too slow there
-  list(APPEND _tests ${SMOOTHCERT_GPU_TEST_SOURCES})
+  list(APPEND _tests tests/layer_cases.cpp ${SMOOTHCERT_GPU_TEST_SOURCES})
 endif()
 add_executable(smoothcert_simulated_tests ${_tests})
 target_include_directories(smoothcert_simulated_tests PRIVATE tests/gpu)

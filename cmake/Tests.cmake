@@ -56,7 +56,7 @@ if(NOT SMOOTHCERT_SANITIZE)
   target_compile_definitions(smoothcert_simt_kernels PUBLIC SMOOTHCERT_SIMT_RACECHECK)
   target_compile_options(smoothcert_simt_kernels PRIVATE -fsanitize=thread -g1)
 endif()
-add_executable(smoothcert_simt_tests ${SMOOTHCERT_SIMT_ENGINE_SOURCES}
+add_executable(smoothcert_simt_tests tests/layer_cases.cpp ${SMOOTHCERT_SIMT_ENGINE_SOURCES}
   ${SMOOTHCERT_SIMT_SUPPORT_SOURCES})
 target_link_libraries(smoothcert_simt_tests PRIVATE smoothcert_simt_kernels GTest::gtest_main)
 gtest_discover_tests(smoothcert_simt_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS simt TIMEOUT 600

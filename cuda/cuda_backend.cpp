@@ -43,6 +43,7 @@ class CudaModel final : public BackendModel {
   void download(OptimizerState& state) const override { state = optimizer_; }
 
   EpochReport train_epoch(const EpochRequest& request) override {
+    require_gradients(net_.spec, "training");
     EpochReport report = trainer().train_epoch(request, net_, optimizer_);
     trained_ = true;
     plans_.clear();
@@ -80,6 +81,7 @@ class CudaModel final : public BackendModel {
 
   void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                       std::span<float> gradient, std::span<float> logits) override {
+    require_gradients(net_.spec, "attacks");
     trainer().input_gradient(net_, images, labels, loss, gradient, logits);
   }
 

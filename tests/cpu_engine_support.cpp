@@ -138,6 +138,7 @@ std::vector<std::uint8_t> random_pixels(std::size_t count, std::uint32_t seed) {
 
 std::shared_ptr<const LatticeTable> random_table(int log2_columns, std::uint32_t seed) {
   auto table = std::make_shared<LatticeTable>();
+  table->sigma = NoiseSpec{}.sigma;  // whatever it draws, it passes for the table of that
   std::mt19937 random(seed);
   table->log2_columns = log2_columns;
   table->offset = 1 << (log2_columns - 1);

@@ -17,7 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST(ValueLayout, NothingLiveIsOverwritten) {
-  for (const std::string& name : builtin_network_names()) {
+  for (const std::string& name : small_network_names()) {
     const InferencePlan plan = make_inference_plan(initialise(builtin_network(name), 1));
     const ValueLayout layout = lay_out_values(plan);
     std::size_t separate = plan.input.size();

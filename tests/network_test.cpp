@@ -24,17 +24,6 @@ std::string error_of(F&& call) {
   return "(no error)";
 }
 
-std::size_t trainable_parameters(const NetworkSpec& spec) {
-  std::size_t total = 0;
-  for (const auto& slot : tensor_slots(spec)) {
-    if (!slot.trainable) continue;
-    std::size_t count = 1;
-    for (const auto extent : slot.shape) count *= static_cast<std::size_t>(extent);
-    total += count;
-  }
-  return total;
-}
-
 TEST(Network, ConvnnIsTheStudysNetwork) {
   const NetworkSpec spec = builtin_network("convnn");
   EXPECT_EQ(trainable_parameters(spec), 1580u);

@@ -1,4 +1,5 @@
 smoothcert_sources(SMOOTHCERT_TEST_SOURCES
+  activations_test.cpp
   analysis_test.cpp
   anytime_bound_test.cpp
   atomic_file_test.cpp
@@ -55,6 +56,8 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   l1_certificates_test.cpp
   l1_noise_test.cpp
   lattice_table_test.cpp
+  layer_cases.cpp
+  layer_cases_test.cpp
   linear_model_support.cpp
   markup_support.cpp
   merge_stores_test.cpp

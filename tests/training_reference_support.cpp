@@ -116,6 +116,7 @@ std::vector<double> ReferenceTrainer::logits(const std::vector<std::vector<doubl
           case LayerKind::relu:
             y[j] = std::max(x[j], 0.0);
             break;
+          default:  // nothing else has a gradient
           case LayerKind::flatten:
             y[j] = x[j];
             break;

@@ -61,7 +61,7 @@ class AttackCommand : public Command {
       throw UsageError(
           "attack: --steps, --step-size, --restarts and --random-start are of pgd-l2 and pgd-linf; "
           "the attacks asked for take one step");
-    const auto network = load_model(context, model_, "attack");
+    const auto network = load_model(context, model_, "attack", data_.data);
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);

@@ -113,7 +113,7 @@ class CertifyCommand : public Command {
   void run(Context& context) override {
     auto& console = context.console;
     certify_settings(options_);  // what makes no sense is refused before anything is read
-    const auto network = load_model(context, model_, "certify");
+    const auto network = load_model(context, model_, "certify", data_.data);
     const auto settings = certify_settings(options_, network, model_.file, console);
     require_writable(store_);
     if (!tsv_.empty()) require_writable(tsv_);

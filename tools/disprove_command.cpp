@@ -72,7 +72,7 @@ class DisproveCommand : public Command {
     // Looked at before it is opened for writing, which would make a store of an empty file.
     if (open_store(context, file)->runs().empty())
       throw Error(fmt::format("{}: holds no run to disprove", file.string()));
-    const Network network = load_model(context, model_, "disprove");
+    const Network network = load_model(context, model_, "disprove", data_.data);
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
@@ -9,6 +10,7 @@
 #include "options.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/certificate.hpp"
+#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/version.hpp"
 
@@ -31,24 +33,47 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-/// How the backend would count votes of each built-in network, in either mode.
-nlohmann::ordered_json vote_paths(Backend& backend) {
+/// How the backend would count votes of a network, in either mode.
+nlohmann::ordered_json vote_paths_of(Backend& backend, const NetworkSpec& spec) {
   nlohmann::ordered_json paths;
-  for (const auto& name : builtin_network_names()) {
-    const auto model = backend.load(initialise(builtin_network(name), 0));
-    for (const Mode mode : {Mode::exact, Mode::fast}) {
-      CertifySettings settings;
-      settings.mode = mode;
-      paths[name][to_name(mode)] =
-          model->describe_votes(vote_settings(settings, model->spec().input));
-    }
+  const auto model = backend.load(initialise(spec, 0));
+  for (const Mode mode : {Mode::exact, Mode::fast}) {
+    CertifySettings settings;
+    settings.mode = mode;
+    paths[to_name(mode)] = model->describe_votes(vote_settings(settings, model->spec().input));
   }
   return paths;
+}
+nlohmann::ordered_json vote_paths(Backend& backend) {
+  nlohmann::ordered_json paths;
+  for (const auto& name : small_network_names())
+    paths[name] = vote_paths_of(backend, builtin_network(name));
+  return paths;
+}
+
+/// 272474 as "272,474".
+std::string grouped(std::uint64_t count) {
+  std::string text = std::to_string(count);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+/// Layers through which training and attacks cannot go, each kind once.
+std::vector<std::string> without_gradient(const NetworkSpec& spec) {
+  std::vector<std::string> missing;
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    const std::string what = missing_gradient(spec, i);
+    if (!what.empty() && std::find(missing.begin(), missing.end(), what) == missing.end())
+      missing.push_back(what);
+  }
+  return missing;
 }
 
 class InfoCommand : public Command {
  public:
   void define(CLI::App& app) override {
+    app.add_option("NETWORK", network_,
+                   "A built-in name or a JSON description: its size, work and vote paths");
     add_output_options(app, output_);
     add_device_options(app, device_);
   }
@@ -57,6 +82,7 @@ class InfoCommand : public Command {
   void run(Context& context) override {
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);
+    if (!network_.empty()) return describe(context, *backend);
     const auto cuda = describe_cuda();
     const auto votes = vote_paths(*backend);
     if (output_.json) {
@@ -78,7 +104,8 @@ class InfoCommand : public Command {
     if (!note.empty()) text += note + "\n";
     for (const auto& line : cuda) text += line + "\n";
     text += fmt::format("MPI: {}\n", Ranks::describe());
-    text += fmt::format("networks: {}\n", joined(builtin_network_names()));
+    text += fmt::format("networks: {} (info NETWORK tells more of one)\n",
+                        joined(builtin_network_names()));
     for (const auto& [network, modes] : votes.items()) {
       for (const auto& [mode, path] : modes.items()) {
         text += fmt::format("  {}, --mode {}: {}\n", network, mode, path.get<std::string>());
@@ -88,6 +115,37 @@ class InfoCommand : public Command {
   }
 
  private:
+  void describe(Context& context, Backend& backend) const {
+    const NetworkSpec spec = network_by_name(network_);
+    const auto votes = vote_paths_of(backend, spec);
+    const auto missing = without_gradient(spec);
+    if (output_.json) {
+      const nlohmann::ordered_json info = {
+          {"network", spec.name},
+          {"input", {spec.input.channels, spec.input.height, spec.input.width}},
+          {"classes", spec.classes},
+          {"layers", spec.layers.size()},
+          {"parameters", trainable_parameters(spec)},
+          {"multiply_adds", multiply_adds(spec)},
+          {"without_gradient", missing},
+          {"votes", votes}};
+      context.console.result(info.dump(2) + "\n");
+      return;
+    }
+    std::string text = fmt::format("{}: {}×{}×{} to {} classes, {} layers\n", spec.name,
+                                   spec.input.channels, spec.input.height, spec.input.width,
+                                   spec.classes, spec.layers.size());
+    text += fmt::format("{} parameters, {} multiply-adds a sample (taps in the padding counted)\n",
+                        grouped(trainable_parameters(spec)), grouped(multiply_adds(spec)));
+    if (!missing.empty())
+      text += fmt::format("certified and predicted with, not trained or attacked: {}\n",
+                          joined(missing));
+    for (const auto& [mode, path] : votes.items())
+      text += fmt::format("--mode {}: {}\n", mode, path.get<std::string>());
+    context.console.result(text);
+  }
+
+  std::string network_;
   OutputOptions output_;
   DeviceOptions device_;
 };

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <vector>
 
 #include "options.hpp"
@@ -24,8 +25,7 @@ std::vector<float> numbers(const std::string& text) {
   return values;
 }
 
-NetworkSpec described(const ModelOptions& options) {
-  auto spec = network_by_name(options.network);
+NetworkSpec normalized(NetworkSpec spec, const ModelOptions& options) {
   if (options.normalize.empty()) return spec;
   const auto slash = options.normalize.find('/');
   if (slash == std::string::npos)
@@ -49,19 +49,26 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
       ->type_name("MEANS/STDS");
 }
 
-Network load_model(Context& context, const ModelOptions& options, const std::string& command) {
+Network load_model(Context& context, const ModelOptions& options, const std::string& command,
+                   const std::string& dataset) {
   if (options.file.empty())
     throw UsageError(
         fmt::format("{0}: which model? Give its file, as in 'smoothcert {0} "
                     "smoothcert-report/models/smoothing.safetensors'",
                     command));
-  if (options.network.empty()) {
+  std::vector<std::string> notes;
+  std::optional<NetworkSpec> spec;
+  if (options.network.empty())
+    spec = network_of_checkpoint(options.file, &notes);
+  else
+    spec = network_by_name(options.network);
+  if (!spec) {
     if (!options.normalize.empty())
       throw UsageError("--normalize goes with --network; this model has its own description");
     return load_network(options.file);
   }
-  std::vector<std::string> notes;
-  auto network = load_checkpoint(options.file, described(options), &notes);
+  auto network =
+      load_checkpoint(options.file, normalized(*std::move(spec), options), &notes, dataset);
   for (const auto& note : notes) context.console.say(note);
   return network;
 }

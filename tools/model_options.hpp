@@ -16,8 +16,9 @@ struct ModelOptions {
 
 void add_model_options(CLI::App& app, ModelOptions& options);
 
-/// `command` names the caller where no model is given. Notes go to the console. Throws UsageError,
-/// Error.
-Network load_model(Context& context, const ModelOptions& options, const std::string& command);
+/// `command` names the caller where no model is given, `dataset` the data set in use, which chooses
+/// a normalisation that the file leaves open. Notes go to the console. Throws UsageError, Error.
+Network load_model(Context& context, const ModelOptions& options, const std::string& command,
+                   const std::string& dataset = "");
 
 }  // namespace smoothcert::cli

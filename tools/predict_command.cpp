@@ -44,7 +44,7 @@ class PredictCommand : public Command {
       throw UsageError(
           "predict: splitting noise is not sampled; 'smoothcert certify --noise split' gives its "
           "exact answer, with radius");
-    const auto network = load_model(context, model_, "predict");
+    const auto network = load_model(context, model_, "predict", data_.data);
     const auto settings = certify_settings(options_, network, model_.file, console);
     if (!tsv_.empty()) require_writable(tsv_);
     const auto data = load_data(context, data_, Splits::test, false, network.spec.classes).test;

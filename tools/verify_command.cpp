@@ -112,7 +112,7 @@ class VerifyCommand : public Command {
 
   /// Counts are a function of model, settings and seed: drawn again they must be the same.
   std::uint64_t draw_again(Context& context, const ResultsStore& store) {
-    const Network network = load_model(context, model_, "verify");
+    const Network network = load_model(context, model_, "verify", data_.data);
     const Dataset data = load_data(context, data_, Splits::test, false, network.spec.classes).test;
     std::string note;
     const auto backend = make_backend(device_.device, device_.threads, &note);

@@ -65,6 +65,7 @@ void forward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan, co
       average(stream, in, layer.in_shape, n, out);
       break;
     case LayerKind::flatten:
+    default:  // refused by make_backward_plan()
       break;  // a change of name
   }
 }
@@ -143,6 +144,7 @@ void backward_layer(Stream stream, LayerEngine& engine, const TrainPlan& plan,
       }
       break;
     case LayerKind::flatten:
+    default:  // refused by make_backward_plan()
       break;
   }
 }

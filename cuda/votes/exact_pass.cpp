@@ -12,9 +12,15 @@ const float* run_plan(Stream stream, const InferencePlan& plan, const ValueLayou
            pitch * (number < 0 ? layout.image : layout.offsets[static_cast<std::size_t>(number)]);
   };
   for (const PlanStep& step : plan.steps) {
-    run_step(stream, step, params, value(step.in),
-             step.kind == StepKind::add ? value(step.in2) : nullptr, value(step.out), samples,
-             pitch);
+    if (is_general(step.kind)) {
+      run_general_step(stream, plan, step, params, samples, [&](int number) {
+        return StepValues{value(number), pitch, 1};
+      });
+    } else {
+      run_step(stream, step, params, value(step.in),
+               step.kind == StepKind::add ? value(step.in2) : nullptr, value(step.out), samples,
+               pitch);
+    }
   }
   return value(static_cast<int>(plan.steps.size()) - 1);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda/votes/launch_exact.hpp"
+#include "cuda/votes/launch_general.hpp"
 #include "gpu/value_layout.hpp"
 #include "smoothcert/inference_plan.hpp"
 #include "smoothcert/noise.hpp"

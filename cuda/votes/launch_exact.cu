@@ -120,8 +120,8 @@ void run_step(Stream stream, const PlanStep& step, const float* params, const fl
     case StepKind::global_avg_pool:
       SMOOTHCERT_LAUNCH(average_step_kernel, grid, block, 0, stream, s, in, out);
       break;
-    case StepKind::flatten:
-      break;  // a change of name; the layout gave both values the same place
+    default:
+      break;  // a flatten is a change of name; the layout gave both values the same place
   }
 }
 

@@ -56,6 +56,12 @@ const float* run_plan_by_library(Stream stream, LayerEngine& engine, const Infer
                (number < 0 ? layout.image : layout.offsets[static_cast<std::size_t>(number)]);
   };
   for (const PlanStep& step : plan.steps) {
+    if (is_general(step.kind)) {
+      run_general_step(stream, plan, step, params, tile, [&](int number) {
+        return StepValues{value(number), 1, value_shape(plan, number).size()};
+      });
+      continue;
+    }
     const float *in = value(step.in), *weight = params + step.weight, *bias = params + step.bias;
     float* out = value(step.out);
     const std::size_t count = step.out_shape.size() * tile;
@@ -88,8 +94,8 @@ const float* run_plan_by_library(Stream stream, LayerEngine& engine, const Infer
       case StepKind::global_avg_pool:
         average(stream, in, step.in_shape, tile, out);
         break;
-      case StepKind::flatten:
-        break;  // a change of name; the layout gave both values the same place
+      default:
+        break;  // a flatten is a change of name; the layout gave both values the same place
     }
   }
   return value(static_cast<int>(plan.steps.size()) - 1);

@@ -4,6 +4,7 @@
 
 #include "cuda/layers/layer_engine.hpp"
 #include "cuda/votes/launch_exact.hpp"
+#include "cuda/votes/launch_general.hpp"
 #include "gpu/value_layout.hpp"
 #include "smoothcert/inference_plan.hpp"
 #include "smoothcert/noise.hpp"

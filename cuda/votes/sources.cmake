@@ -16,4 +16,5 @@ smoothcert_sources(SMOOTHCERT_CUDA_KERNEL_SOURCES
   launch_fused_exact.cu
   launch_fused_features.cu
   launch_fused_wgmma.cu
+  launch_general.cu
   launch_half_linear.cu)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,14 +29,25 @@ NetworkSpec with_normalization(NetworkSpec spec, std::vector<float> mean,
 /// a line for each thing that was decided for the caller.
 /// Throws Error, one line: names missing and unexpected with the nearest ones; a shape expected and
 /// found; a file that is damaged, of an old format, or that asks for more than data.
+///
+/// Where the names say that a normalisation came first, and neither buffers nor `spec` say which,
+/// `dataset` ("cifar10") chooses the field's usual one, and where that is not known, the
+/// checkpoint's `arch` entry does ("cifar_resnet110"); a note says which.
 Network load_checkpoint(const std::filesystem::path& file, NetworkSpec spec,
-                        std::vector<std::string>* notes = nullptr);
+                        std::vector<std::string>* notes = nullptr, const std::string& dataset = "");
 /// The same from bytes already read; `where` names them in errors.
 Network checkpoint_from_bytes(std::span<const std::uint8_t> bytes, const std::string& where,
-                              NetworkSpec spec, std::vector<std::string>* notes = nullptr);
+                              NetworkSpec spec, std::vector<std::string>* notes = nullptr,
+                              const std::string& dataset = "");
 
-/// load_network() where `network` is "", else load_checkpoint() with network_by_name(network).
+/// The built-in network that the `arch` entry of a PyTorch checkpoint names, with a note; nothing
+/// for other files and other entries.
+std::optional<NetworkSpec> network_of_checkpoint(const std::filesystem::path& file,
+                                                 std::vector<std::string>* notes = nullptr);
+
+/// load_checkpoint() with network_by_name(network). Where `network` is "": with
+/// network_of_checkpoint(), else load_network().
 Network load_model(const std::filesystem::path& file, const std::string& network,
-                   std::vector<std::string>* notes = nullptr);
+                   std::vector<std::string>* notes = nullptr, const std::string& dataset = "");
 
 }  // namespace smoothcert

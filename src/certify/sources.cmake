@@ -7,6 +7,7 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   disproof.cpp
   disprove.cpp
   l1_certificates.cpp
+  logit_check.cpp
   norm_radius.cpp
   pilot.cpp
   predict.cpp

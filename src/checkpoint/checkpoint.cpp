@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "checkpoint/fit.hpp"
+#include "checkpoint/known_models.hpp"
 #include "checkpoint/torch_file.hpp"
 #include "network/model_file_kind.hpp"
 #include "network/safetensors.hpp"
@@ -13,6 +14,7 @@
 #include "smoothcert/network_file.hpp"
 #include "util/atomic_file.hpp"
 #include "util/nearest_name.hpp"
+#include "util/printable.hpp"
 
 namespace smoothcert {
 
@@ -48,35 +50,61 @@ NetworkSpec with_normalization(NetworkSpec spec, std::vector<float> mean,
 }
 
 Network checkpoint_from_bytes(std::span<const std::uint8_t> bytes, const std::string& where,
-                              NetworkSpec spec, std::vector<std::string>* notes) {
+                              NetworkSpec spec, std::vector<std::string>* notes,
+                              const std::string& dataset) {
   std::vector<std::string> unread;
   std::vector<std::string>& lines = notes != nullptr ? *notes : unread;
   const ModelFileKind kind = model_file_kind(bytes);
   refuse_legacy_checkpoint(kind, where);
   TensorSource source;
+  auto usual = normalization_of_dataset(dataset);
+  std::string chosen_by = "the data set";
   if (kind == ModelFileKind::torch_zip || kind == ModelFileKind::torch_legacy) {
     TorchFile file(bytes, where);
     for (const auto& [name, tensor] : file.tensors()) source.shapes.emplace(name, tensor.shape);
     source.read = [&](const std::string& name) { return file.read(name); };
-    return fit_network(std::move(spec), source, where, lines);
+    if (!usual) {
+      usual = normalization_of_arch(file.arch());
+      chosen_by = "its arch '" + printable(file.arch()) + "'";
+    }
+    return fit_network(std::move(spec), source, where, lines, usual, chosen_by);
   }
   const SafetensorsFile file = parse_safetensors(bytes, where);
   for (const auto& [name, tensor] : file.tensors) source.shapes.emplace(name, tensor.shape);
   source.read = [&](const std::string& name) { return file.tensors.at(name); };
-  Network net = fit_network(std::move(spec), source, where, lines);
+  Network net = fit_network(std::move(spec), source, where, lines, usual, chosen_by);
   read_network_metadata(file, net, where);
   return net;
 }
 
 Network load_checkpoint(const std::filesystem::path& file, NetworkSpec spec,
-                        std::vector<std::string>* notes) {
-  return checkpoint_from_bytes(read_file(file), file.string(), std::move(spec), notes);
+                        std::vector<std::string>* notes, const std::string& dataset) {
+  return checkpoint_from_bytes(read_file(file), file.string(), std::move(spec), notes, dataset);
+}
+
+std::optional<NetworkSpec> network_of_checkpoint(const std::filesystem::path& file,
+                                                 std::vector<std::string>* notes) {
+  const auto bytes = read_file(file);
+  const ModelFileKind kind = model_file_kind(bytes);
+  if (kind != ModelFileKind::torch_zip && kind != ModelFileKind::torch_legacy) return std::nullopt;
+  const std::string arch = TorchFile(bytes, file.string()).arch();
+  auto spec = network_of_arch(arch);
+  if (!spec && !arch.empty())
+    throw UsageError(file.string() + ": its arch is " +
+                     unknown_name_message("network", printable(arch), known_archs()) +
+                     "; --network says which network it is");
+  if (spec && notes != nullptr)
+    notes->push_back(file.string() + ": its arch '" + arch + "' is network '" + spec->name +
+                     "' with " + std::to_string(spec->classes) + " classes");
+  return spec;
 }
 
 Network load_model(const std::filesystem::path& file, const std::string& network,
-                   std::vector<std::string>* notes) {
-  if (network.empty()) return load_network(file);
-  return load_checkpoint(file, network_by_name(network), notes);
+                   std::vector<std::string>* notes, const std::string& dataset) {
+  if (!network.empty()) return load_checkpoint(file, network_by_name(network), notes, dataset);
+  if (auto spec = network_of_checkpoint(file, notes))
+    return load_checkpoint(file, *std::move(spec), notes, dataset);
+  return load_network(file);
 }
 
 }  // namespace smoothcert

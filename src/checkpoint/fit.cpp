@@ -64,8 +64,9 @@ std::string list(const std::vector<std::string>& names) {
 class Fit {
  public:
   Fit(NetworkSpec spec, const TensorSource& source, const std::string& where,
-      std::vector<std::string>& notes)
-      : source_(source), where_(where), notes_(notes) {
+      std::vector<std::string>& notes, const std::optional<KnownNormalization>& usual,
+      const std::string& usual_source)
+      : source_(source), where_(where), notes_(notes), usual_(usual), usual_source_(usual_source) {
     net_.spec = std::move(spec);
     net_.clamp = net_.clamp_recorded = false;  // a state dict does not say
     infer_shapes(net_.spec);
@@ -130,6 +131,7 @@ class Fit {
       notes_.push_back(fmt::format("{}: {} taken from '{}'", where_, what, stem));
       return;
     }
+    if (outer && !described && usual_) return take_usual();
     if (outer && !described)
       throw Error(fmt::format(
           "{}: its names start with '{}', as if a normalisation came first, but network '{}' has "
@@ -137,6 +139,26 @@ class Fit {
           "of "
           "its description (0/1 where there is none)",
           where_, prefix_, net_.spec.name));
+  }
+
+  void take_usual() {
+    if (usual_->mean.empty()) {
+      notes_.push_back(fmt::format("{}: no normalisation, as is usual for {} (chosen by {})", where_,
+                                   usual_->whose, usual_source_));
+      return;
+    }
+    const auto channels = static_cast<std::size_t>(net_.spec.input.channels);
+    if (usual_->mean.size() != channels)
+      throw UsageError(fmt::format(
+          "{}: {} chooses the normalisation of {}, which has {} channels, but network '{}' has {}; "
+          "say which with --normalize MEANS/DEVIATIONS",
+          where_, usual_source_, usual_->whose, usual_->mean.size(), net_.spec.name, channels));
+    net_.spec = with_normalization(std::move(net_.spec), usual_->mean, usual_->stddev);
+    notes_.push_back(fmt::format(
+        "{}: normalised with mean {} and deviation {}, as is usual for {} (chosen by {}; "
+        "--normalize says otherwise)",
+        where_, fmt::join(usual_->mean, ","), fmt::join(usual_->stddev, ","), usual_->whose,
+        usual_source_));
   }
 
   void agree(const Layer& layer, const std::vector<float>& mean,
@@ -189,6 +211,8 @@ class Fit {
   const TensorSource& source_;
   const std::string& where_;
   std::vector<std::string>& notes_;
+  const std::optional<KnownNormalization>& usual_;
+  const std::string& usual_source_;
   std::string prefix_;
   std::vector<std::string> unexpected_;
 };
@@ -196,8 +220,10 @@ class Fit {
 }  // namespace
 
 Network fit_network(NetworkSpec spec, const TensorSource& source, const std::string& where,
-                    std::vector<std::string>& notes) {
-  return Fit(std::move(spec), source, where, notes).run();
+                    std::vector<std::string>& notes,
+                    const std::optional<KnownNormalization>& usual,
+                    const std::string& usual_source) {
+  return Fit(std::move(spec), source, where, notes, usual, usual_source).run();
 }
 
 }  // namespace smoothcert

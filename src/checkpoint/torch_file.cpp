@@ -182,6 +182,8 @@ void TorchFile::read_legacy(std::span<const std::uint8_t> bytes) {
 
 void TorchFile::read_state_dict(const Pickle& pickle) {
   const PickleValue& dict = state_dict_of(pickle, where_);
+  const PickleValue* arch = pickle.find(pickle.at(pickle.root), "arch");
+  if (arch != nullptr && arch->kind == Kind::text) arch_ = arch->text;
   for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleValue &key = pickle.at(dict.items[i]), &value = pickle.at(dict.items[i + 1]);
     // In Python the last of equal keys is the one that stays.

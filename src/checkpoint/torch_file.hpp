@@ -33,6 +33,10 @@ class TorchFile {
 
   [[nodiscard]] const std::map<std::string, TorchTensor>& tensors() const { return tensors_; }
 
+  /// The text under `arch` beside the state dict: what the training code called the network; "" where
+  /// there is none.
+  [[nodiscard]] const std::string& arch() const { return arch_; }
+
   /// float32, contiguous: converted from float64, float16 and bfloat16, gathered where strided.
   /// Allocates what the shape says; check it first. Throws Error naming the tensor: another dtype,
   /// a view that leaves its storage, a storage that is missing or of the wrong size.
@@ -45,7 +49,7 @@ class TorchFile {
   std::span<const std::uint8_t> storage(const std::string& name, const TorchTensor& tensor,
                                         std::uint64_t element_size);
 
-  std::string where_, folder_;
+  std::string where_, folder_, arch_;
   std::optional<ZipArchive> archive_;
   std::map<std::string, std::span<const std::uint8_t>> legacy_storages_;
   std::map<std::string, TorchTensor> tensors_;

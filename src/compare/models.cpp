@@ -23,15 +23,6 @@ using nlohmann::json;
 
 constexpr const char* kAttacks[] = {"l1", "l1-steepest", "l2", "linf", "pgd-l2", "pgd-linf"};
 
-std::uint64_t trainable_parameters(const NetworkSpec& spec) {
-  std::uint64_t count = 0;
-  for (const auto& slot : tensor_slots(spec))
-    if (slot.trainable)
-      count += static_cast<std::uint64_t>(std::accumulate(slot.shape.begin(), slot.shape.end(),
-                                                          std::int64_t{1}, std::multiplies<>()));
-  return count;
-}
-
 /// What must be equal for a stored model to be this one.
 std::string training_identity(const Work& work, const NetworkSpec& spec,
                               const std::string& recipe) {

@@ -31,6 +31,7 @@ class CpuModel final : public BackendModel {
   void download(OptimizerState& state) const override { state = optimizer_; }
 
   EpochReport train_epoch(const EpochRequest& request) override {
+    require_gradients(net_.spec, "training");
     EpochReport report = cpu::train_epoch(net_, optimizer_, *pool_, request);
     plan_ = make_inference_plan(net_);
     return report;
@@ -42,6 +43,7 @@ class CpuModel final : public BackendModel {
 
   void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                       std::span<float> gradient, std::span<float> logits) override {
+    require_gradients(net_.spec, "attacks");
     cpu::input_gradient(net_, *pool_, images, labels, loss, gradient, logits);
   }
 

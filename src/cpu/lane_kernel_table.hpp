@@ -8,6 +8,7 @@
 #include "cpu/lane_conv.hpp"
 #include "cpu/lane_layers.hpp"
 #include "cpu/lane_noise.hpp"
+#include "cpu/lane_steps.hpp"
 
 #define SMOOTHCERT_JOIN_(a, b) a##b
 #define SMOOTHCERT_JOIN(a, b) SMOOTHCERT_JOIN_(a, b)
@@ -22,7 +23,26 @@ const LaneKernels SMOOTHCERT_JOIN(lane_kernels_, SMOOTHCERT_ISA) = {
 #else
     Isa::baseline,
 #endif
-    kLanes,      lattice_noise, gaussian_noise, uniform_noise, split_noise,     conv,
-    maxpool,     relu,          affine,         add,           global_avg_pool, vote};
+    kLanes,
+    lattice_noise,
+    gaussian_noise,
+    uniform_noise,
+    split_noise,
+    conv,
+    maxpool,
+    relu,
+    affine,
+    add,
+    global_avg_pool,
+    window_conv,
+    window_max,
+    window_mean,
+    activate,
+    prelu,
+    softmax,
+    norm,
+    arithmetic,
+    fill,
+    vote};
 
 }  // namespace smoothcert::cpu

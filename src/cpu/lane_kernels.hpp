@@ -10,6 +10,9 @@
 #include <cstdint>
 
 #include "cpu/isa.hpp"
+#include "smoothcert/device/activations.hpp"
+#include "smoothcert/device/arithmetic.hpp"
+#include "smoothcert/device/windows.hpp"
 
 namespace smoothcert::cpu {
 
@@ -54,6 +57,22 @@ struct PoolStep {
   int kernel = 0, stride = 1, padding = 0;
 };
 
+/// A convolution or pooling whose windows the kernels above do not know.
+struct WindowStep {
+  WindowShape shape;
+  const float* weights = nullptr;  ///< convolution: O × C/groups × ky × kx
+  const float* bias = nullptr;
+};
+
+/// Normalisation over each of `groups` equal parts of the channels.
+struct NormStep {
+  std::size_t groups = 1, channels = 0, area = 0;
+  float eps = 0;
+  bool value_weights = false;  ///< scale and shift are per value, not per channel
+  const float* scale = nullptr;
+  const float* shift = nullptr;
+};
+
 /// Noise for one lane group: lane l holds sample first_sample + l of one image.
 struct NoiseStep {
   const std::uint8_t* pixels = nullptr;
@@ -85,6 +104,17 @@ struct LaneKernels {
   void (*add)(std::size_t count, const float* a, const float* b, float* out);
   void (*global_avg_pool)(std::size_t channels, std::size_t area, float share, const float* in,
                           float* out);
+  void (*window_conv)(const WindowStep& step, const float* in, float* out);
+  void (*window_max)(const WindowShape& shape, const float* in, float* out);
+  void (*window_mean)(const WindowShape& shape, const float* in, float* out);
+  void (*activate)(Activation kind, float alpha, std::size_t count, const float* in, float* out);
+  void (*prelu)(std::size_t channels, std::size_t area, const float* slopes, const float* in,
+                float* out);
+  void (*softmax)(std::size_t channels, std::size_t area, const float* in, float* out);
+  void (*norm)(const NormStep& step, const float* in, float* out);
+  void (*arithmetic)(const ArithmeticShape& shape, const float* a, const float* b, float* out);
+  /// The same values in every lane.
+  void (*fill)(std::size_t count, const float* values, float* out);
   /// Adds the votes of the first `valid` lanes; a NaN logit counts as invalid.
   void (*vote)(int classes, int valid, const float* logits, std::uint64_t* counts,
                std::uint64_t* invalid);

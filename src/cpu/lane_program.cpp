@@ -14,6 +14,69 @@
 namespace smoothcert::cpu {
 namespace {
 
+/// Bounds of one of the less usual steps: of what it gives, and of what it computes on the way.
+struct StepBound {
+  double out = 0, inside = 0;
+};
+StepBound step_bound(const PlanStep& step, const float* params, double in, double in2) {
+  const auto largest = [&](std::size_t first, std::size_t count) {
+    double most = 0;
+    for (std::size_t i = first; i < first + count; ++i)
+      if (!(std::fabs(double{params[i]}) <= most)) most = std::fabs(double{params[i]});
+    return most;
+  };
+  const auto area = static_cast<double>(step.window.y.kernel) * step.window.x.kernel;
+  const auto channels = static_cast<std::size_t>(step.in_shape.channels);
+  switch (step.kind) {
+    case StepKind::window_conv: {
+      const std::size_t outputs = static_cast<std::size_t>(step.out_shape.channels);
+      const auto taps = static_cast<std::size_t>(step.in_shape.channels / step.window.groups) *
+                        static_cast<std::size_t>(step.window.y.kernel) *
+                        static_cast<std::size_t>(step.window.x.kernel);
+      const double sum = largest(step.bias, outputs) + static_cast<double>(taps) * in *
+                                                           largest(step.weight, outputs * taps);
+      return {sum, sum};
+    }
+    case StepKind::window_mean: {
+      const double values =
+          step.window.adaptive ? static_cast<double>(step.in_shape.height) * step.in_shape.width
+                               : area;
+      return {in, in * values};
+    }
+    case StepKind::activation: {
+      // gelu_tanh cubes its input, hardswish adds 3.
+      const double out = std::max(1.0, std::fabs(double{step.alpha})) * (in + 1);
+      return {out, step.activation == Activation::gelu_tanh ? in * in * in + out : in * in + out};
+    }
+    case StepKind::prelu: {
+      const double out = in * std::max(1.0, largest(step.weight, channels));
+      return {out, out};
+    }
+    case StepKind::softmax:
+      return {1, 2 * in + static_cast<double>(channels)};
+    case StepKind::norm: {
+      // |x − m| / √v is at most √n.
+      const double count = static_cast<double>(step.in_shape.size()) / step.groups;
+      const std::size_t parameters = step.value_weights ? step.in_shape.size() : channels;
+      const double out = (std::sqrt(count) + 1) * largest(step.weight, parameters) +
+                         largest(step.bias, parameters);
+      return {out, std::max(out, 4 * count * in * in) / std::min(1.0, std::sqrt(double{step.eps}))};
+    }
+    case StepKind::arithmetic: {
+      const double out = step.arithmetic.kind == ArithmeticKind::mul ? in * in2 : in + in2;
+      return {out, out};
+    }
+    case StepKind::concat:
+      return {std::max(in, in2), 0};
+    case StepKind::constant: {
+      const double out = largest(step.weight, step.out_shape.size());
+      return {out, out};
+    }
+    default:
+      return {in, in};
+  }
+}
+
 /// Largest magnitude any value of the plan can take, rounding included; +∞ or NaN when there is no
 /// such bound in float's range.
 double activation_bound(const InferencePlan& plan, double input_bound) {
@@ -51,6 +114,19 @@ double activation_bound(const InferencePlan& plan, double input_bound) {
     } else if (step.kind == StepKind::global_avg_pool) {
       terms = static_cast<double>(step.in_shape.height) * step.in_shape.width + 1;
       out = in * terms;  // the sum before it is divided
+    } else if (step.kind != StepKind::relu && step.kind != StepKind::maxpool &&
+               step.kind != StepKind::flatten) {
+      double in2 = 0;
+      step.for_each_input([&](int v) {
+        if (v != step.in) in2 = std::max(in2, bound[static_cast<std::size_t>(v + 1)]);
+      });
+      if (step.arity == 2 && step.in2 == step.in) in2 = in;
+      const StepBound steps = step_bound(step, params, in, in2);
+      out = steps.out;
+      terms = static_cast<double>(step.in_shape.size()) + 16;  // more than any of them rounds
+      const double inside = steps.inside * std::exp(terms * 0x1p-23);
+      if (std::isnan(inside)) return std::numeric_limits<double>::infinity();
+      worst = std::max(worst, inside);
     }
     // Each of `terms` roundings grows the magnitude by at most 2^-24 relative (plus 2^-149).
     out = out * std::exp(terms * 0x1p-23) + 1e-30;
@@ -120,8 +196,9 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
   // How often a plan value is read; the last one, the logits, is read by the vote.
   std::vector<int> uses(count, 0);
   for (const PlanStep& step : plan.steps) {
-    if (step.in >= 0) ++uses[static_cast<std::size_t>(step.in)];
-    if (step.kind == StepKind::add && step.in2 >= 0) ++uses[static_cast<std::size_t>(step.in2)];
+    step.for_each_input([&](int v) {
+      if (v >= 0) ++uses[static_cast<std::size_t>(v)];
+    });
   }
   ++uses[count - 1];
 
@@ -138,7 +215,21 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
     LaneStep lane;
     lane.kind = step.kind;
     lane.in = value(step.in);
-    lane.in2 = value(step.in2);
+    lane.in2 = step.arity > 1 ? value(step.in2) : 0;
+    for (const int v : step.more) lane.more.push_back(value(v));
+    lane.out_size = step.out_shape.size();
+    lane.window = {step.window, params + step.weight, params + step.bias};
+    lane.activation = step.activation;
+    lane.alpha = step.alpha;
+    lane.norm = {static_cast<std::size_t>(step.groups),
+                 static_cast<std::size_t>(step.in_shape.channels),
+                 static_cast<std::size_t>(step.in_shape.height) *
+                     static_cast<std::size_t>(step.in_shape.width),
+                 step.eps,
+                 step.value_weights,
+                 params + step.weight,
+                 params + step.bias};
+    lane.arithmetic = step.arithmetic;
     lane.channels = static_cast<std::size_t>(step.in_shape.channels);
     lane.area = static_cast<std::size_t>(step.in_shape.height) *
                 static_cast<std::size_t>(step.in_shape.width);
@@ -199,8 +290,13 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
     lane.out = static_cast<int>(values_.size());
     values_.push_back({plan.steps[end - 1].out_shape.size() * lanes, 0, false, index, index});
     for (std::size_t j = i; j < end; ++j) value_of[j] = lane.out;
-    values_[static_cast<std::size_t>(lane.in)].last = index;
-    if (step.kind == StepKind::add) values_[static_cast<std::size_t>(lane.in2)].last = index;
+    step.for_each_input([&](int v) {
+      values_[static_cast<std::size_t>(value(v))].last = index;
+    });
+    if (step.kind == StepKind::window_conv)
+      multiply_adds_ += step.out_shape.size() *
+                        static_cast<std::uint64_t>(step.in_shape.channels / step.window.groups) *
+                        static_cast<std::uint64_t>(step.window.y.kernel * step.window.x.kernel);
     steps_.push_back(lane);
     i = end;
   }
@@ -279,6 +375,43 @@ void LaneArena::execute(const LaneStep& step, int group) {
       break;
     case StepKind::global_avg_pool:
       k.global_avg_pool(step.channels, step.area, 1.0f / static_cast<float>(step.area), in, out);
+      break;
+    case StepKind::window_conv:
+      k.window_conv(step.window, in, out);
+      break;
+    case StepKind::window_max:
+      k.window_max(step.window.shape, in, out);
+      break;
+    case StepKind::window_mean:
+      k.window_mean(step.window.shape, in, out);
+      break;
+    case StepKind::activation:
+      k.activate(step.activation, step.alpha, step.channels * step.area, in, out);
+      break;
+    case StepKind::prelu:
+      k.prelu(step.channels, step.area, step.scale, in, out);
+      break;
+    case StepKind::softmax:
+      k.softmax(step.channels, step.area, in, out);
+      break;
+    case StepKind::norm:
+      k.norm(step.norm, in, out);
+      break;
+    case StepKind::arithmetic:
+      k.arithmetic(step.arithmetic, in, at(step.in2, group), out);
+      break;
+    case StepKind::concat: {
+      const auto append = [&](int value) {
+        const std::size_t size = program_.values_[static_cast<std::size_t>(value)].size;
+        out = std::copy_n(at(value, group), size, out);
+      };
+      append(step.in);
+      append(step.in2);
+      for (const int value : step.more) append(value);
+      break;
+    }
+    case StepKind::constant:
+      k.fill(step.out_size, step.scale, out);
       break;
   }
 }

@@ -21,8 +21,15 @@ struct LaneStep {
   ConvStep conv;  ///< conv2d and linear
   PoolStep pool;
   std::size_t channels = 0, area = 0;  ///< of the input
-  const float* scale = nullptr;        ///< affine
+  const float* scale = nullptr;        ///< affine; prelu: slopes; constant: values
   const float* shift = nullptr;
+  std::size_t out_size = 0;  ///< values
+  std::vector<int> more;  ///< concat: the third input and what follows it
+  WindowStep window;
+  Activation activation{};
+  float alpha = 0;
+  NormStep norm;
+  ArithmeticShape arithmetic;
 };
 
 class LaneProgram {

@@ -91,6 +91,7 @@ void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& ba
         break;
       case LayerKind::linear:
       case LayerKind::flatten:
+      default:  // refused by make_backward_plan()
         break;
     }
     if (adds) {

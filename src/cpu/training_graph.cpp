@@ -172,6 +172,7 @@ class Lowering {
       case LayerKind::add:
       case LayerKind::global_avg_pool:
       case LayerKind::flatten:
+      default:  // refused by make_backward_plan()
         break;
     }
   }

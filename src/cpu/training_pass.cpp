@@ -227,6 +227,7 @@ void TrainingPass::forward(const TrainNode& node, int group) {
       break;
     case LayerKind::linear:
     case LayerKind::flatten:
+    default:  // refused by make_backward_plan()
       break;  // across groups, in linear(); no node
   }
 }

@@ -24,8 +24,7 @@ ValueLayout lay_out_values(const InferencePlan& plan) {
   for (int s = 0; s < steps; ++s) {
     const PlanStep& step = plan.steps[static_cast<std::size_t>(s)];
     owner[at(s)] = step.kind == StepKind::flatten ? owner[at(step.in)] : s;
-    last_use[at(owner[at(step.in)])] = s;
-    if (step.kind == StepKind::add) last_use[at(owner[at(step.in2)])] = s;
+    step.for_each_input([&](int value) { last_use[at(owner[at(value)])] = s; });
   }
   if (steps > 0) last_use[at(owner[at(steps - 1)])] = steps;  // the logits outlive all steps
 

@@ -50,33 +50,93 @@ class Lowering {
   }
 
   void fold_batchnorm(PlanStep& step, const Layer& layer) {
-    const auto& gamma = tensor(layer.name + ".weight");
-    const auto& beta = tensor(layer.name + ".bias");
     const auto& mean = tensor(layer.name + ".running_mean");
     const auto& variance = tensor(layer.name + ".running_var");
     std::vector<double> scale, shift;
-    for (std::size_t c = 0; c < gamma.size(); ++c) {
-      scale.push_back(double{gamma[c]} / std::sqrt(double{variance[c]} + layer.eps));
-      shift.push_back(double{beta[c]} - double{mean[c]} * scale.back());
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      const double gamma = layer.affine ? double{tensor(layer.name + ".weight")[c]} : 1.0;
+      const double beta = layer.affine ? double{tensor(layer.name + ".bias")[c]} : 0.0;
+      scale.push_back(gamma / std::sqrt(double{variance[c]} + layer.eps));
+      shift.push_back(beta - double{mean[c]} * scale.back());
     }
     affine(step, scale, shift);
+  }
+
+  /// Square, dense, with equal steps and padding: what the tuned kernels know. The windows of a
+  /// pooling must also all begin inside the input and end there or in its padding.
+  static bool is_plain(const PlanStep& step) {
+    const WindowShape& w = step.window;
+    const auto fits = [](const WindowAxis& a) {
+      return (a.out - 1) * a.stride + a.kernel <= a.in + 2 * a.padding;
+    };
+    return !w.adaptive && w.groups == 1 && w.y.kernel == w.x.kernel && w.y.stride == w.x.stride &&
+           w.y.padding == w.x.padding && w.y.dilation == 1 && w.x.dilation == 1 && fits(w.y) &&
+           fits(w.x);
+  }
+
+  void windowed(PlanStep& step, const Layer& layer, StepKind plain, StepKind general) {
+    step.window = window_shape(layer, step.in_shape);
+    step.kernel = step.window.y.kernel;
+    step.stride = step.window.y.stride;
+    step.padding = step.window.y.padding;
+    step.kind = is_plain(step) ? plain : general;
+  }
+
+  void activation(PlanStep& step, Activation which, double alpha = 0) {
+    step.kind = StepKind::activation;
+    step.activation = which;
+    step.alpha = static_cast<float>(alpha);
+  }
+
+  void norm(PlanStep& step, const Layer& layer, int groups) {
+    step.kind = StepKind::norm;
+    step.groups = groups;
+    step.eps = static_cast<float>(layer.eps);
+    step.value_weights = layer.kind == LayerKind::layernorm;
+    const std::size_t count = step.value_weights ? step.in_shape.size()
+                                                 : static_cast<std::size_t>(step.in_shape.channels);
+    step.weight = append(layer.affine ? tensor(layer.name + ".weight")
+                                      : std::vector<float>(count, 1.0f));
+    step.bias =
+        append(layer.affine ? tensor(layer.name + ".bias") : std::vector<float>(count, 0.0f));
+  }
+
+  void arithmetic(PlanStep& step, ArithmeticKind kind) {
+    const auto operand = [](const ActivationShape& s) {
+      return ArithmeticOperand{s.channels == 1 ? 0 : s.height * s.width, s.height == 1 ? 0 : s.width,
+                               s.width == 1 ? 0 : 1};
+    };
+    const ActivationShape b = shape_of(step.in2);
+    step.kind = StepKind::arithmetic;
+    step.arithmetic = {kind,
+                       step.out_shape.channels,
+                       step.out_shape.height,
+                       step.out_shape.width,
+                       operand(step.in_shape),
+                       operand(b)};
+    if (kind == ArithmeticKind::add && step.in_shape == b) step.kind = StepKind::add;
+  }
+
+  ActivationShape shape_of(int value) const {
+    return value < 0 ? net_.spec.input : net_.spec.layers[static_cast<std::size_t>(value)].out;
   }
 
   void lower(std::size_t index) {
     const Layer& layer = net_.spec.layers[index];
     PlanStep step;
-    step.in = layer.inputs.at(0);
-    step.in2 = layer.inputs.size() > 1 ? layer.inputs[1] : -1;
+    step.arity = static_cast<int>(layer.inputs.size());
+    if (step.arity > 0) step.in = layer.inputs[0];
+    if (step.arity > 1) step.in2 = layer.inputs[1];
+    if (step.arity > 2) step.more.assign(layer.inputs.begin() + 2, layer.inputs.end());
     step.out = static_cast<int>(index);
-    step.in_shape =
-        step.in < 0 ? net_.spec.input : net_.spec.layers[static_cast<std::size_t>(step.in)].out;
+    step.in_shape = shape_of(step.in);
     step.out_shape = layer.out;
     step.kernel = layer.kernel;
     step.stride = layer.stride;
     step.padding = layer.padding;
     switch (layer.kind) {
       case LayerKind::conv2d:
-        step.kind = StepKind::conv2d;
+        windowed(step, layer, StepKind::conv2d, StepKind::window_conv);
         weights(step, layer);
         break;
       case LayerKind::linear:
@@ -99,16 +159,83 @@ class Lowering {
         step.kind = StepKind::relu;
         break;
       case LayerKind::maxpool:
-        step.kind = StepKind::maxpool;
+        windowed(step, layer, StepKind::maxpool, StepKind::window_max);
+        break;
+      case LayerKind::adaptive_maxpool:
+        windowed(step, layer, StepKind::window_max, StepKind::window_max);
+        break;
+      case LayerKind::avgpool:
+      case LayerKind::adaptive_avgpool:
+        windowed(step, layer, StepKind::window_mean, StepKind::window_mean);
         break;
       case LayerKind::flatten:
+      case LayerKind::reshape:
+      case LayerKind::identity:
+      case LayerKind::dropout:
         step.kind = StepKind::flatten;
         break;
       case LayerKind::add:
-        step.kind = StepKind::add;
+        arithmetic(step, ArithmeticKind::add);
+        break;
+      case LayerKind::sub:
+        arithmetic(step, ArithmeticKind::sub);
+        break;
+      case LayerKind::mul:
+        arithmetic(step, ArithmeticKind::mul);
+        break;
+      case LayerKind::concat:
+        step.kind = StepKind::concat;
+        break;
+      case LayerKind::constant:
+        step.kind = StepKind::constant;
+        step.weight = append(tensor(layer.name + ".value"));
         break;
       case LayerKind::global_avg_pool:
         step.kind = StepKind::global_avg_pool;
+        break;
+      case LayerKind::leaky_relu:
+        activation(step, Activation::leaky_relu, layer.alpha);
+        break;
+      case LayerKind::relu6:
+        activation(step, Activation::relu6);
+        break;
+      case LayerKind::prelu: {
+        step.kind = StepKind::prelu;
+        std::vector<float> slopes = tensor(layer.name + ".weight");
+        if (slopes.size() == 1)
+          slopes.assign(static_cast<std::size_t>(step.in_shape.channels), slopes[0]);
+        step.weight = append(slopes);
+        break;
+      }
+      case LayerKind::elu:
+        activation(step, Activation::elu, layer.alpha);
+        break;
+      case LayerKind::silu:
+        activation(step, Activation::silu);
+        break;
+      case LayerKind::sigmoid:
+        activation(step, Activation::sigmoid);
+        break;
+      case LayerKind::tanh:
+        activation(step, Activation::tanh);
+        break;
+      case LayerKind::gelu:
+        activation(step, layer.tanh_form ? Activation::gelu_tanh : Activation::gelu);
+        break;
+      case LayerKind::hardswish:
+        activation(step, Activation::hardswish);
+        break;
+      case LayerKind::softmax:
+        step.kind = StepKind::softmax;
+        break;
+      case LayerKind::groupnorm:
+        norm(step, layer, layer.groups);
+        break;
+      case LayerKind::layernorm:
+        norm(step, layer, 1);
+        break;
+      case LayerKind::instancenorm:
+        norm(step, layer, step.in_shape.channels);
         break;
     }
     plan_.steps.push_back(step);

@@ -22,8 +22,14 @@ std::string text(const std::vector<std::int64_t>& shape) {
 }
 
 const ActivationShape& input_shape(const NetworkSpec& spec, const Layer& layer) {
-  const int input = layer.inputs.at(0);
+  const int input = layer.inputs.empty() ? -1 : layer.inputs[0];  // a constant has none
   return input < 0 ? spec.input : spec.layers[static_cast<std::size_t>(input)].out;
+}
+
+void scale_and_shift(const std::string& layer, const std::vector<std::int64_t>& shape,
+                     std::vector<TensorSlot>& slots) {
+  slots.push_back({layer + ".weight", shape, true, 1.0f});
+  slots.push_back({layer + ".bias", shape, true, 0.0f});
 }
 
 }  // namespace
@@ -32,10 +38,13 @@ std::vector<TensorSlot> tensor_slots(const NetworkSpec& spec) {
   std::vector<TensorSlot> slots;
   for (const Layer& layer : spec.layers) {
     const std::int64_t in = input_shape(spec, layer).channels;
-    const std::int64_t out = layer.out_channels, kernel = layer.kernel;
+    const std::int64_t out = layer.out_channels;
     switch (layer.kind) {
       case LayerKind::conv2d:
-        slots.push_back({layer.name + ".weight", {out, in, kernel, kernel}, true});
+        slots.push_back(
+            {layer.name + ".weight",
+             {out, in / layer.groups, layer.kernel, layer.kernel_x.value_or(layer.kernel)},
+             true});
         if (layer.bias) slots.push_back({layer.name + ".bias", {out}, true});
         break;
       case LayerKind::linear:
@@ -43,10 +52,29 @@ std::vector<TensorSlot> tensor_slots(const NetworkSpec& spec) {
         if (layer.bias) slots.push_back({layer.name + ".bias", {out}, true});
         break;
       case LayerKind::batchnorm:
-        slots.push_back({layer.name + ".weight", {in}, true});
-        slots.push_back({layer.name + ".bias", {in}, true});
-        slots.push_back({layer.name + ".running_mean", {in}, false});
-        slots.push_back({layer.name + ".running_var", {in}, false});
+        if (layer.affine) scale_and_shift(layer.name, {in}, slots);
+        slots.push_back({layer.name + ".running_mean", {in}, false, 0.0f});
+        slots.push_back({layer.name + ".running_var", {in}, false, 1.0f});
+        break;
+      case LayerKind::groupnorm:
+      case LayerKind::instancenorm:
+        if (layer.affine) scale_and_shift(layer.name, {in}, slots);
+        break;
+      case LayerKind::layernorm: {
+        const ActivationShape& s = layer.out;
+        std::vector<std::int64_t> shape{s.channels};
+        if (s.height != 1 || s.width != 1) shape = {s.channels, s.height, s.width};
+        if (layer.affine) scale_and_shift(layer.name, shape, slots);
+        break;
+      }
+      case LayerKind::prelu:
+        slots.push_back({layer.name + ".weight", {layer.slopes}, true, 0.25f});
+        break;
+      case LayerKind::constant:
+        slots.push_back({layer.name + ".value",
+                         {layer.shape.channels, layer.shape.height, layer.shape.width},
+                         false,
+                         0.0f});
         break;
       default:
         break;
@@ -63,12 +91,9 @@ Network initialise(NetworkSpec spec, std::uint64_t seed) {
   for (const TensorSlot& slot : tensor_slots(net.spec)) {
     Tensor tensor{slot.shape, std::vector<float>(element_count(slot.shape))};
     const bool is_weight = slot.name.ends_with(".weight");
-    const bool is_batchnorm = slot.shape.size() == 1 && (is_weight || !slot.trainable);
-    if (is_batchnorm || slot.name.ends_with(".running_var")) {
-      const bool ones = is_weight || slot.name.ends_with(".running_var");
-      tensor.data.assign(tensor.data.size(), ones ? 1.0f : 0.0f);
-      fan_in = 0;  // a bias that follows belongs to a BatchNorm: zeros
-    } else if (is_weight || fan_in > 0) {
+    if (slot.start) {
+      tensor.data.assign(tensor.data.size(), *slot.start);
+    } else {
       // kaiming_uniform_(a = √5) on a weight and PyTorch's bias rule are both U(±1/√fan_in).
       if (is_weight) fan_in = tensor.data.size() / static_cast<std::size_t>(slot.shape[0]);
       const float bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(fan_in)));
@@ -108,6 +133,13 @@ void validate(const Network& net, const std::string& where) {
         throw Error(where + ": tensor '" + name + "' has no place in network '" + net.spec.name +
                     "'");
     }
+}
+
+std::uint64_t trainable_parameters(const NetworkSpec& spec) {
+  std::uint64_t sum = 0;
+  for (const TensorSlot& slot : tensor_slots(spec))
+    if (slot.trainable) sum += element_count(slot.shape);
+  return sum;
 }
 
 std::string model_hash(const Network& net) {

@@ -1,5 +1,7 @@
 smoothcert_sources(SMOOTHCERT_NETWORK_SOURCES
+  builtin.cpp
   file.cpp
+  gradients.cpp
   inference_plan.cpp
   model_file_kind.cpp
   parameters.cpp

@@ -1,9 +1,8 @@
-// Shapes of the graph and the built-in descriptions.
+// Shapes of the graph, and what of a layer follows from them.
 #include <algorithm>
 
 #include "smoothcert/error.hpp"
 #include "smoothcert/network_spec.hpp"
-#include "util/nearest_name.hpp"
 
 namespace smoothcert {
 namespace {
@@ -27,36 +26,166 @@ std::string text(const ActivationShape& s) {
          std::to_string(s.width);
 }
 
-int windows(int extent, const Layer& layer) {
-  return (extent + 2 * layer.padding - layer.kernel) / layer.stride + 1;
+std::string text(int a, int b) { return std::to_string(a) + "×" + std::to_string(b); }
+
+/// "needs 1 input", "needs two inputs or more".
+struct Arity {
+  std::size_t least = 1, most = 1;
+};
+Arity arity_of(LayerKind kind) {
+  switch (kind) {
+    case LayerKind::constant:
+      return {0, 0};
+    case LayerKind::add:
+    case LayerKind::sub:
+    case LayerKind::mul:
+      return {2, 2};
+    case LayerKind::concat:
+      return {2, 4096};
+    default:
+      return {};
+  }
+}
+
+bool needs_name(const Layer& layer) {
+  switch (layer.kind) {
+    case LayerKind::conv2d:
+    case LayerKind::linear:
+    case LayerKind::batchnorm:
+    case LayerKind::prelu:
+    case LayerKind::constant:
+      return true;
+    case LayerKind::groupnorm:
+    case LayerKind::layernorm:
+    case LayerKind::instancenorm:
+      return layer.affine;
+    default:
+      return false;
+  }
+}
+
+/// One axis of a layer's windows: what the description says of it.
+WindowAxis axis_of(int in, int kernel, int stride, int padding, int dilation) {
+  return {.in = in,
+          .out = 1,
+          .kernel = kernel,
+          .stride = stride,
+          .padding = padding,
+          .dilation = dilation};
+}
+
+/// How many windows there are; PyTorch's rule: with ceil_mode, a last one that starts inside the
+/// input or its left padding.
+int windows(const WindowAxis& a, bool ceil_mode) {
+  const int room = a.in + 2 * a.padding - a.dilation * (a.kernel - 1) - 1;
+  int count = room / a.stride + 1;
+  if (ceil_mode && room % a.stride != 0 && count * a.stride < a.in + a.padding) ++count;
+  return count;
+}
+
+void check_axis(const NetworkSpec& spec, std::size_t index, const WindowAxis& a) {
+  const Layer& layer = spec.layers[index];
+  require(a.kernel >= 1 && a.kernel <= kMaxExtent, spec, index, "kernel must be at least 1");
+  require(a.stride >= 1 && a.stride <= kMaxExtent, spec, index, "stride must be at least 1");
+  require(a.dilation >= 1 && a.dilation <= kMaxExtent, spec, index,
+          "dilation must be at least 1");
+  const long reach = long{a.dilation} * (a.kernel - 1);  // of a window, beyond its first tap
+  require(reach <= kMaxExtent, spec, index, "its windows reach too far");
+  require(a.padding >= 0 && a.padding <= reach, spec, index,
+          layer.dilation == 1 ? "padding must be at least 0 and less than the kernel"
+                              : "padding must be at least 0 and within a window's reach");
+  if (layer.kind != LayerKind::conv2d)
+    require(2 * a.padding <= a.kernel, spec, index,
+            to_name(layer.kind) + " padding may be at most half the window");
+}
+
+ActivationShape windowed_shape(const NetworkSpec& spec, std::size_t index,
+                               const ActivationShape& in) {
+  const Layer& layer = spec.layers[index];
+  if (layer.same_padding)
+    require(layer.padding == 0 && !layer.padding_x && layer.stride == 1 &&
+                layer.stride_x.value_or(1) == 1,
+            spec, index, "padding \"same\" goes with stride 1, as in PyTorch");
+  const WindowShape w = window_shape(layer, in);
+  check_axis(spec, index, w.y);
+  check_axis(spec, index, w.x);
+  int channels = in.channels;
+  if (layer.kind == LayerKind::conv2d) {
+    require(layer.out_channels >= 1 && layer.out_channels <= kMaxExtent, spec, index,
+            "out_channels must be at least 1");
+    require(layer.groups >= 1 && in.channels % layer.groups == 0 &&
+                layer.out_channels % layer.groups == 0,
+            spec, index,
+            "groups must divide its " + std::to_string(in.channels) + " input and " +
+                std::to_string(layer.out_channels) + " output channels");
+    channels = layer.out_channels;
+  }
+  if (layer.same_padding) return {channels, in.height, in.width};
+  require(windows(w.y, false) >= 1 && windows(w.x, false) >= 1 &&
+              in.height + 2 * w.y.padding > w.y.dilation * (w.y.kernel - 1) &&
+              in.width + 2 * w.x.padding > w.x.dilation * (w.x.kernel - 1),
+          spec, index,
+          "a " + text(w.y.dilation * (w.y.kernel - 1) + 1, w.x.dilation * (w.x.kernel - 1) + 1) +
+              " window does not fit its input " + text(in));
+  return {channels, windows(w.y, layer.ceil_mode), windows(w.x, layer.ceil_mode)};
+}
+
+/// The common shape of two inputs, an extent of 1 repeated.
+ActivationShape combined_shape(const NetworkSpec& spec, std::size_t index, const ActivationShape& a,
+                               const ActivationShape& b) {
+  const auto fits = [](int x, int y) { return x == y || x == 1 || y == 1; };
+  require(fits(a.channels, b.channels) && fits(a.height, b.height) && fits(a.width, b.width), spec,
+          index,
+          to_name(spec.layers[index].kind) + " needs equal shapes, or extents of 1, found " +
+              text(a) + " and " + text(b));
+  return {std::max(a.channels, b.channels), std::max(a.height, b.height),
+          std::max(a.width, b.width)};
+}
+
+ActivationShape concatenated_shape(const NetworkSpec& spec, std::size_t index,
+                                   const std::vector<ActivationShape>& in) {
+  ActivationShape all = in[0];
+  for (std::size_t i = 1; i < in.size(); ++i) {
+    require(in[i].height == all.height && in[i].width == all.width, spec, index,
+            "concat joins channels of equal rows and columns, found " + text(in[0]) + " and " +
+                text(in[i]));
+    all.channels += in[i].channels;
+    require(all.channels <= kMaxExtent, spec, index, "concat gives too many channels");
+  }
+  return all;
+}
+
+/// "same" of windows that reach as far to either side is a padding like any other.
+void resolve_same_padding(Layer& layer) {
+  if (!layer.same_padding) return;
+  const WindowShape w = window_shape(layer, {});
+  const auto even = [](const WindowAxis& a) { return a.dilation * (a.kernel - 1) % 2 == 0; };
+  if (!even(w.y) || !even(w.x)) return;
+  layer.same_padding = false;
+  layer.padding = w.y.padding;
+  if (w.x.padding != w.y.padding) layer.padding_x = w.x.padding;
+}
+
+bool within(const ActivationShape& s) {
+  const auto good = [](int extent) { return extent >= 1 && extent <= kMaxExtent; };
+  return good(s.channels) && good(s.height) && good(s.width) && s.size() <= kMaxActivation;
 }
 
 ActivationShape output_shape(const NetworkSpec& spec, std::size_t index,
-                             const ActivationShape& in) {
+                             const std::vector<ActivationShape>& inputs) {
   const Layer& layer = spec.layers[index];
+  const ActivationShape in = inputs.empty() ? spec.input : inputs[0];
   switch (layer.kind) {
     case LayerKind::conv2d:
-    case LayerKind::maxpool: {
-      require(layer.kernel >= 1 && layer.kernel <= kMaxExtent, spec, index,
-              "kernel must be at least 1");
-      require(layer.stride >= 1 && layer.stride <= kMaxExtent, spec, index,
-              "stride must be at least 1");
-      require(layer.padding >= 0 && layer.padding < layer.kernel, spec, index,
-              "padding must be at least 0 and less than the kernel");
-      require(in.height + 2 * layer.padding >= layer.kernel &&
-                  in.width + 2 * layer.padding >= layer.kernel,
-              spec, index,
-              "a " + std::to_string(layer.kernel) + "×" + std::to_string(layer.kernel) +
-                  " window does not fit its input " + text(in));
-      if (layer.kind == LayerKind::maxpool) {
-        require(2 * layer.padding <= layer.kernel, spec, index,
-                "maxpool padding may be at most half the window");
-        return {in.channels, windows(in.height, layer), windows(in.width, layer)};
-      }
-      require(layer.out_channels >= 1 && layer.out_channels <= kMaxExtent, spec, index,
-              "out_channels must be at least 1");
-      return {layer.out_channels, windows(in.height, layer), windows(in.width, layer)};
-    }
+    case LayerKind::maxpool:
+    case LayerKind::avgpool:
+      return windowed_shape(spec, index, in);
+    case LayerKind::adaptive_avgpool:
+    case LayerKind::adaptive_maxpool:
+      require(layer.shape.height >= 1 && layer.shape.height <= kMaxExtent &&
+                  layer.shape.width >= 1 && layer.shape.width <= kMaxExtent,
+              spec, index, "output must be at least 1×1");
+      return {in.channels, layer.shape.height, layer.shape.width};
     case LayerKind::linear:
       require(in.height == 1 && in.width == 1, spec, index,
               "linear needs a flat input, found " + text(in) + "; put a flatten layer before it");
@@ -78,44 +207,53 @@ ActivationShape output_shape(const NetworkSpec& spec, std::size_t index,
     case LayerKind::batchnorm:
       require(layer.eps > 0, spec, index, "eps must be positive");
       return in;
-    case LayerKind::relu:
     case LayerKind::add:
+    case LayerKind::sub:
+    case LayerKind::mul:
+      return combined_shape(spec, index, inputs[0], inputs[1]);
+    case LayerKind::concat:
+      return concatenated_shape(spec, index, inputs);
+    case LayerKind::prelu:
+      require(layer.slopes == 1 || layer.slopes == in.channels, spec, index,
+              "prelu has one slope, or one for each of its " + std::to_string(in.channels) +
+                  " channels");
+      return in;
+    case LayerKind::groupnorm:
+      require(layer.groups >= 1 && in.channels % layer.groups == 0, spec, index,
+              "groups must divide its " + std::to_string(in.channels) + " channels");
+      require(layer.eps > 0, spec, index, "eps must be positive");
+      return in;
+    case LayerKind::layernorm:
+    case LayerKind::instancenorm:
+      require(layer.eps > 0, spec, index, "eps must be positive");
+      return in;
+    case LayerKind::reshape:
+      require(within(layer.shape) && layer.shape.size() == in.size(), spec, index,
+              "a reshape keeps the number of values: " + text(in) + " does not become " +
+                  text(layer.shape));
+      return layer.shape;
+    case LayerKind::constant:
+      require(within(layer.shape), spec, index, "shape must be [channels, rows, columns]");
+      return layer.shape;
+    case LayerKind::leaky_relu:
+    case LayerKind::elu:
+      require(layer.alpha > -1e30 && layer.alpha < 1e30, spec, index,
+              std::string(layer.kind == LayerKind::elu ? "alpha" : "slope") +
+                  " must be a finite number");
+      return in;
+    case LayerKind::relu:
+    case LayerKind::relu6:
+    case LayerKind::silu:
+    case LayerKind::sigmoid:
+    case LayerKind::tanh:
+    case LayerKind::gelu:
+    case LayerKind::hardswish:
+    case LayerKind::softmax:
+    case LayerKind::identity:
+    case LayerKind::dropout:
       return in;
   }
   return in;
-}
-
-Layer conv(std::string name, int out_channels, int kernel, int padding = 0, int stride = 1) {
-  Layer layer{.kind = LayerKind::conv2d, .name = std::move(name)};
-  layer.out_channels = out_channels;
-  layer.kernel = kernel;
-  layer.padding = padding;
-  layer.stride = stride;
-  return layer;
-}
-Layer pool(int kernel) {
-  Layer layer{.kind = LayerKind::maxpool};
-  layer.kernel = layer.stride = kernel;
-  return layer;
-}
-Layer linear(std::string name, int out_features) {
-  Layer layer{.kind = LayerKind::linear, .name = std::move(name)};
-  layer.out_channels = out_features;
-  return layer;
-}
-Layer batchnorm(std::string name) {
-  return {.kind = LayerKind::batchnorm, .name = std::move(name)};
-}
-Layer relu() { return {.kind = LayerKind::relu}; }
-Layer flatten() { return {.kind = LayerKind::flatten}; }
-
-NetworkSpec chain(std::string name, ImageShape input, int classes, std::vector<Layer> layers) {
-  NetworkSpec spec{
-      .name = std::move(name), .input = input, .classes = classes, .layers = std::move(layers)};
-  for (std::size_t i = 0; i < spec.layers.size(); ++i)
-    spec.layers[i].inputs = {static_cast<int>(i) - 1};
-  infer_shapes(spec);
-  return spec;
 }
 
 }  // namespace
@@ -132,28 +270,25 @@ void infer_shapes(NetworkSpec& spec) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
     Layer& layer = spec.layers[i];
-    const bool has_parameters = layer.kind == LayerKind::conv2d ||
-                                layer.kind == LayerKind::linear ||
-                                layer.kind == LayerKind::batchnorm;
-    require(!has_parameters || !layer.name.empty(), spec, i, "needs a name for its parameters");
+    require(!needs_name(layer) || !layer.name.empty(), spec, i, "needs a name for its parameters");
     if (!layer.name.empty()) {
       require(std::find(names.begin(), names.end(), layer.name) == names.end(), spec, i,
               "the name is used twice");
       names.push_back(layer.name);
     }
-    const std::size_t arity = layer.kind == LayerKind::add ? 2 : 1;
-    require(layer.inputs.size() == arity, spec, i,
-            "needs " + std::to_string(arity) + (arity == 1 ? " input" : " inputs"));
+    const Arity arity = arity_of(layer.kind);
+    require(layer.inputs.size() >= arity.least && layer.inputs.size() <= arity.most, spec, i,
+            arity.least < arity.most ? "needs two inputs or more"
+                                     : "needs " + std::to_string(arity.least) +
+                                           (arity.least == 1 ? " input" : " inputs"));
     std::vector<ActivationShape> in;
     for (const int input : layer.inputs) {
       require(input >= -1 && input < static_cast<int>(i), spec, i,
               "an input must be the image or an earlier layer");
       in.push_back(input < 0 ? spec.input : spec.layers[static_cast<std::size_t>(input)].out);
     }
-    if (arity == 2)
-      require(in[0] == in[1], spec, i,
-              "add needs equal shapes, found " + text(in[0]) + " and " + text(in[1]));
-    layer.out = output_shape(spec, i, in[0]);
+    layer.out = output_shape(spec, i, in);
+    resolve_same_padding(layer);
     require(layer.out.size() <= kMaxActivation, spec, i,
             "its output " + text(layer.out) + " is too large");
   }
@@ -163,28 +298,49 @@ void infer_shapes(NetworkSpec& spec) {
                      std::to_string(spec.classes) + " logits are needed");
 }
 
-std::vector<std::string> builtin_network_names() { return {"convnn", "lenet", "mlp", "cifar-cnn"}; }
+WindowShape window_shape(const Layer& layer, const ActivationShape& in) {
+  WindowShape w;
+  w.in_channels = in.channels;
+  w.out_channels = layer.out.channels;
+  const bool adaptive =
+      layer.kind == LayerKind::adaptive_avgpool || layer.kind == LayerKind::adaptive_maxpool;
+  if (adaptive) {
+    w.adaptive = true;
+    w.y = axis_of(in.height, 1, 1, 0, 1);
+    w.x = axis_of(in.width, 1, 1, 0, 1);
+  } else {
+    w.groups = layer.kind == LayerKind::conv2d ? layer.groups : 1;
+    w.count_padding = layer.kind == LayerKind::avgpool && layer.count_include_pad;
+    w.y = axis_of(in.height, layer.kernel, layer.stride, layer.padding, layer.dilation);
+    w.x = axis_of(in.width, layer.kernel_x.value_or(layer.kernel),
+                  layer.stride_x.value_or(layer.stride), layer.padding_x.value_or(layer.padding),
+                  layer.dilation_x.value_or(layer.dilation));
+    if (layer.same_padding)  // the odd one goes behind the last row and column
+      for (WindowAxis* a : {&w.y, &w.x})
+        a->padding = static_cast<int>(
+            std::min(long{a->dilation} * (a->kernel - 1) / 2, long{2 * kMaxExtent}));
+  }
+  w.y.out = layer.out.height;
+  w.x.out = layer.out.width;
+  return w;
+}
 
-NetworkSpec builtin_network(const std::string& name) {
-  if (name == "convnn")  // the study's network
-    return chain(name, {1, 28, 28}, 10,
-                 {conv("conv1", 5, 5), relu(), batchnorm("bn1"), pool(2), conv("conv2", 5, 5),
-                  relu(), pool(2), flatten(), linear("fc1", 10)});
-  if (name == "lenet")  // the literature's MNIST network
-    return chain(name, {1, 28, 28}, 10,
-                 {conv("conv1", 20, 5), relu(), pool(2), conv("conv2", 50, 5), relu(), pool(2),
-                  flatten(), linear("fc1", 500), relu(), linear("fc2", 10)});
-  if (name == "mlp")
-    return chain(
-        name, {1, 28, 28}, 10,
-        {flatten(), linear("fc1", 256), relu(), linear("fc2", 128), relu(), linear("fc3", 10)});
-  if (name == "cifar-cnn")
-    return chain(name, {3, 32, 32}, 10,
-                 {conv("conv1", 32, 3, 1), batchnorm("bn1"), relu(), conv("conv2", 32, 3, 1),
-                  batchnorm("bn2"), relu(), pool(2), conv("conv3", 64, 3, 1), batchnorm("bn3"),
-                  relu(), conv("conv4", 64, 3, 1), batchnorm("bn4"), relu(), pool(2), flatten(),
-                  linear("fc1", 256), relu(), linear("fc2", 10)});
-  throw UsageError(unknown_name_message("network", name, builtin_network_names()));
+std::uint64_t multiply_adds(const NetworkSpec& spec) {
+  std::uint64_t sum = 0;
+  for (const Layer& layer : spec.layers) {
+    if (layer.kind != LayerKind::conv2d && layer.kind != LayerKind::linear) continue;
+    const int input = layer.inputs.at(0);
+    const ActivationShape& in =
+        input < 0 ? spec.input : spec.layers[static_cast<std::size_t>(input)].out;
+    std::uint64_t taps = in.size();
+    if (layer.kind == LayerKind::conv2d) {
+      const WindowShape w = window_shape(layer, in);
+      taps = static_cast<std::uint64_t>(in.channels / layer.groups) *
+             static_cast<std::uint64_t>(w.y.kernel) * static_cast<std::uint64_t>(w.x.kernel);
+    }
+    sum += layer.out.size() * taps;
+  }
+  return sum;
 }
 
 }  // namespace smoothcert

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 
 #include "smoothcert/error.hpp"
@@ -25,50 +26,8 @@ std::string joined(const std::vector<std::string>& names) {
 
 /// Layers of PyTorch that are near in spelling to another one here: gelu is no slip of relu.
 bool exists_elsewhere(std::string_view op) {
-  static constexpr std::string_view kElsewhere[] = {"gelu",
-                                                    "silu",
-                                                    "swish",
-                                                    "mish",
-                                                    "elu",
-                                                    "selu",
-                                                    "celu",
-                                                    "prelu",
-                                                    "rrelu",
-                                                    "relu6",
-                                                    "leaky_relu",
-                                                    "leakyrelu",
-                                                    "sigmoid",
-                                                    "tanh",
-                                                    "softplus",
-                                                    "softmax",
-                                                    "hardswish",
-                                                    "hardtanh",
-                                                    "hardsigmoid",
-                                                    "groupnorm",
-                                                    "layernorm",
-                                                    "instancenorm",
-                                                    "localresponsenorm",
-                                                    "avgpool",
-                                                    "avgpool2d",
-                                                    "adaptive_avgpool",
-                                                    "adaptive_avg_pool2d",
-                                                    "lppool",
-                                                    "conv1d",
-                                                    "conv3d",
-                                                    "conv_transpose2d",
-                                                    "bilinear",
-                                                    "unflatten",
-                                                    "mul",
-                                                    "sub",
-                                                    "concat",
-                                                    "cat",
-                                                    "dropout",
-                                                    "dropout2d",
-                                                    "identity",
-                                                    "upsample",
-                                                    "pixel_shuffle",
-                                                    "attention",
-                                                    "embedding"};
+  static constexpr std::string_view kElsewhere[] = {
+      "swish", "mish", "selu", "celu", "rrelu", "leakyrelu", "softplus", "hardtanh", "hardsigmoid", "log_softmax", "localresponsenorm", "rmsnorm", "lppool", "conv1d", "conv3d", "conv_transpose2d", "bilinear", "unflatten", "div", "cat", "upsample", "pixel_shuffle", "attention", "embedding"};
   return std::find(std::begin(kElsewhere), std::end(kElsewhere), op) != std::end(kElsewhere);
 }
 
@@ -80,9 +39,13 @@ class Fields {
     if (!object.is_object()) throw UsageError(where_ + ": expected an object {…}");
   }
 
-  [[nodiscard]] bool has(const char* key) {
+  [[nodiscard]] const std::string& where() const { return where_; }
+  bool has(const char* key) {
     known_.emplace_back(key);
     return object_.contains(key);
+  }
+  [[nodiscard]] bool is_text(const char* key) const {
+    return object_.contains(key) && object_.at(key).is_string();
   }
   template <class T>
   T required(const char* key) {
@@ -92,6 +55,20 @@ class Fields {
   template <class T>
   T optional(const char* key, T fallback) {
     return has(key) ? value<T>(key) : fallback;
+  }
+  /// A number for rows and columns, or [rows, columns]; `columns` stays empty where both are equal.
+  void pair(const char* key, int& rows, std::optional<int>& columns) {
+    has(key);
+    if (!object_.contains(key)) throw UsageError(where_ + ": '" + key + "' is missing");
+    if (!object_.at(key).is_array()) {
+      rows = value<int>(key);
+      return;
+    }
+    const auto both = value<std::vector<int>>(key);
+    if (both.size() != 2)
+      throw UsageError(where_ + ": '" + key + "' is a number or [rows, columns]");
+    rows = both[0];
+    if (both[1] != both[0]) columns = both[1];
   }
   void finish() const {
     for (const auto& [key, unused] : object_.items())
@@ -148,6 +125,29 @@ int input_index(const NetworkSpec& spec, const std::string& name, const std::str
   throw UsageError(where + ": " + unknown_name_message("input", name, names));
 }
 
+/// kernel, stride, padding and dilation of a convolution or pooling.
+void read_windows(Fields& fields, Layer& layer) {
+  const bool pool = layer.kind != LayerKind::conv2d;
+  fields.pair("kernel", layer.kernel, layer.kernel_x);
+  if (fields.has("stride")) {
+    fields.pair("stride", layer.stride, layer.stride_x);
+  } else if (pool) {
+    layer.stride = layer.kernel;
+    layer.stride_x = layer.kernel_x;
+  }
+  if (!pool && fields.is_text("padding")) {
+    const auto padding = fields.required<std::string>("padding");
+    if (padding != "same" && padding != "valid")
+      throw UsageError(fields.where() + ": 'padding' is a number, [rows, columns], \"same\" or " +
+                       "\"valid\", not \"" + padding + "\"");
+    layer.same_padding = padding == "same";
+  } else if (fields.has("padding")) {
+    fields.pair("padding", layer.padding, layer.padding_x);
+  }
+  if (layer.kind != LayerKind::avgpool && fields.has("dilation"))
+    fields.pair("dilation", layer.dilation, layer.dilation_x);
+}
+
 Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& where) {
   Fields fields(json, where);
   const auto op = fields.required<std::string>("op");
@@ -161,9 +161,8 @@ Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& 
   switch (layer.kind) {
     case LayerKind::conv2d:
       layer.out_channels = fields.required<int>("out_channels");
-      layer.kernel = fields.required<int>("kernel");
-      layer.stride = fields.optional<int>("stride", 1);
-      layer.padding = fields.optional<int>("padding", 0);
+      read_windows(fields, layer);
+      layer.groups = fields.optional<int>("groups", 1);
       layer.bias = fields.optional<bool>("bias", true);
       break;
     case LayerKind::linear:
@@ -171,28 +170,92 @@ Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& 
       layer.bias = fields.optional<bool>("bias", true);
       break;
     case LayerKind::maxpool:
-      layer.kernel = fields.required<int>("kernel");
-      layer.stride = fields.optional<int>("stride", layer.kernel);
-      layer.padding = fields.optional<int>("padding", 0);
+    case LayerKind::avgpool:
+      read_windows(fields, layer);
+      layer.ceil_mode = fields.optional<bool>("ceil_mode", false);
+      if (layer.kind == LayerKind::avgpool)
+        layer.count_include_pad = fields.optional<bool>("count_include_pad", true);
       break;
+    case LayerKind::adaptive_avgpool:
+    case LayerKind::adaptive_maxpool: {
+      std::optional<int> width;
+      fields.pair("output", layer.shape.height, width);
+      layer.shape.channels = 1;
+      layer.shape.width = width.value_or(layer.shape.height);
+      break;
+    }
     case LayerKind::batchnorm:
       layer.eps = fields.optional<double>("eps", 1e-5);
       layer.momentum = fields.optional<double>("momentum", 0.1);
+      layer.affine = fields.optional<bool>("affine", true);
+      break;
+    case LayerKind::groupnorm:
+      layer.groups = fields.required<int>("groups");
+      layer.eps = fields.optional<double>("eps", 1e-5);
+      layer.affine = fields.optional<bool>("affine", true);
+      break;
+    case LayerKind::layernorm:
+    case LayerKind::instancenorm:
+      layer.eps = fields.optional<double>("eps", 1e-5);
+      layer.affine = fields.optional<bool>("affine", layer.kind == LayerKind::layernorm);
       break;
     case LayerKind::normalize:
       layer.mean = fields.required<std::vector<float>>("mean");
       layer.stddev = fields.required<std::vector<float>>("std");
       break;
+    case LayerKind::leaky_relu:
+      layer.alpha = fields.optional<double>("slope", 0.01);
+      break;
+    case LayerKind::elu:
+      layer.alpha = fields.optional<double>("alpha", 1.0);
+      break;
+    case LayerKind::dropout:
+      layer.alpha = fields.optional<double>("p", 0.5);
+      break;
+    case LayerKind::prelu:
+      layer.slopes = fields.optional<int>("slopes", 1);
+      break;
+    case LayerKind::gelu: {
+      const auto form = fields.optional<std::string>("approximate", "none");
+      if (form != "none" && form != "tanh")
+        throw UsageError(where + ": 'approximate' is \"none\" or \"tanh\", not \"" + form + "\"");
+      layer.tanh_form = form == "tanh";
+      break;
+    }
+    case LayerKind::reshape:
+    case LayerKind::constant: {
+      const auto shape = fields.required<std::vector<int>>("shape");
+      if (shape.size() != 3)
+        throw UsageError(where + ": 'shape' must be [channels, rows, columns]");
+      layer.shape = {shape[0], shape[1], shape[2]};
+      break;
+    }
     default:
       break;
   }
   if (fields.has("inputs"))
     for (const auto& name : fields.required<std::vector<std::string>>("inputs"))
       layer.inputs.push_back(input_index(spec, name, where));
-  else
+  else if (layer.kind != LayerKind::constant)
     layer.inputs = {static_cast<int>(spec.layers.size()) - 1};
   fields.finish();
   return layer;
+}
+
+Json pair_json(int rows, std::optional<int> columns) {
+  if (!columns || *columns == rows) return rows;
+  return Json{rows, *columns};
+}
+
+void write_windows(const Layer& layer, Json& out) {
+  out["kernel"] = pair_json(layer.kernel, layer.kernel_x);
+  out["stride"] = pair_json(layer.stride, layer.stride_x);
+  if (layer.same_padding)
+    out["padding"] = "same";
+  else
+    out["padding"] = pair_json(layer.padding, layer.padding_x);
+  if (layer.dilation != 1 || layer.dilation_x)
+    out["dilation"] = pair_json(layer.dilation, layer.dilation_x);
 }
 
 }  // namespace
@@ -245,9 +308,8 @@ std::string network_spec_json(const NetworkSpec& spec) {
     switch (layer.kind) {
       case LayerKind::conv2d:
         out["out_channels"] = layer.out_channels;
-        out["kernel"] = layer.kernel;
-        out["stride"] = layer.stride;
-        out["padding"] = layer.padding;
+        write_windows(layer, out);
+        if (layer.groups != 1) out["groups"] = layer.groups;
         out["bias"] = layer.bias;
         break;
       case LayerKind::linear:
@@ -255,22 +317,58 @@ std::string network_spec_json(const NetworkSpec& spec) {
         out["bias"] = layer.bias;
         break;
       case LayerKind::maxpool:
-        out["kernel"] = layer.kernel;
-        out["stride"] = layer.stride;
-        out["padding"] = layer.padding;
+      case LayerKind::avgpool:
+        write_windows(layer, out);
+        if (layer.ceil_mode) out["ceil_mode"] = true;
+        if (!layer.count_include_pad) out["count_include_pad"] = false;
+        break;
+      case LayerKind::adaptive_avgpool:
+      case LayerKind::adaptive_maxpool:
+        out["output"] = {layer.shape.height, layer.shape.width};
         break;
       case LayerKind::batchnorm:
         out["eps"] = layer.eps;
         out["momentum"] = layer.momentum;
+        if (!layer.affine) out["affine"] = false;
+        break;
+      case LayerKind::groupnorm:
+        out["groups"] = layer.groups;
+        out["eps"] = layer.eps;
+        out["affine"] = layer.affine;
+        break;
+      case LayerKind::layernorm:
+      case LayerKind::instancenorm:
+        out["eps"] = layer.eps;
+        out["affine"] = layer.affine;
         break;
       case LayerKind::normalize:
         out["mean"] = layer.mean;
         out["std"] = layer.stddev;
         break;
+      case LayerKind::leaky_relu:
+        out["slope"] = layer.alpha;
+        break;
+      case LayerKind::elu:
+        out["alpha"] = layer.alpha;
+        break;
+      case LayerKind::dropout:
+        out["p"] = layer.alpha;
+        break;
+      case LayerKind::prelu:
+        out["slopes"] = layer.slopes;
+        break;
+      case LayerKind::gelu:
+        out["approximate"] = layer.tanh_form ? "tanh" : "none";
+        break;
+      case LayerKind::reshape:
+      case LayerKind::constant:
+        out["shape"] = {layer.shape.channels, layer.shape.height, layer.shape.width};
+        break;
       default:
         break;
     }
-    if (layer.inputs != std::vector<int>{static_cast<int>(i) - 1}) {
+    if (layer.kind != LayerKind::constant &&
+        layer.inputs != std::vector<int>{static_cast<int>(i) - 1}) {
       out["inputs"] = Json::array();
       for (const int input : layer.inputs) out["inputs"].push_back(name_of(input));
     }

@@ -81,6 +81,7 @@ class Planner {
       case LayerKind::add:
       case LayerKind::global_avg_pool:
       case LayerKind::flatten:
+      default:  // refused by make_backward_plan()
         break;
     }
   }
@@ -136,7 +137,10 @@ const PlanNode* BackwardPlan::before(const PlanNode& node) const {
   return writer == kNoNode ? nullptr : &nodes[cast(writer)];
 }
 
-BackwardPlan make_backward_plan(const NetworkSpec& spec) { return Planner(spec).run(); }
+BackwardPlan make_backward_plan(const NetworkSpec& spec) {
+  require_gradients(spec, "training and attacks");
+  return Planner(spec).run();
+}
 
 std::vector<BackwardStep> backward_steps(const BackwardPlan& plan, GradientOf of) {
   std::vector<BackwardStep> steps;

@@ -67,6 +67,7 @@ struct BackwardPlan {
   [[nodiscard]] const PlanNode* before(const PlanNode& node) const;
 };
 
+/// Throws UsageError, as require_gradients() does, for a layer without a gradient.
 BackwardPlan make_backward_plan(const NetworkSpec& spec);
 
 /// What a backward pass is for.

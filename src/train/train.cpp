@@ -90,6 +90,7 @@ void append(TrainHistory& history, const EpochReport& report) {
 TrainResult train(Backend& backend, const NetworkSpec& spec, const TrainRecipe& recipe,
                   const Dataset& data, const TrainOptions& options, const TrainResume* resume) {
   validate(recipe);
+  require_gradients(spec, "training");
   require_fit(spec, data);
   const auto indices = training_indices(data, options);
   const auto batch = static_cast<std::size_t>(recipe.batch_size);

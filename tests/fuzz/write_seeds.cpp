@@ -52,7 +52,7 @@ NetworkSpec small_network() {
 void networks(const fs::path& tensors, const fs::path& specs) {
   save_network(initialise(small_network(), 1), tensors / "small");
   test::write_text(specs / "small", network_spec_json(small_network()));
-  for (const auto& name : builtin_network_names())
+  for (const auto& name : small_network_names())
     test::write_text(specs / name, network_spec_json(builtin_network(name)));
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "gpu_support.hpp"
+#include "layer_cases.hpp"
 
 namespace smoothcert {
 namespace {
@@ -43,6 +44,43 @@ TEST_F(GpuSmall, ExactVotes) {
   for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
     expect_counts("convnn", Mode::exact, law);
     expect_counts("mlp", Mode::exact, law);
+  }
+}
+
+TEST_F(GpuSmall, LogitsOfEveryLayerCaseHaveTheCpusBits) {
+  for (const LayerCase& c : layer_cases()) {
+    SCOPED_TRACE(c.name);
+    const Network net = formula_network(case_network(c));
+    std::vector<float> images;
+    for (int i = 0; i < 3; ++i) {
+      const auto image = formula_image(net.spec.input, i);
+      images.insert(images.end(), image.begin(), image.end());
+    }
+    std::vector<float> gpu(15), here(15);
+    cuda->load(net)->forward(images, gpu);
+    cpu->load(net)->forward(images, here);
+    EXPECT_EQ(gpu, here);
+  }
+}
+
+TEST_F(GpuSmall, CountsOfEveryLayerCaseInBothModes) {
+  for (const LayerCase& c : layer_cases()) {
+    SCOPED_TRACE(c.name);
+    const Network net = formula_network(case_network(c));
+    const Dataset data = gpu_test::random_data(net.spec, 2, 1);
+    VoteSettings settings;
+    settings.noise.table = make_lattice_table(settings.noise.sigma, net.spec.input.size());
+    const auto jobs = gpu_test::some_jobs(data, 2, 60);
+    const auto exact = gpu_test::votes(*cuda->load(net), settings, jobs);
+    const auto here = gpu_test::votes(*cpu->load(net), settings, jobs);
+    settings.mode = Mode::fast;
+    const auto fast = gpu_test::votes(*cuda->load(net), settings, jobs);
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      EXPECT_EQ(exact[i].counts, here[i].counts);
+      std::uint64_t sum = fast[i].invalid;
+      for (const auto count : fast[i].counts) sum += count;
+      EXPECT_EQ(sum, jobs[fast[i].job].last - jobs[fast[i].job].first);
+    }
   }
 }
 

@@ -27,7 +27,7 @@ VoteSettings settings_of(NoiseLaw law, bool clamp, Mode mode, std::size_t pixels
 }
 
 TEST_F(GpuVotes, ExactModeIsTheCpus) {
-  for (const std::string& name : builtin_network_names()) {
+  for (const std::string& name : small_network_names()) {
     if (gpu_test::kEmulated && name == "cifar-cnn") continue;  // minutes
     const Network net = initialise(builtin_network(name), 5);
     const Dataset data = random_data(net.spec, 3, 1);
@@ -69,7 +69,7 @@ TEST_F(GpuVotes, OneDeviceOrSeveralCountTheSame) {
 }
 
 TEST_F(GpuVotes, FastModeAgreesOnNearlyEverySampleAndNeverChanges) {
-  for (const std::string& name : builtin_network_names()) {
+  for (const std::string& name : small_network_names()) {
     if (gpu_test::kEmulated && name == "cifar-cnn") continue;  // minutes
     const Network net = initialise(builtin_network(name), 5);
     const Dataset data = random_data(net.spec, 4, 1);
@@ -108,7 +108,7 @@ TEST_F(GpuVotes, FastModeAgreesOnNearlyEverySampleAndNeverChanges) {
 }
 
 TEST_F(GpuVotes, ForwardHasTheCpusBits) {
-  for (const std::string& name : builtin_network_names()) {
+  for (const std::string& name : small_network_names()) {
     const Network net = initialise(builtin_network(name), 6);
     const std::size_t images = gpu_test::fewer(70);
     const auto x = gpu_test::floats_of(random_data(net.spec, images, 2));

@@ -2,3 +2,4 @@
 // GPU.
 #include "cuda/votes/exact_pass.cpp"   // NOLINT(bugprone-suspicious-include)
 #include "cuda/votes/launch_exact.cu"  // NOLINT(bugprone-suspicious-include)
+#include "cuda/votes/launch_general.cu"  // NOLINT(bugprone-suspicious-include)

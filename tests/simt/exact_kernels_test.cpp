@@ -10,7 +10,9 @@
 #include "cpu/reference_forward.hpp"
 #include "cuda/votes/exact_pass.hpp"
 #include "gpu/vote_scheduler.hpp"
+#include "cuda/votes/library_pass.hpp"
 #include "kernel_support.hpp"
+#include "layer_cases.hpp"
 #include "mutation.hpp"
 #include "smoothcert/device/normal.hpp"
 #include "smoothcert/device/split_noise.hpp"
@@ -148,6 +150,49 @@ TEST(ExactKernels, EveryStepHasTheBitsOfTheReference) {
     }
     for (std::size_t v = 0; v < layout.total; ++v) {
       for (std::size_t n = kSamples; n < pitch; ++n) ASSERT_EQ(values[v * pitch + n], -9.0f);
+    }
+  }
+}
+
+TEST(ExactKernels, EveryLayerCaseHasTheBitsOfTheReference) {
+  simt_test::use(simt_test::shapes()[1]);
+  for (const LayerCase& c : layer_cases()) {
+    SCOPED_TRACE(c.name);
+    const InferencePlan plan = make_inference_plan(formula_network(case_network(c)));
+    const ValueLayout layout = lay_out_values(plan);
+    constexpr std::uint32_t kSamples = 5;
+    const std::size_t size = plan.input.size(), pitch = value_pitch(kSamples);
+    std::vector<float> images;
+    for (std::uint32_t n = 0; n < kSamples; ++n) {
+      auto image = formula_image(plan.input, static_cast<int>(n));
+      if (n == 2) image[size / 2] = NAN;
+      if (n == 3)
+        for (float& v : image) v = 400 * (v - 0.5f);
+      images.insert(images.end(), image.begin(), image.end());
+    }
+    std::vector<float> values(layout.total * pitch, NAN);
+    transpose(nullptr, images.data(), values.data() + pitch * layout.image, kSamples,
+              static_cast<std::uint32_t>(size), size, pitch);
+    const float* logits =
+        run_plan(nullptr, plan, layout, plan.params.data(), values.data(), kSamples, pitch);
+    // The libraries' path runs the same steps image-major; its convolutions are the direct ones.
+    const auto engine = make_direct_engine();
+    prepare_engine(*engine, plan, kSamples);
+    std::vector<float> rows(layout.total * kSamples, NAN);
+    std::copy(images.begin(), images.end(),
+              rows.begin() + static_cast<std::ptrdiff_t>(layout.image * kSamples));
+    const float* library = run_plan_by_library(nullptr, *engine, plan, layout, plan.params.data(),
+                                               rows.data(), kSamples);
+    for (std::uint32_t n = 0; n < kSamples; ++n) {
+      const auto want = reference_forward(plan, std::span(images).subspan(n * size, size));
+      for (std::size_t k = 0; k < want.size(); ++k) {
+        const float exact = logits[k * pitch + n], fast = library[n * want.size() + k];
+        ASSERT_TRUE(exact == want[k] || (std::isnan(exact) && std::isnan(want[k])))
+            << "sample " << n << ": " << exact << " " << want[k];
+        ASSERT_TRUE(std::fabs(fast - want[k]) <= 1e-4f * (1 + std::fabs(want[k])) ||
+                    (std::isnan(fast) && std::isnan(want[k])))
+            << "sample " << n << " by the library: " << fast << " " << want[k];
+      }
     }
   }
 }

@@ -135,6 +135,7 @@ Batch ReferenceNetwork::layer(const Layer& l, const std::vector<Batch>& values, 
         v = mean;
         break;
       }
+      default:  // nothing else has a gradient
       case LayerKind::flatten:
       case LayerKind::batchnorm:
         break;
