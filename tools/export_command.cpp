@@ -174,13 +174,12 @@ class ExportCommand : public Command {
   void tell(Console& console, const std::string& where, const RunInfo& run,
             std::size_t count) const {
     const Soundness soundness = soundness_of(run.settings);
-    const std::string line =
-        fmt::format("{}: {}, radii in {}{}, {}", where, counted(count, "certificate"),
-                    to_name(norm_for(run)),
-                    kind_of(run.settings) == CertificateKind::exact
-                        ? std::string()
-                        : " at alpha " + format_shortest(with_.of(run.settings.certify).alpha),
-                    guarantee_text(run.settings));
+    const std::string line = fmt::format(
+        "{}: {}, radii in {}{}, {}", where, counted(count, "certificate"), to_name(norm_for(run)),
+        kind_of(run.settings) == CertificateKind::exact
+            ? std::string()
+            : " at alpha " + format_shortest(with_.of(run.settings.certify).alpha),
+        guarantee_text(run.settings));
     if (soundness == Soundness::real_arithmetic)
       console.warn(line);
     else

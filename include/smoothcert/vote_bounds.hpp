@@ -42,7 +42,7 @@ struct VoteSplit {
 struct VoteBounds {
   double p_lower = 0;  ///< p̲_A at α, or at α/2 where p̄_B is counted; δ subtracted once
   double radius = 0;   ///< certified radius in [0,1] pixel units; > 0 exactly where A is certified.
-                      ///< L2 of Gaussian noise, L1 of uniform noise: noise_traits(law).norm
+                       ///< L2 of Gaussian noise, L1 of uniform noise: noise_traits(law).norm
 };
 
 /// For noise that is sampled; splitting noise has no bounds, only all of its votes
