@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli_support.hpp"
+#include "places_support.hpp"
 
 namespace smoothcert {
 namespace {
@@ -30,7 +31,7 @@ TEST_F(CliL1, SplittingNoiseFromTheFirstImageToTheReport) {
   EXPECT_EQ(first.code, 0);
   EXPECT_THAT(first.err,
               HasSubstr("lambda: 0.5, 255 grey levels wide, so many splits an image, all of them"));
-  EXPECT_THAT(first.out, AllOf(HasSubstr("guarantee            L1 exact sound as executed"),
+  EXPECT_THAT(first.out, AllOf(HasSubstr("guarantee            exact in L1, sound as executed"),
                                HasSubstr("abstained            0"),
                                HasSubstr("certified accuracy at L1 radius r: 0:"),
                                HasSubstr("no certificate can be false"), Not(HasSubstr("α"))));
@@ -62,7 +63,7 @@ TEST_F(CliL1, SplittingNoiseFromTheFirstImageToTheReport) {
   EXPECT_EQ(runs.at("runs").at(0).at("kind"), "exact");
   EXPECT_EQ(runs.at("runs").at(0).at("lambda"), 0.5);
   const auto tsv = run("export a.sqlite --run 1");
-  EXPECT_THAT(tsv.err, AllOf(HasSubstr("radii in l1, L1 exact"), Not(HasSubstr("alpha"))));
+  EXPECT_THAT(tsv.err, AllOf(HasSubstr("radii in l1, exact in L1"), Not(HasSubstr("alpha"))));
   EXPECT_EQ(tsv.out, ok("export a.sqlite --run 1 --norm l1"));
   const json one = json::parse(ok("export a.sqlite --run 1 --json"));
   EXPECT_EQ(one.at("norm"), "l1");
@@ -96,7 +97,7 @@ TEST_F(CliL1, UniformNoiseHasAnAlphaAndAWidth) {
   const auto first = run(uniform + "--lambda 0.5 --store a.sqlite");
   EXPECT_EQ(first.code, 0);
   EXPECT_THAT(first.err, HasSubstr("lambda: 0.50196078431372548, 256 grey levels wide"));
-  EXPECT_THAT(first.out, AllOf(HasSubstr("guarantee            L1 sound as executed"),
+  EXPECT_THAT(first.out, AllOf(HasSubstr("guarantee            in L1, sound as executed"),
                                HasSubstr("at α = 0.01 up to one certificate in 100")));
   ok(uniform + "--lambda 256/510 --store a.sqlite");
   EXPECT_EQ(json::parse(ok("export a.sqlite --json")).at("runs").size(), 1u);

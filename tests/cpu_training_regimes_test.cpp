@@ -10,7 +10,9 @@
 #include "cpu/train_kernels.hpp"
 #include "cpu/training.hpp"
 #include "cpu_engine_support.hpp"
+#include "smoothcert/device/layers.hpp"
 #include "smoothcert/device/normal.hpp"
+#include "smoothcert/device/split_noise.hpp"
 #include "training_reference_support.hpp"
 
 namespace smoothcert::cpu {
@@ -40,7 +42,9 @@ std::vector<TrainRecipe> recipes() {
   pgd.attack.steps = 3;
   pgd.attack.random_start = true;
   pgd.attack.loss = LossKind::margin;
-  return {normal, smoothing, study, mixed, pgd};
+  TrainRecipe split = smoothing;
+  split.lambda = 0.6;
+  return {normal, smoothing, study, mixed, pgd, split};
 }
 
 struct Trained {
@@ -154,6 +158,31 @@ TEST(TrainingRegimes, NoiseIsTheCountersOfItsImageAndStep) {
           ASSERT_EQ(x[p * lanes + l],
                     device::gaussian_pixel<device::ScalarMath>(0.25f, 0.5f, z, clamp));
         }
+    }
+  }
+}
+
+TEST(TrainingRegimes, SplittingNoiseShowsEachImageInOneSplit) {
+  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+    if (isa > detected_isa()) continue;
+    const ForcedIsa forced(isa);
+    const TrainKernels& kernels = active_train_kernels();
+    const auto lanes = static_cast<std::size_t>(kernels.lanes);
+    constexpr std::size_t kPixels = 256;  // every grey level
+    constexpr std::uint64_t kSeed = 0x123456789ABCDEFull;
+    for (const std::uint32_t width : {255u, 510u, 1u << 19}) {
+      std::vector<std::uint32_t> ids;
+      for (std::uint32_t l = 0; l < lanes; ++l) ids.push_back(l * 3777 + 59000);
+      alignas(64) static float x[kPixels * 16];
+      for (std::size_t p = 0; p < kPixels; ++p)
+        std::fill_n(x + p * lanes, lanes, static_cast<float>(p) * device::kPixelScale);
+      kernels.add_noise({ids.data(), kPixels, kSeed, 77, 0.5f, true, width}, x);
+      for (std::uint32_t p = 0; p < kPixels; ++p)
+        for (std::size_t l = 0; l < lanes; ++l)
+          ASSERT_EQ(x[p * lanes + l],
+                    device::split_input(device::split_code(
+                        static_cast<int>(p), device::split_offset(kSeed, p, width),
+                        device::training_split(kSeed, ids[l], 77, width), width)));
     }
   }
 }

@@ -58,8 +58,8 @@ TEST(NoiseLaws, SayWhatTheirCountsAreWorth) {
   EXPECT_EQ(noise_traits(NoiseLaw::uniform).kind, CertificateKind::probabilistic);
   EXPECT_EQ(noise_traits(NoiseLaw::split).kind, CertificateKind::exact);
   EXPECT_EQ(guarantee_text(NoiseLaw::lattice, Mode::exact), "sound as executed");
-  EXPECT_EQ(guarantee_text(NoiseLaw::uniform, Mode::exact), "L1 sound as executed");
-  EXPECT_EQ(guarantee_text(NoiseLaw::split, Mode::exact), "L1 exact sound as executed");
+  EXPECT_EQ(guarantee_text(NoiseLaw::uniform, Mode::exact), "in L1, sound as executed");
+  EXPECT_EQ(guarantee_text(NoiseLaw::split, Mode::exact), "exact in L1, sound as executed");
   EXPECT_EQ(soundness_of(NoiseLaw::split, Mode::external), Soundness::independent_rows);
 }
 

@@ -12,8 +12,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(Recipes, AreKnownByName) {
-  EXPECT_THAT(builtin_recipe_names(), ElementsAre("normal", "adversarial", "smoothing",
-                                                  "adversarial-strong", "lenet-gaussian"));
+  EXPECT_THAT(builtin_recipe_names(),
+              ElementsAre("normal", "adversarial", "smoothing", "adversarial-strong",
+                          "lenet-gaussian", "mnist-split"));
   for (const auto& name : builtin_recipe_names()) {
     EXPECT_EQ(builtin_recipe(name).name, name);
     EXPECT_NO_THROW(validate(builtin_recipe(name))) << name;
@@ -97,6 +98,12 @@ TEST(Recipes, NonsenseIsRefused) {
   refused([](auto& r) { r.optimizer.momentum = 1; });
   refused([](auto& r) { r.optimizer.weight_decay = -1; });
   refused([](auto& r) { r.sigma = 0; });
+  refused([](auto& r) { r.lambda = 0.4; });
+  refused([](auto& r) { r.lambda = -1; });
+  refused([](auto& r) {
+    r.regime = Regime::normal;
+    r.lambda = 1;
+  });
   refused([](auto& r) {
     r.regime = Regime::adversarial;
     r.clean_weight = 1.5;
@@ -116,6 +123,7 @@ TEST(Recipes, EveryFieldIsPartOfTheirJson) {
   };
   changed("smoothing", [](auto& r) { r.sigma = 0.5; });
   changed("smoothing", [](auto& r) { r.clamp = false; });
+  changed("smoothing", [](auto& r) { r.lambda = 0.5; });
   changed("smoothing", [](auto& r) { r.optimizer.learning_rate = 0.5; });
   changed("lenet-gaussian", [](auto& r) { r.milestones = {1}; });
   changed("adversarial", [](auto& r) { r.clean_weight = 0.5; });

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -54,9 +55,10 @@ std::string summary_text(const Summary& s, const CertifySettings& settings,
   }
   const bool l1 = noise_traits(settings.noise).norm == Norm::l1;
   text += fmt::format("certified accuracy at {}r:", l1 ? "L1 radius " : "");
-  constexpr int kRadii = 8;  // σ/2 apart, to 4 σ; or λ/8, to λ, which no L1 radius exceeds
-  for (int i = 0; i <= kRadii; ++i) {
-    const double r = (l1 ? settings.sigma / kRadii : settings.sigma / 2) * i;
+  constexpr int kRadii = 8;  // σ/2 apart, to 4 σ; or λ/8, up to λ, which no L1 radius reaches
+  for (int i = 0; i < kRadii + (l1 ? 0 : 1); ++i) {
+    const double r =
+        l1 ? std::round(settings.sigma / kRadii * i * 1e4) / 1e4 : settings.sigma / 2 * i;
     text += fmt::format(" {}: {} %", format_shortest(r),
                         format_percent(certified_accuracy(certificates, r), 1));
   }
@@ -101,7 +103,8 @@ class CertifyCommand : public Command {
         ->group("Images");
     app.add_flag("--force", force_, "Go on where a check finds an error");
     app.add_flag("--no-checks", no_checks_, "Without the checks of the model");
-    options_.seed = add_seed_option(app, options_.settings.seed, "Seed of the noise");
+    add_seed_option(app, options_.settings.seed, "Seed of the noise")
+        ->each([this](const std::string&) { options_.seed_given = true; });
     add_certify_options(app, options_, true, true);
     add_subset_options(app, subset_);
     add_data_options(app, data_);

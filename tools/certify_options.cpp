@@ -40,9 +40,11 @@ void add_certify_options(CLI::App& app, CertifyOptions& options, bool with_selec
         "Noise λ of --noise split (0.5 and more) and uniform, instead of σ; the λ that "
         "the model was trained with, without it")
         ->group(group);
-  const auto of_samples = [&](CLI::Option* option) {
-    options.of_samples.push_back(option);
-    return option;
+  // By the time the command runs, CLI11's options are gone.
+  const auto of_samples = [&options](CLI::Option* option) {
+    return option->each([&options, name = option->get_name()](const std::string&) {
+      options.of_samples.push_back(name);
+    });
   };
   if (with_selection)
     of_samples(add_count_option(app, "--n0", s.n0, "Samples that select the class"))->group(group);
@@ -135,12 +137,11 @@ void set_noise(CertifySettings& settings, const CertifyOptions& options) {
     throw UsageError(fmt::format("--sigma: {} is set by --lambda, as in --lambda 1", traits.words));
   if (options.lambda) settings.sigma = *options.lambda;
   if (traits.kind == CertificateKind::exact) {
-    for (const CLI::Option* option : options.of_samples)
-      if (option->count() > 0)
-        throw UsageError(fmt::format(
-            "{}: splitting noise evaluates all of its splits and certifies with certainty; there "
-            "are no samples, and no alpha",
-            option->get_name()));
+    if (!options.of_samples.empty())
+      throw UsageError(fmt::format(
+          "{}: splitting noise evaluates all of its splits and certifies with certainty; there are "
+          "no samples, and no alpha",
+          options.of_samples.front()));
     if (options.clamp.choice())
       throw UsageError(
           "--clamp, --no-clamp: splitting noise stays within [0,1], there is nothing to clamp");
@@ -201,8 +202,7 @@ CertifySettings certify_settings(const CertifyOptions& options, const Network& n
   }
   if (traits.kind == CertificateKind::exact) {
     // A network knows the pattern of the offsets it was trained with; any other is as sound.
-    if (record.lambda > 0 && options.seed != nullptr && options.seed->count() == 0 &&
-        settings.seed != record.seed) {
+    if (record.lambda > 0 && !options.seed_given && settings.seed != record.seed) {
       settings.seed = record.seed;
       console.say(fmt::format("seed: {}, that of the splits in the model's training", record.seed));
     }

@@ -31,8 +31,9 @@ struct CertifyOptions {
   std::string noise = "lattice", mode = "exact", p_b = "complement";
   ClampOptions clamp;
   std::string stop_within, stop_at;  ///< of sequential runs; "" = n samples for every image
-  std::vector<const CLI::Option*> of_samples;  ///< those that mean nothing where nothing is sampled
-  const CLI::Option* seed = nullptr;           ///< --seed, where the command has it
+  std::vector<std::string>
+      of_samples;           ///< given, though they mean nothing where nothing is sampled
+  bool seed_given = false;  ///< --seed
 };
 
 /// --sigma --lambda --n0 --n --alpha --noise --clamp --no-clamp --mode (without n0 where

@@ -34,7 +34,7 @@ std::string_view soundness_text(Soundness soundness);
 
 /// The same for the radii of a run, which in fast mode are those of another base classifier: "sound
 /// as executed; fast mode: of the classifier as its device computes it". Of radii that are not in
-/// L2, and of those that are certain, the words begin with that: "L1 exact sound as executed".
+/// L2, and of those that are certain, the words begin with that: "exact in L1, sound as executed".
 std::string guarantee_text(NoiseLaw noise, Mode mode);
 
 }  // namespace smoothcert

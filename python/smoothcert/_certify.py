@@ -176,7 +176,10 @@ def certify(
     allow_batch_dependence: bool = False,
     quiet: bool = False,
 ) -> Results:
-    """Certified L2 radii of the smoothed classifier (Cohen, Rosenfeld, Kolter 2019).
+    """Certified radii of the smoothed classifier, in L2 (Cohen, Rosenfeld, Kolter 2019).
+
+    With ``noise="uniform"`` or ``"split"`` they are in L1, and ``sigma`` takes λ; "split" evaluates all
+    its 510·λ splits, whatever n0, n and alpha say, and its certificates are exact.
 
     model
         A ``torch.nn.Module`` in evaluation mode, an ONNX Runtime session, any callable that takes

@@ -22,8 +22,8 @@ def _down(value: float, digits: int = 3) -> str:
 class Results:
     """Certificates of a run. Arrays have one row an image, in the order of ``index``.
 
-    ``index``, ``label``, ``prediction`` (−1: abstained), ``selected``, ``radius`` (L2, [0,1] pixel
-    units, rounded down), ``p_lower``, ``counts0``/``counts`` (votes of selection and estimation),
+    ``index``, ``label``, ``prediction`` (−1: abstained), ``selected``, ``radius`` (in ``norm``, [0,1]
+    pixel units, rounded down), ``p_lower``, ``counts0``/``counts`` (votes of selection and estimation),
     ``invalid0``/``invalid`` (samples without an answer), ``samples``, ``seconds``, ``stop``.
     """
 
@@ -58,6 +58,16 @@ class Results:
     def samples(self) -> np.ndarray:
         """Samples that bound p_A: fewer than n where an image stopped early."""
         return self.counts.sum(axis=1) + self.invalid
+
+    @property
+    def norm(self) -> str:
+        """Of the radii: "L1" of uniform and of splitting noise, otherwise "L2"."""
+        return "L1" if self.settings.get("noise") in ("uniform", "split") else "L2"
+
+    @property
+    def _level(self) -> str:
+        """What ``settings["sigma"]`` holds."""
+        return "λ" if self.norm == "L1" else "σ"
 
     @property
     def correct(self) -> np.ndarray:
@@ -126,12 +136,12 @@ class Results:
         reach = float(self.radius.max()) if len(self) else 1.0
         edges = np.concatenate([[0.0], np.unique(self.radius[self.correct]), [reach * 1.05 + 1e-9]])
         ax.plot(edges, self.certified_accuracy(edges), drawstyle="steps-pre", **keywords)
-        ax.set_xlabel("L2 radius")
+        ax.set_xlabel(f"{self.norm} radius")
         ax.set_ylabel("certified accuracy")
         ax.set_ylim(0, 1)
         ax.set_xlim(left=0)
         if self.guarantee:
-            ax.set_title(f"σ = {self.settings.get('sigma')}, {self.guarantee}", fontsize="small")
+            ax.set_title(f"{self._level} = {self.settings.get('sigma')}, {self.guarantee}", fontsize="small")
         return ax
 
     def report(self, out: str | os.PathLike[str] | None = None) -> str:
@@ -186,7 +196,7 @@ class Results:
             f'<polyline points="{points}" fill="none" stroke="#0072b2" stroke-width="2"/>'
             f'<text x="{left - 4}" y="12" text-anchor="end">1</text>'
             f'<text x="{left - 4}" y="{base}" text-anchor="end">0</text>'
-            f'<text x="{width - 6}" y="{height - 6}" text-anchor="end">L2 radius, to {_down(reach)}'
+            f'<text x="{width - 6}" y="{height - 6}" text-anchor="end">{self.norm} radius, to {_down(reach)}'
             "</text></svg>"
         )
 
@@ -198,7 +208,7 @@ class Results:
             "wrong": s["wrong"],
             "abstained": s["abstained"],
             "ACR": _down(s["acr"], 4),
-            "σ": self.settings.get("sigma", ""),
+            self._level: self.settings.get("sigma", ""),
             "n": self.settings.get("n", ""),
             "α": self.settings.get("alpha", ""),
             "guarantee": self.guarantee,

@@ -130,6 +130,16 @@ def test_images_may_be_overwritten_and_kept(linear, images, labels, quick):
     assert np.isfinite(sum(float(k.sum()) for k in kept))  # still there, whoever's they were
 
 
+def test_splitting_noise_is_exact_and_in_l1(linear, images, labels):
+    r = sc.certify(linear, images, labels, sigma=0.5, noise="split")
+    assert r.norm == "L1" and "exact in L1" in r.guarantee
+    assert (r.samples == 255).all() and (r.counts0 == 0).all()
+    units = r.radius * 255
+    assert np.allclose(units, np.rint(units)) and units.max() > 0
+    with pytest.raises(sc.UsageError, match="half the range"):
+        sc.certify(linear, images, labels, sigma=0.4, noise="split")
+
+
 def test_float_images_on_and_off_the_lattice(linear, images, labels, quick):
     right = sc.certify(linear, images, labels, **quick)
     for dtype in (np.float32, np.float64):

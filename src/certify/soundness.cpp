@@ -25,8 +25,8 @@ std::string_view soundness_text(Soundness soundness) {
 std::string guarantee_text(NoiseLaw noise, Mode mode) {
   const NoiseTraits& traits = noise_traits(noise);
   std::string text;
-  if (traits.norm == Norm::l1) text = "L1 ";  // L2 is what the field means by a radius
-  if (traits.kind == CertificateKind::exact) text += "exact ";
+  if (traits.kind == CertificateKind::exact) text = "exact ";
+  if (traits.norm == Norm::l1) text += "in L1, ";  // L2 is what the field means by a radius
   text += soundness_text(soundness_of(noise, mode));
   if (mode == Mode::fast) text += "; fast mode: of the classifier as its device computes it";
   return text;

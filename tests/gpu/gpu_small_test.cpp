@@ -30,6 +30,7 @@ class GpuSmall : public gpu_test::GpuTest {
     if (law == NoiseLaw::lattice) {
       settings.noise.table = make_lattice_table(0.5, net.spec.input.size());
     }
+    if (noise_traits(law).has_width()) settings.noise.width = 1 << 16;
     const auto jobs = gpu_test::some_jobs(data, 2, 60);
     const auto results = gpu_test::votes(*cuda->load(net), settings, jobs);
     for (const VoteResult& r : results) {
@@ -84,6 +85,11 @@ TEST_F(GpuSmall, CountsOfEveryLayerCaseInBothModes) {
   }
 }
 
+TEST_F(GpuSmall, VotesOnUniformAndOnSplittingNoise) {
+  for (const NoiseLaw law : {NoiseLaw::uniform, NoiseLaw::split})
+    for (const Mode mode : {Mode::exact, Mode::fast}) expect_counts("convnn", mode, law);
+}
+
 TEST_F(GpuSmall, FusedVotes) {
   for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
     expect_counts("convnn", Mode::fast, law);
@@ -108,7 +114,8 @@ TEST_F(GpuSmall, TrainingAndGradients) {
   const Dataset data = gpu_test::random_data(net.spec, 8, 4);
   const std::vector<std::uint32_t> order{1, 5, 2, 7, 0, 3, 6, 4, 1, 2};  // 4 + 4 + 2
   const auto model = cuda->load(net);
-  for (const char* name : {"normal", "adversarial", "smoothing", "adversarial-strong"}) {
+  for (const char* name :
+       {"normal", "adversarial", "smoothing", "adversarial-strong", "mnist-split"}) {
     TrainRecipe recipe = builtin_recipe(name);
     recipe.batch_size = 4;
     if (recipe.clean_weight > 0) {

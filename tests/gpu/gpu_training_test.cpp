@@ -28,7 +28,8 @@ constexpr int kBatch = gpu_test::kEmulated ? 4 : 32;
 
 std::vector<TrainRecipe> recipes() {
   std::vector<TrainRecipe> all;
-  for (const char* name : {"normal", "adversarial", "smoothing", "adversarial-strong"}) {
+  for (const char* name :
+       {"normal", "adversarial", "smoothing", "adversarial-strong", "mnist-split"}) {
     all.push_back(builtin_recipe(name));
     all.back().batch_size = kBatch;
     all.back().optimizer.eps = 1e-3;  // see trainer_test.cpp: rounding of zero gradients

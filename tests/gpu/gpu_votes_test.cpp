@@ -23,6 +23,7 @@ VoteSettings settings_of(NoiseLaw law, bool clamp, Mode mode, std::size_t pixels
   settings.noise.clamp = clamp;
   settings.noise.seed = 0xfeedfacecafebeefu;
   if (law == NoiseLaw::lattice) settings.noise.table = make_lattice_table(0.5, pixels);
+  if (noise_traits(law).has_width()) settings.noise.width = 1 << 16;
   return settings;
 }
 
@@ -33,12 +34,12 @@ TEST_F(GpuVotes, ExactModeIsTheCpus) {
     const Dataset data = random_data(net.spec, 3, 1);
     const auto on_cpu = cpu->load(net), on_gpu = cuda->load(net);
     const auto jobs = some_jobs(data, 3, gpu_test::fewer(name == "cifar-cnn" ? 40 : 400));
-    for (const NoiseLaw law : {NoiseLaw::lattice, NoiseLaw::gaussian}) {
+    for (const NoiseLaw law :
+         {NoiseLaw::lattice, NoiseLaw::gaussian, NoiseLaw::uniform, NoiseLaw::split}) {
       for (const bool clamp : {true, false}) {
         const auto settings = settings_of(law, clamp, Mode::exact, net.spec.input.size());
         expect_equal(votes(*on_gpu, settings, jobs), votes(*on_cpu, settings, jobs),
-                     name + (law == NoiseLaw::lattice ? " lattice" : " gaussian") +
-                         (clamp ? " clamped" : ""));
+                     name + " " + to_name(law) + (clamp ? " clamped" : ""));
       }
     }
   }

@@ -87,6 +87,17 @@ struct PlainEpoch {
         for (std::uint32_t p = 0; p < size; ++p) {
           x[p] = request.data.image(id)[p] / 255.0;
           if (recipe.regime != Regime::smoothing) continue;
+          if (recipe.lambda > 0) {  // in grey levels: the middle of the part that holds the pixel
+            const std::uint64_t width = std::llround(510 * recipe.lambda);
+            const auto below = [&](std::uint32_t word) { return word * width >> 32; };
+            const auto offset = below(device::philox_at(request.seed, 12, 0, 0, p / 4).v[p % 4]);
+            const auto split = below(
+                device::philox_at(request.seed, 5, id, static_cast<std::uint32_t>(global), 0).v[0]);
+            const double cut = static_cast<double>((offset + split) % width) + 0.5;
+            const int grey = request.data.image(id)[p];
+            x[p] = (grey > cut ? (cut + 255) / 2 : std::min(cut, 255.0) / 2) / 255;
+            continue;
+          }
           x[p] += recipe.sigma * double{device::normal_at(request.seed, 5, id,
                                                           static_cast<std::uint32_t>(global), p)};
           if (recipe.clamp) x[p] = std::clamp(x[p], 0.0, 1.0);
@@ -209,6 +220,8 @@ TEST(Trainer, SmoothingEpoch) {
   expect_same_epoch(recipe, simt_test::shapes()[0]);
   recipe.clamp = false;
   expect_same_epoch(recipe, simt_test::shapes()[1]);
+  recipe.lambda = 0.6;  // splitting noise instead
+  expect_same_epoch(recipe, simt_test::shapes()[0]);
 }
 
 TEST(Trainer, AdversarialEpochInBothModes) {
@@ -249,6 +262,8 @@ TEST(Trainer, AgreesWithTheCpu) {
   std::vector<TrainRecipe> recipes;
   recipes.push_back(recipe_of(Regime::normal));
   recipes.push_back(recipe_of(Regime::smoothing));
+  recipes.push_back(recipe_of(Regime::smoothing));
+  recipes.back().lambda = 0.6;
   recipes.push_back(recipe_of(Regime::adversarial));
   recipes.back().clean_weight = 0.4;
   recipes.push_back(recipe_of(Regime::adversarial));

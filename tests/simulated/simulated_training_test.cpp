@@ -64,7 +64,7 @@ void expect_same(const Network& a, const Network& b, const std::string& what) {
 TEST_F(SimulatedTraining, GivesTheSameBitsInAnyOrder) {
   for (const char* engine : {"library", "direct"}) {
     setenv("SMOOTHCERT_GPU_ENGINE", engine, 1);
-    for (const char* name : {"normal", "adversarial", "smoothing"}) {
+    for (const char* name : {"normal", "adversarial", "smoothing", "mnist-split"}) {
       TrainRecipe recipe = builtin_recipe(name);
       recipe.batch_size = 4;
       Machine machine;
