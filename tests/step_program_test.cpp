@@ -48,7 +48,9 @@ TEST(StepProgram, OfEveryBuiltinRecipe) {
       {"adversarial-strong",
        join({kStart, {KeepClean{}}, l2_attack(kEval), {RestoreClean{51}}, training(), kEnd})},
       {"lenet-gaussian",
-       join({{LoadBatch{0.5f, false}}, training(), {UpdateParameters{OptimizerSpec::Kind::sgd}}})}};
+       join({{LoadBatch{0.5f, false}}, training(), {UpdateParameters{OptimizerSpec::Kind::sgd}}})},
+      // Splitting noise of λ = 1 is 510 half grey levels wide.
+      {"mnist-split", join({{LoadBatch{0, true, 510}}, training(), kEnd})}};
   std::set<std::string> names;
   for (const auto& [name, program] : expected) {
     EXPECT_EQ(training_program(builtin_recipe(name), 128), program) << name;
@@ -148,6 +150,8 @@ TEST(StepProgram, EveryFieldIsPartOfTheText) {
                                        LoadBatch{0.1f, true},
                                        LoadBatch{std::nextafter(0.1f, 1.0f), true},
                                        LoadBatch{0.1f, false},
+                                       LoadBatch{0, true, 300},
+                                       LoadBatch{0, true, 301},
                                        KeepClean{},
                                        SwapClean{},
                                        RestoreClean{1},
@@ -181,7 +185,8 @@ TEST(StepProgram, EveryFieldIsPartOfTheText) {
     kinds.insert(op.index());
   }
   EXPECT_EQ(kinds.size(), std::variant_size_v<StepOp>);
-  EXPECT_EQ(to_text({operations[2], operations[4]}), "load sigma=0.10000001 clamp=1\nkeep clean\n");
+  EXPECT_EQ(to_text({operations[2], operations[6]}),
+            "load sigma=0.10000001 clamp=1 split=0\nkeep clean\n");
 }
 
 }  // namespace
