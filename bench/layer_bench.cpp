@@ -41,8 +41,8 @@ void run(const LayerCase& c) {
   for (const PlanStep& step : layers.steps) values += step.in_shape.size() + step.out_shape.size();
   const double ns = nanoseconds(layers);
   std::cout << "{\"layer\": \"" << c.name << "\", \"isa\": \"" << isa_name(active_isa())
-            << "\", \"multiply_adds\": " << LaneProgram(layers, active_lane_kernels(), 1.0).multiply_adds()
-            << ", \"ns\": " << ns
+            << "\", \"multiply_adds\": "
+            << LaneProgram(layers, active_lane_kernels(), 1.0).multiply_adds() << ", \"ns\": " << ns
             << ", \"bytes_per_ns\": " << 4.0 * static_cast<double>(values) / ns << "}\n";
 }
 

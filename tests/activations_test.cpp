@@ -54,10 +54,9 @@ TEST(Activations, AreWithinTheirErrorOfTheExactFunctions) {
 
 TEST(Activations, KeepNanAndEndAtTheirLimits) {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
-  for (const Activation kind :
-       {Activation::leaky_relu, Activation::relu6, Activation::elu, Activation::silu,
-        Activation::sigmoid, Activation::tanh, Activation::gelu, Activation::gelu_tanh,
-        Activation::hardswish})
+  for (const Activation kind : {Activation::leaky_relu, Activation::relu6, Activation::elu,
+                                Activation::silu, Activation::sigmoid, Activation::tanh,
+                                Activation::gelu, Activation::gelu_tanh, Activation::hardswish})
     EXPECT_TRUE(std::isnan(ours(kind, nan, 0.5f))) << static_cast<int>(kind);
   EXPECT_EQ(ours(Activation::sigmoid, inf), 1.0f);
   EXPECT_EQ(ours(Activation::sigmoid, -inf), 0.0f);

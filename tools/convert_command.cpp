@@ -66,8 +66,8 @@ class ConvertCommand : public Command {
     if (output_.json)
       context.console.result(result.dump(2) + "\n");
     else
-      context.console.say(fmt::format("{}: network '{}', model {}", out_, network.spec.name,
-                                      model_hash(network)));
+      context.console.say(
+          fmt::format("{}: network '{}', model {}", out_, network.spec.name, model_hash(network)));
   }
 
  private:

@@ -132,9 +132,9 @@ class InfoCommand : public Command {
       context.console.result(info.dump(2) + "\n");
       return;
     }
-    std::string text = fmt::format("{}: {}×{}×{} to {} classes, {} layers\n", spec.name,
-                                   spec.input.channels, spec.input.height, spec.input.width,
-                                   spec.classes, spec.layers.size());
+    std::string text =
+        fmt::format("{}: {}×{}×{} to {} classes, {} layers\n", spec.name, spec.input.channels,
+                    spec.input.height, spec.input.width, spec.classes, spec.layers.size());
     text += fmt::format("{} parameters, {} multiply-adds a sample (taps in the padding counted)\n",
                         grouped(trainable_parameters(spec)), grouped(multiply_adds(spec)));
     if (!missing.empty())

@@ -41,8 +41,8 @@ static __global__ void __launch_bounds__(256)
   const std::uint32_t sample = sample_index();
   if (sample >= samples) return;
   const OutputPlace at = output_place(s.y.out, s.x.out);
-  value_of(out, sample, blockIdx.x) = device::window_conv(
-      s, column_of(in, sample), weights, bias[at.channel], at.channel, at.y, at.x);
+  value_of(out, sample, blockIdx.x) = device::window_conv(s, column_of(in, sample), weights,
+                                                          bias[at.channel], at.channel, at.y, at.x);
 }
 
 static __global__ void __launch_bounds__(256)
@@ -52,9 +52,9 @@ static __global__ void __launch_bounds__(256)
   if (sample >= samples) return;
   const OutputPlace at = output_place(s.y.out, s.x.out);
   const SampleColumn column = column_of(in, sample);
-  value_of(out, sample, blockIdx.x) =
-      maximum ? device::window_max(s, column, at.channel, at.y, at.x)
-              : device::window_mean(s, column, at.channel, at.y, at.x);
+  value_of(out, sample, blockIdx.x) = maximum
+                                          ? device::window_max(s, column, at.channel, at.y, at.x)
+                                          : device::window_mean(s, column, at.channel, at.y, at.x);
 }
 
 static __global__ void __launch_bounds__(256)
@@ -86,8 +86,7 @@ static __global__ void __launch_bounds__(256)
   float top = column[position], sum = 0.0f;
   for (int c = 1; c < channels; ++c) top = device::max_or_nan(top, column[c * area + position]);
   for (int c = 0; c < channels; ++c) {
-    const float e =
-        device::exp_nonpositive<device::ScalarMath>(column[c * area + position] - top);
+    const float e = device::exp_nonpositive<device::ScalarMath>(column[c * area + position] - top);
     value_of(out, sample, static_cast<std::size_t>(c * area + position)) = e;
     sum += e;
   }

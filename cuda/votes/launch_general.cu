@@ -43,8 +43,9 @@ void run_general_step(Stream stream, const InferencePlan& plan, const PlanStep& 
                         step.in_shape.channels, area, samples, in, out);
       break;
     case StepKind::norm: {
-      const NormShape shape{static_cast<std::uint32_t>(outputs / static_cast<std::size_t>(step.groups)),
-                            static_cast<std::uint32_t>(area), step.eps, step.value_weights};
+      const NormShape shape{
+          static_cast<std::uint32_t>(outputs / static_cast<std::size_t>(step.groups)),
+          static_cast<std::uint32_t>(area), step.eps, step.value_weights};
       SMOOTHCERT_LAUNCH(norm_step_kernel, grid(static_cast<std::size_t>(step.groups)), block, 0,
                         stream, shape, samples, weight, bias, in, out);
       break;

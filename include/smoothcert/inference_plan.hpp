@@ -19,7 +19,8 @@ namespace smoothcert {
 ///  - relu: x < 0 ? 0 : x (NaN stays NaN); maxpool: compare-and-select in (ky, kx) order from −∞,
 ///    NaN propagates;
 ///  - add: a + b; global_avg_pool: sum from 0 in row-major order times 1/(h·w) as float;
-///  - window_conv (groups, dilation, rectangles, "same"): as conv2d, over the channels of its group;
+///  - window_conv (groups, dilation, rectangles, "same"): as conv2d, over the channels of its
+///  group;
 ///    window_max: as maxpool; window_mean: sum from 0 in (ky, kx) order times 1/count as float;
 ///  - activation: device/activations.hpp; prelu: x < 0 ? x·slope : x; softmax: over the channels of
 ///    each position, e_c = exp(x_c − max) / Σ e_c, summed in order from 0;
@@ -29,9 +30,9 @@ namespace smoothcert {
 /// The sign of a zero is not specified: no vote depends on it. A vote is the lowest index of the
 /// largest logit; any NaN logit makes the sample invalid.
 ///
-/// conv2d and maxpool are those that the tuned kernels know: square windows, equal steps and padding
-/// all round, dense; window_conv and window_max are all others. A flatten, a reshape, a dropout and
-/// an identity are all a flatten: the same values under another name.
+/// conv2d and maxpool are those that the tuned kernels know: square windows, equal steps and
+/// padding all round, dense; window_conv and window_max are all others. A flatten, a reshape, a
+/// dropout and an identity are all a flatten: the same values under another name.
 enum class StepKind {
   conv2d,
   linear,

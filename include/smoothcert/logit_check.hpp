@@ -1,4 +1,5 @@
-// Whether a model that others trained was read right: its logits here against those of the original.
+// Whether a model that others trained was read right: its logits here against those of the
+// original.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@ inline constexpr double kLogitTolerance = 1e-3;
 
 struct LogitCheck {
   std::size_t inputs = 0;
-  double largest_logit = 0;       ///< magnitude, of the original
-  double largest_difference = 0;  ///< absolute
+  double largest_logit = 0;          ///< magnitude, of the original
+  double largest_difference = 0;     ///< absolute
   std::size_t input = 0, logit = 0;  ///< where that is
   std::size_t same_class = 0;        ///< inputs whose largest logit is the same one
   [[nodiscard]] double relative() const { return largest_difference / largest_logit; }

@@ -107,11 +107,11 @@ struct Layer {
   bool bias = true;               ///< conv2d, linear
   bool affine = true;             ///< batchnorm, groupnorm, layernorm, instancenorm: has γ and β
   double eps = 1e-5;              ///< of the same
-  double momentum = 0.1;  ///< batchnorm, PyTorch's convention: new = (1−m)·old + m·batch
-  double alpha = 0;       ///< leaky_relu: slope of x < 0; elu: α; dropout: p, unused here
-  int slopes = 1;         ///< prelu: 1, or one per channel
-  bool tanh_form = false;           ///< gelu: by tanh instead of erf
-  ActivationShape shape;            ///< reshape, constant: C×H×W; adaptive pools: rows × columns
+  double momentum = 0.1;   ///< batchnorm, PyTorch's convention: new = (1−m)·old + m·batch
+  double alpha = 0;        ///< leaky_relu: slope of x < 0; elu: α; dropout: p, unused here
+  int slopes = 1;          ///< prelu: 1, or one per channel
+  bool tanh_form = false;  ///< gelu: by tanh instead of erf
+  ActivationShape shape;   ///< reshape, constant: C×H×W; adaptive pools: rows × columns
   std::vector<float> mean, stddev;  ///< normalize: per channel, applied after the noise
   ActivationShape out;              ///< filled by infer_shapes()
 };

@@ -1,4 +1,5 @@
-// Whether a model that others trained was read right: its logits here against those of the original.
+// Whether a model that others trained was read right: its logits here against those of the
+// original.
 #include "smoothcert/logit_check.hpp"
 
 #include <fmt/format.h>
@@ -63,13 +64,13 @@ LogitCheck check_logits(BackendModel& model, const std::filesystem::path& inputs
                             theirs.size() / classes, check.inputs));
   for (std::size_t i = 0; i < pixels.size(); ++i)
     if (!(pixels[i] >= 0 && pixels[i] <= 1))
-      throw Error(fmt::format(
-          "{}: input {} has the value {}; expected [0, 1], before any normalisation",
-          inputs.string(), i / size, pixels[i]));
+      throw Error(
+          fmt::format("{}: input {} has the value {}; expected [0, 1], before any normalisation",
+                      inputs.string(), i / size, pixels[i]));
   for (std::size_t i = 0; i < theirs.size(); ++i) {
     if (!std::isfinite(theirs[i]))
-      throw Error(fmt::format("{}: row {} has the logit {}", logits.string(), i / classes,
-                              theirs[i]));
+      throw Error(
+          fmt::format("{}: row {} has the logit {}", logits.string(), i / classes, theirs[i]));
     check.largest_logit = std::max(check.largest_logit, std::fabs(theirs[i]));
   }
   if (check.largest_logit == 0) throw Error(logits.string() + ": every logit is 0");

@@ -143,8 +143,8 @@ class Fit {
 
   void take_usual() {
     if (usual_->mean.empty()) {
-      notes_.push_back(fmt::format("{}: no normalisation, as is usual for {} (chosen by {})", where_,
-                                   usual_->whose, usual_source_));
+      notes_.push_back(fmt::format("{}: no normalisation, as is usual for {} (chosen by {})",
+                                   where_, usual_->whose, usual_source_));
       return;
     }
     const auto channels = static_cast<std::size_t>(net_.spec.input.channels);
@@ -220,8 +220,7 @@ class Fit {
 }  // namespace
 
 Network fit_network(NetworkSpec spec, const TensorSource& source, const std::string& where,
-                    std::vector<std::string>& notes,
-                    const std::optional<KnownNormalization>& usual,
+                    std::vector<std::string>& notes, const std::optional<KnownNormalization>& usual,
                     const std::string& usual_source) {
   return Fit(std::move(spec), source, where, notes, usual, usual_source).run();
 }

@@ -50,8 +50,7 @@ std::vector<std::string> known_archs() {
 
 std::optional<KnownNormalization> normalization_of_dataset(const std::string& dataset) {
   if (dataset == "cifar10")
-    return KnownNormalization{
-        {0.4914f, 0.4822f, 0.4465f}, {0.2023f, 0.1994f, 0.2010f}, "CIFAR-10"};
+    return KnownNormalization{{0.4914f, 0.4822f, 0.4465f}, {0.2023f, 0.1994f, 0.2010f}, "CIFAR-10"};
   if (dataset == "cifar100")
     return KnownNormalization{
         {0.5071f, 0.4867f, 0.4408f}, {0.2675f, 0.2565f, 0.2761f}, "CIFAR-100"};

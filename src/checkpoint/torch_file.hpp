@@ -33,8 +33,8 @@ class TorchFile {
 
   [[nodiscard]] const std::map<std::string, TorchTensor>& tensors() const { return tensors_; }
 
-  /// The text under `arch` beside the state dict: what the training code called the network; "" where
-  /// there is none.
+  /// The text under `arch` beside the state dict: what the training code called the network; ""
+  /// where there is none.
   [[nodiscard]] const std::string& arch() const { return arch_; }
 
   /// float32, contiguous: converted from float64, float16 and bfloat16, gathered where strided.

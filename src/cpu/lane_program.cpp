@@ -33,14 +33,14 @@ StepBound step_bound(const PlanStep& step, const float* params, double in, doubl
       const auto taps = static_cast<std::size_t>(step.in_shape.channels / step.window.groups) *
                         static_cast<std::size_t>(step.window.y.kernel) *
                         static_cast<std::size_t>(step.window.x.kernel);
-      const double sum = largest(step.bias, outputs) + static_cast<double>(taps) * in *
-                                                           largest(step.weight, outputs * taps);
+      const double sum = largest(step.bias, outputs) +
+                         static_cast<double>(taps) * in * largest(step.weight, outputs * taps);
       return {sum, sum};
     }
     case StepKind::window_mean: {
-      const double values =
-          step.window.adaptive ? static_cast<double>(step.in_shape.height) * step.in_shape.width
-                               : area;
+      const double values = step.window.adaptive
+                                ? static_cast<double>(step.in_shape.height) * step.in_shape.width
+                                : area;
       return {in, in * values};
     }
     case StepKind::activation: {
@@ -290,9 +290,7 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
     lane.out = static_cast<int>(values_.size());
     values_.push_back({plan.steps[end - 1].out_shape.size() * lanes, 0, false, index, index});
     for (std::size_t j = i; j < end; ++j) value_of[j] = lane.out;
-    step.for_each_input([&](int v) {
-      values_[static_cast<std::size_t>(value(v))].last = index;
-    });
+    step.for_each_input([&](int v) { values_[static_cast<std::size_t>(value(v))].last = index; });
     if (step.kind == StepKind::window_conv)
       multiply_adds_ += step.out_shape.size() *
                         static_cast<std::uint64_t>(step.in_shape.channels / step.window.groups) *

@@ -24,7 +24,7 @@ struct LaneStep {
   const float* scale = nullptr;        ///< affine; prelu: slopes; constant: values
   const float* shift = nullptr;
   std::size_t out_size = 0;  ///< values
-  std::vector<int> more;  ///< concat: the third input and what follows it
+  std::vector<int> more;     ///< concat: the third input and what follows it
   WindowStep window;
   Activation activation{};
   float alpha = 0;

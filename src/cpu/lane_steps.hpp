@@ -39,8 +39,9 @@ void window_tile(const WindowStep& step, int group, int first_out, const device:
         for (int p = 0; p < Columns; ++p) v[p] = load(x + static_cast<std::size_t>(p) * move);
         for (int o = 0; o < Out; ++o)
           for (int p = 0; p < Columns; ++p)
-            acc[o][p] = fma(w[static_cast<std::size_t>(o) * per_output + static_cast<std::size_t>(kx)],
-                            v[p], acc[o][p]);
+            acc[o][p] =
+                fma(w[static_cast<std::size_t>(o) * per_output + static_cast<std::size_t>(kx)],
+                    v[p], acc[o][p]);
         x += static_cast<std::size_t>(s.x.dilation) * kLanes;
       }
     }
@@ -204,8 +205,9 @@ void arithmetic(const ArithmeticShape& s, const float* a, const float* b, float*
   for (int c = 0; c < s.channels; ++c)
     for (int y = 0; y < s.height; ++y)
       for (int x = 0; x < s.width; ++x, out += kStep)
-        store(out, device::combine(s.kind, load(a + static_cast<std::size_t>(s.a.at(c, y, x)) * kStep),
-                                   load(b + static_cast<std::size_t>(s.b.at(c, y, x)) * kStep)));
+        store(out,
+              device::combine(s.kind, load(a + static_cast<std::size_t>(s.a.at(c, y, x)) * kStep),
+                              load(b + static_cast<std::size_t>(s.b.at(c, y, x)) * kStep)));
 }
 
 void fill(std::size_t count, const float* values, float* out) {

@@ -1,5 +1,5 @@
-// The built-in descriptions: small networks of MNIST and CIFAR, and those of the literature with the
-// names that its checkpoints have.
+// The built-in descriptions: small networks of MNIST and CIFAR, and those of the literature with
+// the names that its checkpoints have.
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -189,10 +189,10 @@ NetworkSpec densenet40(const std::string& name) {
     for (int layer = 1; layer <= 6; ++layer) {
       const std::string at =
           "features.block" + std::to_string(block) + ".layer" + std::to_string(layer) + ".";
-      int branch = g.plain_conv(at + "brc_1.conv", g.bn_relu(at + "brc_1.norm", x), 4 * kGrowth, 1,
-                                0, 1);
-      branch = g.plain_conv(at + "brc_2.conv", g.bn_relu(at + "brc_2.norm", branch), kGrowth, 3, 1,
-                            1);
+      int branch =
+          g.plain_conv(at + "brc_1.conv", g.bn_relu(at + "brc_1.norm", x), 4 * kGrowth, 1, 0, 1);
+      branch =
+          g.plain_conv(at + "brc_2.conv", g.bn_relu(at + "brc_2.norm", branch), kGrowth, 3, 1, 1);
       x = g.concat(x, branch);
     }
     if (block < 3) x = g.mean_pool(x, 2);
@@ -205,8 +205,8 @@ NetworkSpec densenet40(const std::string& name) {
 NetworkSpec vgg16_bn(const std::string& name) {
   Graph g(name, {3, 32, 32}, 10);
   int x = -1, child = 0;
-  for (const int width : {64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512,
-                          0}) {
+  for (const int width :
+       {64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0}) {
     if (width == 0) {
       x = g.max_pool(x, 2, 2, 0);
       ++child;
@@ -225,8 +225,8 @@ std::vector<std::string> small_network_names() { return {"convnn", "lenet", "mlp
 
 std::vector<std::string> builtin_network_names() {
   std::vector<std::string> names = small_network_names();
-  for (const char* name : {"resnet20", "resnet110", "resnet18", "resnet50", "wrn-28-10",
-                           "densenet-40", "vgg16-bn"})
+  for (const char* name :
+       {"resnet20", "resnet110", "resnet18", "resnet50", "wrn-28-10", "densenet-40", "vgg16-bn"})
     names.emplace_back(name);
   return names;
 }

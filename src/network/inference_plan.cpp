@@ -95,16 +95,16 @@ class Lowering {
     step.value_weights = layer.kind == LayerKind::layernorm;
     const std::size_t count = step.value_weights ? step.in_shape.size()
                                                  : static_cast<std::size_t>(step.in_shape.channels);
-    step.weight = append(layer.affine ? tensor(layer.name + ".weight")
-                                      : std::vector<float>(count, 1.0f));
+    step.weight =
+        append(layer.affine ? tensor(layer.name + ".weight") : std::vector<float>(count, 1.0f));
     step.bias =
         append(layer.affine ? tensor(layer.name + ".bias") : std::vector<float>(count, 0.0f));
   }
 
   void arithmetic(PlanStep& step, ArithmeticKind kind) {
     const auto operand = [](const ActivationShape& s) {
-      return ArithmeticOperand{s.channels == 1 ? 0 : s.height * s.width, s.height == 1 ? 0 : s.width,
-                               s.width == 1 ? 0 : 1};
+      return ArithmeticOperand{s.channels == 1 ? 0 : s.height * s.width,
+                               s.height == 1 ? 0 : s.width, s.width == 1 ? 0 : 1};
     };
     const ActivationShape b = shape_of(step.in2);
     step.kind = StepKind::arithmetic;

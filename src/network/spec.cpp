@@ -87,8 +87,7 @@ void check_axis(const NetworkSpec& spec, std::size_t index, const WindowAxis& a)
   const Layer& layer = spec.layers[index];
   require(a.kernel >= 1 && a.kernel <= kMaxExtent, spec, index, "kernel must be at least 1");
   require(a.stride >= 1 && a.stride <= kMaxExtent, spec, index, "stride must be at least 1");
-  require(a.dilation >= 1 && a.dilation <= kMaxExtent, spec, index,
-          "dilation must be at least 1");
+  require(a.dilation >= 1 && a.dilation <= kMaxExtent, spec, index, "dilation must be at least 1");
   const long reach = long{a.dilation} * (a.kernel - 1);  // of a window, beyond its first tap
   require(reach <= kMaxExtent, spec, index, "its windows reach too far");
   require(a.padding >= 0 && a.padding <= reach, spec, index,

@@ -26,8 +26,30 @@ std::string joined(const std::vector<std::string>& names) {
 
 /// Layers of PyTorch that are near in spelling to another one here: gelu is no slip of relu.
 bool exists_elsewhere(std::string_view op) {
-  static constexpr std::string_view kElsewhere[] = {
-      "swish", "mish", "selu", "celu", "rrelu", "leakyrelu", "softplus", "hardtanh", "hardsigmoid", "log_softmax", "localresponsenorm", "rmsnorm", "lppool", "conv1d", "conv3d", "conv_transpose2d", "bilinear", "unflatten", "div", "cat", "upsample", "pixel_shuffle", "attention", "embedding"};
+  static constexpr std::string_view kElsewhere[] = {"swish",
+                                                    "mish",
+                                                    "selu",
+                                                    "celu",
+                                                    "rrelu",
+                                                    "leakyrelu",
+                                                    "softplus",
+                                                    "hardtanh",
+                                                    "hardsigmoid",
+                                                    "log_softmax",
+                                                    "localresponsenorm",
+                                                    "rmsnorm",
+                                                    "lppool",
+                                                    "conv1d",
+                                                    "conv3d",
+                                                    "conv_transpose2d",
+                                                    "bilinear",
+                                                    "unflatten",
+                                                    "div",
+                                                    "cat",
+                                                    "upsample",
+                                                    "pixel_shuffle",
+                                                    "attention",
+                                                    "embedding"};
   return std::find(std::begin(kElsewhere), std::end(kElsewhere), op) != std::end(kElsewhere);
 }
 

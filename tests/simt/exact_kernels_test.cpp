@@ -9,8 +9,8 @@
 
 #include "cpu/reference_forward.hpp"
 #include "cuda/votes/exact_pass.hpp"
-#include "gpu/vote_scheduler.hpp"
 #include "cuda/votes/library_pass.hpp"
+#include "gpu/vote_scheduler.hpp"
 #include "kernel_support.hpp"
 #include "layer_cases.hpp"
 #include "mutation.hpp"

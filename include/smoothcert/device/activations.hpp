@@ -30,8 +30,8 @@ enum class Activation {
 namespace device {
 inline namespace SMOOTHCERT_ISA {
 
-/// e^x for x ≤ 0 as scale·(1 + rest), scale = 2^n and rest = e^r − 1, |r| ≤ ½ ln 2. Below −87, where
-/// e^x nears the subnormal numbers, scale is 0.
+/// e^x for x ≤ 0 as scale·(1 + rest), scale = 2^n and rest = e^r − 1, |r| ≤ ½ ln 2. Below −87,
+/// where e^x nears the subnormal numbers, scale is 0.
 template <class Math>
 struct Exponential {
   typename Math::Float scale, rest;

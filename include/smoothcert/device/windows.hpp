@@ -40,8 +40,7 @@ struct WindowTaps {
 SMOOTHCERT_HD WindowTaps taps_of(const WindowAxis& a, int i, bool adaptive) {
   if (adaptive) {
     const int first = static_cast<int>(static_cast<long long>(i) * a.in / a.out);
-    const int end =
-        static_cast<int>((static_cast<long long>(i + 1) * a.in + a.out - 1) / a.out);
+    const int end = static_cast<int>((static_cast<long long>(i + 1) * a.in + a.out - 1) / a.out);
     return {first, end - first, 0, end - first};
   }
   const int start = i * a.stride - a.padding;
@@ -62,9 +61,8 @@ SMOOTHCERT_HD float window_conv(const WindowShape& s, const Input& in, const flo
   const WindowTaps ty = taps_of(s.y, y, false), tx = taps_of(s.x, x, false);
   float acc = bias;
   for (int c = 0; c < channels; ++c) {
-    const float* plane =
-        weights + static_cast<std::size_t>(channel * channels + c) *
-                      static_cast<std::size_t>(s.y.kernel * s.x.kernel);
+    const float* plane = weights + static_cast<std::size_t>(channel * channels + c) *
+                                       static_cast<std::size_t>(s.y.kernel * s.x.kernel);
     for (int ky = 0; ky < ty.count; ++ky) {
       const int row = (first + c) * s.y.in + ty.first + ky * s.y.dilation;
       const float* w = plane + (ty.skipped + ky) * s.x.kernel + tx.skipped;
