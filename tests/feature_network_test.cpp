@@ -33,6 +33,16 @@ TEST(FeatureNetwork, TakesLeNetAndRefusesOthersWithAReason) {
   EXPECT_NE(refusal(initialise(builtin_network("cifar-cnn"), 1), lattice()), "");
 }
 
+TEST(FeatureNetwork, DrawsGaussianNoiseAlone) {
+  const Network net = initialise(builtin_network("lenet"), 1);
+  NoiseSpec noise;
+  noise.width = 512;
+  noise.law = NoiseLaw::uniform;
+  EXPECT_EQ(refusal(net, noise), "uniform noise");
+  noise.law = NoiseLaw::split;
+  EXPECT_EQ(refusal(net, noise), "splitting noise");
+}
+
 TEST(FeatureNetwork, RefusesWhatIsNotFiniteOrFarOutsideFp16) {
   Network net = initialise(builtin_network("lenet"), 1);
   net.tensors.at("fc1.weight").data[3] = NAN;

@@ -34,6 +34,16 @@ TEST(FusedNetwork, TakesTheStudysNetworkAndRefusesOthersWithAReason) {
   EXPECT_NE(refusal(initialise(builtin_network("cifar-cnn"), 1), lattice()), "");
 }
 
+TEST(FusedNetwork, DrawsGaussianNoiseAlone) {
+  const Network net = initialise(builtin_network("convnn"), 1);
+  NoiseSpec noise;
+  noise.width = 512;
+  noise.law = NoiseLaw::uniform;
+  EXPECT_EQ(refusal(net, noise), "uniform noise");
+  noise.law = NoiseLaw::split;
+  EXPECT_EQ(refusal(net, noise), "splitting noise");
+}
+
 TEST(FusedNetwork, RefusesWhatIsNotFiniteOrLeavesFp16) {
   Network net = initialise(builtin_network("convnn"), 1);
   net.tensors.at("conv2.weight").data[3] = NAN;

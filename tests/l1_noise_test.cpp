@@ -295,16 +295,22 @@ class L1Campaign : public testing::Test {
 
 TEST_F(L1Campaign, CountsOfSplittingNoise) {
   const auto found = certified(*model_, data_, split_settings(0.5, 1));
-  const std::vector<std::vector<std::uint64_t>> golden = {{0, 0, 0}};
-  for (std::size_t i = 0; i < golden.size(); ++i) {
-    EXPECT_EQ(found[i].estimation.counts, golden[i]) << i;
-    EXPECT_EQ(found[i].estimation.invalid, 0u);
-    EXPECT_EQ(found[i].selection.counts, std::vector<std::uint64_t>(3, 0));
-    const auto exact = split_certificate(golden[i], 0, 255);
-    EXPECT_EQ(found[i].prediction, exact.prediction);
-    EXPECT_EQ(found[i].radius, exact.radius);
-    EXPECT_EQ(found[i].p_lower,
-              static_cast<double>(golden[i][static_cast<std::size_t>(exact.prediction)]) / 255);
+  struct Golden {
+    std::size_t image;
+    std::vector<std::uint64_t> counts;
+    std::uint64_t units;
+  };
+  for (const Golden& golden : {Golden{0, {255, 0, 0}, 127}, Golden{9, {236, 0, 19}, 108},
+                               Golden{14, {205, 0, 50}, 77}, Golden{36, {230, 0, 25}, 102}}) {
+    const Certificate& c = found[golden.image];
+    EXPECT_EQ(c.estimation.counts, golden.counts);
+    EXPECT_EQ(c.estimation.invalid, 0u);
+    EXPECT_EQ(c.selection.counts, std::vector<std::uint64_t>(3, 0));
+    EXPECT_EQ(c.selected, 0);
+    EXPECT_EQ(c.prediction, 0);
+    EXPECT_EQ(c.radius, split_certificate(golden.counts, 0, 255).radius);
+    EXPECT_EQ(std::lround(c.radius * 255), static_cast<long>(golden.units));
+    EXPECT_EQ(c.p_lower, static_cast<double>(golden.counts[0]) / 255);
   }
 }
 
