@@ -75,6 +75,7 @@ TEST_P(VotesOnIsa, EqualTheReferenceOnContinuousNoise) {
 }
 
 TEST_P(VotesOnIsa, EqualTheReferenceOnUniformAndOnSplittingNoise) {
+  bool divided = false;
   for (const NetworkSpec& spec : {builtin_network("convnn"), engine_networks().back()}) {
     const InferencePlan plan = make_inference_plan(lively_network(spec, 7));
     const auto pixels = random_pixels(plan.input.size(), 2);
@@ -95,13 +96,14 @@ TEST_P(VotesOnIsa, EqualTheReferenceOnUniformAndOnSplittingNoise) {
     const VoteJob job{3, pixels.data(), Purpose::estimate, 0, 255};
     const Counts all = reference_votes(plan, noise, job);
     EXPECT_EQ(run_votes(plan, noise, {job}, 2).at(0), all);
-    EXPECT_LT(*std::max_element(all.counts.begin(), all.counts.end()), 255u);
+    divided |= *std::max_element(all.counts.begin(), all.counts.end()) < 255;
     // The offsets are those of image 0, whatever the image and the stage.
     EXPECT_EQ(run_votes(plan, noise, {{77, pixels.data(), Purpose::select, 0, 255}}, 1).at(0), all);
     EXPECT_THROW(run_votes(plan, noise, {{3, pixels.data(), Purpose::estimate, 0, 256}}, 1),
                  UsageError)
         << "there is no 256th split";
   }
+  EXPECT_TRUE(divided) << "networks that always give the same answer would make this vacuous";
 }
 
 TEST_P(VotesOnIsa, RareSecondDrawsAreResolvedAsTheReferenceResolvesThem) {

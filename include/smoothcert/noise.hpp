@@ -115,8 +115,8 @@ struct NoiseSpec {
 /// where it is clamped, else what the law can give. The lattice law needs its table.
 double largest_input(const NoiseSpec& noise);
 
-/// Throws UsageError, beginning with `where`, where what the law is drawn from is missing or not
-/// its own: the table of σ, a width. Everybody who draws asks this first.
+/// Throws UsageError, beginning with `where`, where what the law is drawn from is missing: the
+/// table, a width that it can be drawn with. Everybody who draws asks this first.
 void require_drawable(const NoiseSpec& noise, const std::string& where);
 
 /// How many samples an image can have: the W splits of splitting noise, else 2^32; and the words

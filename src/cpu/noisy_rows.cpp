@@ -86,6 +86,8 @@ void noisy_inputs(const NoiseSpec& noise, Purpose purpose, std::uint32_t image,
                      std::to_string(pixels.size()) + "-pixel samples");
   const std::uint64_t count = out.size() / pixels.size();
   require_drawable(noise, "noise");
+  if (noise.law == NoiseLaw::lattice && noise.table->sigma != noise.sigma)
+    throw UsageError("noise: lattice noise needs the table of its sigma (make_lattice_table)");
   if (first + count > samples_of(noise) || first + count < first)
     throw UsageError("noise: samples " + std::to_string(first) + " to " +
                      std::to_string(first + count) + " are not a range " + samples_text(noise));

@@ -78,9 +78,8 @@ double largest_input(const NoiseSpec& noise) {
 void require_drawable(const NoiseSpec& noise, const std::string& where) {
   switch (noise.law) {
     case NoiseLaw::lattice:
-      if (!noise.table || noise.table->sigma != noise.sigma)
-        throw UsageError(where +
-                         ": lattice noise needs the table of its sigma (make_lattice_table)");
+      if (!noise.table)
+        throw UsageError(where + ": lattice noise needs its table (make_lattice_table)");
       return;
     case NoiseLaw::gaussian:
       return;
