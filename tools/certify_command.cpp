@@ -146,8 +146,25 @@ class CertifyCommand : public Command {
     if (!force_) refuse_extension(*store, request, *loaded);
     if (!store->note().empty()) console.say(store->note());
     ProgressFile progress(store_, "certify");
+    CertificationResult result;
+    try {
+      result = certify_into_store(*store, *loaded, request, shown(console, progress), context.stop);
+    } catch (const Interrupted&) {
+      throw Interrupted(fmt::format("stopped; what was finished is kept in {}. To go on: {}",
+                                    store_, context.command_line));
+    }
+    console.end_progress(result.resumed_line());
+    mark_only_correct(*store, result.run, only_correct_);
+    if (!tsv_.empty()) export_tsv(result.certificates, tsv_, false);
+    print(console, result, settings);
+    console.say(fmt::format("kept in {}, run {}", store_, result.run.id));
+  }
+
+ private:
+  /// Progress for whoever looks on, here and by 'smoothcert status'.
+  static CertifyCallbacks shown(Console& console, ProgressFile& progress) {
     CertifyCallbacks callbacks;
-    callbacks.on_progress = [&](const CertifyProgress& p) {
+    callbacks.on_progress = [&console, &progress](const CertifyProgress& p) {
       ProgressState state;
       state.images_done = p.images_done;
       state.images_total = p.images_total;
@@ -166,16 +183,11 @@ class CertifyCommand : public Command {
                                         rate_text(static_cast<double>(p.samples_saved)))
                           : ""));
     };
-    CertificationResult result;
-    try {
-      result = certify_into_store(*store, *loaded, request, callbacks, context.stop);
-    } catch (const Interrupted&) {
-      throw Interrupted(fmt::format("stopped; what was finished is kept in {}. To go on: {}",
-                                    store_, context.command_line));
-    }
-    console.end_progress(result.resumed_line());
-    mark_only_correct(*store, result.run, only_correct_);
-    if (!tsv_.empty()) export_tsv(result.certificates, tsv_, false);
+    return callbacks;
+  }
+
+  void print(Console& console, const CertificationResult& result,
+             const CertifySettings& settings) const {
     const auto summary = summarise(result.certificates);
     if (output_.json) {
       auto json = summary_json(summary);
@@ -190,10 +202,8 @@ class CertifyCommand : public Command {
     } else {
       console.result(summary_text(summary, settings, result.certificates));
     }
-    console.say(fmt::format("kept in {}, run {}", store_, result.run.id));
   }
 
- private:
   [[nodiscard]] bool has_begun(const CertificationRequest& request,
                                const BackendModel& model) const {
     std::error_code ignored;

@@ -92,9 +92,7 @@ class SweepCommand : public Command {
       ranks->serve(*own);
       return;
     }
-    if (slurm_ && (!options_.plan_only || !shard_.empty() || output_.json))
-      throw UsageError("sweep: --slurm goes with --plan, and with neither --shard nor --json");
-    if (tasks_ && !slurm_) throw UsageError("sweep: --tasks goes with --slurm");
+    check_options();
     const SweepSpec spec = load_sweep(file_);
     options_.preflight = !no_checks_;
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
@@ -120,30 +118,9 @@ class SweepCommand : public Command {
         plan ? plan->open() : ResultsStore::open(file, ResultsStore::Access::read_write);
     if (!store->note().empty()) console.say(store->note());
     auto watcher = observer(console);
-    if (options_.plan_only && output_.json)
-      watcher.on_forecast = [&](const SweepForecast& f) {
-        console.result(forecast_json(f, file, backend->describe()).dump(2) + "\n");
-      };
-    if (slurm_)
-      watcher.on_forecast = [&](const SweepForecast& f) {
-        console.result(slurm_script(slurm_job(context, file, *backend), f));
-      };
+    if (options_.plan_only) show_plan(context, file, *backend, watcher);
     std::optional<ProgressFile> progress;
-    if (!options_.plan_only) {
-      progress.emplace(file, "sweep");
-      watcher.on_progress = [&progress, shown = watcher.on_progress](const SweepProgress& p) {
-        shown(p);
-        ProgressState state;
-        state.run = p.run + 1;
-        state.runs = p.runs;
-        state.images_done = p.images_done;
-        state.images_total = p.images_total;
-        state.samples_done = p.samples_done;
-        state.samples_total = p.samples_total;
-        state.seconds = p.seconds;
-        progress->update(state);
-      };
-    }
+    if (!options_.plan_only) keep_progress(progress.emplace(file, "sweep"), watcher);
     try {
       run_sweep(spec, *store, *backend, train ? pair.train : pair.test, load, options_, watcher,
                 context.stop);
@@ -153,15 +130,55 @@ class SweepCommand : public Command {
     }
     console.end_progress();
     if (options_.plan_only) return;
+    print(console, file, *store);
+  }
+
+ private:
+  void check_options() const {
+    if (slurm_ && (!options_.plan_only || !shard_.empty() || output_.json))
+      throw UsageError("sweep: --slurm goes with --plan, and with neither --shard nor --json");
+    if (tasks_ && !slurm_) throw UsageError("sweep: --tasks goes with --slurm");
+  }
+
+  /// What --plan prints beside its lines, once the forecast is known.
+  void show_plan(Context& context, const std::filesystem::path& file, const Backend& backend,
+                 SweepObserver& watcher) const {
+    Console& console = context.console;
+    if (output_.json)
+      watcher.on_forecast = [&console, &backend, file](const SweepForecast& f) {
+        console.result(forecast_json(f, file, backend.describe()).dump(2) + "\n");
+      };
+    if (slurm_)
+      watcher.on_forecast = [this, &context, &console, &backend, file](const SweepForecast& f) {
+        console.result(slurm_script(slurm_job(context, file, backend), f));
+      };
+  }
+
+  /// For 'smoothcert status', beside what is shown here.
+  static void keep_progress(ProgressFile& progress, SweepObserver& watcher) {
+    watcher.on_progress = [&progress, shown = watcher.on_progress](const SweepProgress& p) {
+      shown(p);
+      ProgressState state;
+      state.run = p.run + 1;
+      state.runs = p.runs;
+      state.images_done = p.images_done;
+      state.images_total = p.images_total;
+      state.samples_done = p.samples_done;
+      state.samples_total = p.samples_total;
+      state.seconds = p.seconds;
+      progress.update(state);
+    };
+  }
+
+  void print(Console& console, const std::filesystem::path& file, const ResultsStore& store) const {
     console.result(
         output_.json
-            ? nlohmann::json{{"store", file.string()}, {"runs", run_array(*store)}}.dump(2) + "\n"
-            : run_table(*store));
+            ? nlohmann::json{{"store", file.string()}, {"runs", run_array(store)}}.dump(2) + "\n"
+            : run_table(store));
     console.say(fmt::format("kept in {}; 'smoothcert report {}' plots it", file.string(),
                             shell_quoted(file.string())));
   }
 
- private:
   /// The same command again, for a shard.
   [[nodiscard]] SlurmJob slurm_job(const Context& context, const std::filesystem::path& store,
                                    const Backend& backend) const {

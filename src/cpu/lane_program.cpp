@@ -142,6 +142,18 @@ bool is_pool2(const PlanStep& step) {
          step.padding == 0;
 }
 
+/// How often each value of a plan is read; the last one, the logits, is read by the vote.
+std::vector<int> count_uses(const InferencePlan& plan) {
+  std::vector<int> uses(plan.steps.size(), 0);
+  for (const PlanStep& step : plan.steps) {
+    step.for_each_input([&](int v) {
+      if (v >= 0) ++uses[static_cast<std::size_t>(v)];
+    });
+  }
+  ++uses.back();
+  return uses;
+}
+
 }  // namespace
 
 LaneProgram::LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound)
@@ -188,19 +200,74 @@ void LaneProgram::pack(ConvStep& conv, const float* weight, const float* bias, b
   if (std::find(sign.begin(), sign.end(), -1.0f) != sign.end()) conv.sign = keep(std::move(sign));
 }
 
+/// Lets what follows a convolution or linear layer and reads nothing else join in, while it is
+/// still in a register. Returns the plan step after the last that joined.
+std::size_t LaneProgram::join_followers(const InferencePlan& plan, const std::vector<int>& uses,
+                                        std::size_t index, bool finite, ConvStep& conv) {
+  const float* params = plan.params.data();
+  const PlanStep& step = plan.steps[index];
+  std::size_t end = index + 1;
+  for (; end < plan.steps.size(); ++end) {
+    const PlanStep& next = plan.steps[end];
+    if (next.in != static_cast<int>(end - 1) || uses[end - 1] != 1) break;
+    if (next.kind == StepKind::relu || next.kind == StepKind::affine) {
+      if (conv.post_ops == kMaxPostOps) break;
+      conv.post[conv.post_ops++] =
+          next.kind == StepKind::relu ? PostOp{} : PostOp{params + next.weight, params + next.bias};
+    } else if (is_pool2(next) && finite && step.kind != StepKind::linear && !conv.pool) {
+      // Post-ops so far are monotone in each channel: the pooling may as well come first.
+      conv.pool = pools_fused_ = true;
+      pack(conv, params + step.weight, params + step.bias, true);
+    } else {
+      break;
+    }
+  }
+  if (!conv.pool) pack(conv, params + step.weight, params + step.bias, false);
+  return end;
+}
+
+/// A convolution or linear layer with what joins it; returns the plan step after those.
+std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector<int>& uses,
+                                    std::size_t index, bool finite, LaneStep& lane) {
+  const PlanStep& step = plan.steps[index];
+  const auto lanes = static_cast<std::size_t>(kernels_.lanes);
+  ConvStep& conv = lane.conv;
+  const bool linear = step.kind == StepKind::linear;
+  lane.across_groups = linear;
+  conv.in_channels = linear ? static_cast<int>(step.in_shape.size()) : step.in_shape.channels;
+  conv.in_height = linear ? 1 : step.in_shape.height;
+  conv.in_width = linear ? 1 : step.in_shape.width;
+  conv.kernel = linear ? 1 : step.kernel;
+  conv.stride = linear ? 1 : step.stride;
+  conv.padding = linear ? 0 : step.padding;
+  conv.out_channels = step.out_shape.channels;
+  const std::size_t end = join_followers(plan, uses, index, finite, conv);
+
+  const ActivationShape& out = plan.steps[end - 1].out_shape;
+  conv.out_height = linear ? 1 : out.height;
+  conv.out_width = linear ? 1 : out.width;
+  const auto area = static_cast<std::size_t>(out.height) * static_cast<std::size_t>(out.width);
+  conv.in_x = lanes;
+  conv.in_y = static_cast<std::size_t>(conv.in_width) * lanes;
+  conv.in_c = static_cast<std::size_t>(conv.in_height) * conv.in_y;
+  conv.out_x = lanes;
+  conv.out_y = static_cast<std::size_t>(out.width) * lanes;
+  conv.out_c = area * lanes;
+  if (linear) {  // columns are groups
+    conv.in_x = step.in_shape.size() * lanes;
+    conv.out_x = out.size() * lanes;
+    conv.out_c = lanes;
+  }
+  multiply_adds_ += step.out_shape.size() * static_cast<std::uint64_t>(conv.in_channels) *
+                    static_cast<std::uint64_t>(conv.kernel * conv.kernel);
+  return end;
+}
+
 void LaneProgram::lower(const InferencePlan& plan, bool finite) {
   const auto lanes = static_cast<std::size_t>(kernels_.lanes);
   const float* params = plan.params.data();
   const std::size_t count = plan.steps.size();
-
-  // How often a plan value is read; the last one, the logits, is read by the vote.
-  std::vector<int> uses(count, 0);
-  for (const PlanStep& step : plan.steps) {
-    step.for_each_input([&](int v) {
-      if (v >= 0) ++uses[static_cast<std::size_t>(v)];
-    });
-  }
-  ++uses[count - 1];
+  const std::vector<int> uses = count_uses(plan);
 
   values_.push_back({input_size_ * lanes, 0, false, -1, -1});
   std::vector<int> value_of(count, -1);  // plan value → program value
@@ -238,54 +305,8 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
     lane.pool = {
         step.in_shape.channels, step.in_shape.height, step.in_shape.width, step.out_shape.height,
         step.out_shape.width,   step.kernel,          step.stride,         step.padding};
-    std::size_t end = i + 1;
-    if (step.kind == StepKind::conv2d || step.kind == StepKind::linear) {
-      ConvStep& conv = lane.conv;
-      const bool linear = step.kind == StepKind::linear;
-      lane.across_groups = linear;
-      conv.in_channels = linear ? static_cast<int>(step.in_shape.size()) : step.in_shape.channels;
-      conv.in_height = linear ? 1 : step.in_shape.height;
-      conv.in_width = linear ? 1 : step.in_shape.width;
-      conv.kernel = linear ? 1 : step.kernel;
-      conv.stride = linear ? 1 : step.stride;
-      conv.padding = linear ? 0 : step.padding;
-      conv.out_channels = step.out_shape.channels;
-      // What follows and reads nothing else joins in, while it is still in a register.
-      for (; end < count; ++end) {
-        const PlanStep& next = plan.steps[end];
-        if (next.in != static_cast<int>(end - 1) || uses[end - 1] != 1) break;
-        if (next.kind == StepKind::relu || next.kind == StepKind::affine) {
-          if (conv.post_ops == kMaxPostOps) break;
-          conv.post[conv.post_ops++] = next.kind == StepKind::relu
-                                           ? PostOp{}
-                                           : PostOp{params + next.weight, params + next.bias};
-        } else if (is_pool2(next) && finite && !linear && !conv.pool) {
-          // Post-ops so far are monotone in each channel: the pooling may as well come first.
-          conv.pool = pools_fused_ = true;
-          pack(conv, params + step.weight, params + step.bias, true);
-        } else {
-          break;
-        }
-      }
-      const ActivationShape& out = plan.steps[end - 1].out_shape;
-      conv.out_height = linear ? 1 : out.height;
-      conv.out_width = linear ? 1 : out.width;
-      if (!conv.pool) pack(conv, params + step.weight, params + step.bias, false);
-      const auto area = static_cast<std::size_t>(out.height) * static_cast<std::size_t>(out.width);
-      conv.in_x = lanes;
-      conv.in_y = static_cast<std::size_t>(conv.in_width) * lanes;
-      conv.in_c = static_cast<std::size_t>(conv.in_height) * conv.in_y;
-      conv.out_x = lanes;
-      conv.out_y = static_cast<std::size_t>(out.width) * lanes;
-      conv.out_c = area * lanes;
-      if (linear) {  // columns are groups
-        conv.in_x = step.in_shape.size() * lanes;
-        conv.out_x = out.size() * lanes;
-        conv.out_c = lanes;
-      }
-      multiply_adds_ += step.out_shape.size() * static_cast<std::uint64_t>(conv.in_channels) *
-                        static_cast<std::uint64_t>(conv.kernel * conv.kernel);
-    }
+    const bool conv = step.kind == StepKind::conv2d || step.kind == StepKind::linear;
+    const std::size_t end = conv ? lower_conv(plan, uses, i, finite, lane) : i + 1;
     const int index = static_cast<int>(steps_.size());
     lane.out = static_cast<int>(values_.size());
     values_.push_back({plan.steps[end - 1].out_shape.size() * lanes, 0, false, index, index});

@@ -58,6 +58,10 @@ class LaneProgram {
   };
 
   void lower(const InferencePlan& plan, bool finite);
+  std::size_t lower_conv(const InferencePlan& plan, const std::vector<int>& uses, std::size_t index,
+                         bool finite, LaneStep& lane);
+  std::size_t join_followers(const InferencePlan& plan, const std::vector<int>& uses,
+                             std::size_t index, bool finite, ConvStep& conv);
   void place_values();
   void pack(ConvStep& conv, const float* weight, const float* bias, bool flip_negative);
   const float* keep(std::vector<float> values);

@@ -25,10 +25,8 @@ std::string dims_text(const std::vector<std::uint32_t>& dims) {
   return fmt::format("{}", fmt::join(dims, "×"));
 }
 
-}  // namespace
-
-IdxArray parse_idx(std::span<const std::uint8_t> file, const std::string& where) {
-  ByteSource source(file, where);
+/// The magic number; returns the number of dimensions.
+int read_magic(ByteSource& source, const std::string& where) {
   std::uint8_t header[4];
   if (const std::size_t got = source.read(header); got != 4) {
     throw Error(
@@ -48,38 +46,54 @@ IdxArray parse_idx(std::span<const std::uint8_t> file, const std::string& where)
                     "the images to 8 bits",
                     where, header[2]));
   }
+  return header[3];
+}
 
-  IdxArray array;
-  std::uint64_t size = 1;
-  for (int d = 0; d < header[3]; ++d) {
+/// The dimensions, whose product is `size`: no more than the file can hold.
+std::vector<std::uint32_t> read_dims(ByteSource& source, const std::string& where,
+                                     std::uint64_t& size) {
+  const int count = read_magic(source, where);
+  std::vector<std::uint32_t> dims;
+  size = 1;
+  for (int d = 0; d < count; ++d) {
     std::uint8_t word[4];
     if (source.read(word) != 4) {
       throw Error(
           fmt::format("{}: the IDX header is cut short: {} dimensions announced, {} found; "
                       "fetch the file again",
-                      where, header[3], d));
+                      where, count, d));
     }
-    array.dims.push_back(big_endian(word));
-    if (array.dims.back() == 0) {
+    dims.push_back(big_endian(word));
+    if (dims.back() == 0) {
       throw Error(
           fmt::format("{}: IDX dimension {} is 0, expected at least 1; check the file", where, d));
     }
-    if (size > std::numeric_limits<std::uint64_t>::max() / array.dims.back()) {
+    if (size > std::numeric_limits<std::uint64_t>::max() / dims.back()) {
       throw Error(
           fmt::format("{}: the IDX header announces {}… bytes, more than any file holds; "
                       "check the file",
-                      where, dims_text(array.dims)));
+                      where, dims_text(dims)));
     }
-    size *= array.dims.back();
+    size *= dims.back();
   }
-  const std::uint64_t header_size = 4 + 4 * std::uint64_t{header[3]};
+  const std::uint64_t header_size = 4 + 4 * std::uint64_t{dims.size()};
   const std::uint64_t room = source.capacity() > header_size ? source.capacity() - header_size : 0;
   if (size > room) {
-    throw Error(fmt::format(
-        "{}: the IDX header announces {} = {} bytes, but the file holds {} {}; "
-        "it is truncated or its header is damaged: fetch the file again",
-        where, dims_text(array.dims), size, source.compressed() ? "at most" : "only", room));
+    throw Error(
+        fmt::format("{}: the IDX header announces {} = {} bytes, but the file holds {} {}; "
+                    "it is truncated or its header is damaged: fetch the file again",
+                    where, dims_text(dims), size, source.compressed() ? "at most" : "only", room));
   }
+  return dims;
+}
+
+}  // namespace
+
+IdxArray parse_idx(std::span<const std::uint8_t> file, const std::string& where) {
+  ByteSource source(file, where);
+  IdxArray array;
+  std::uint64_t size = 0;
+  array.dims = read_dims(source, where, size);
   array.data.resize(size);
   if (const std::size_t got = source.read(array.data); got != size) {
     throw Error(

@@ -49,14 +49,19 @@ double fold_channel(const double* weights, double bias, bool negative, int input
   return std::abs(bias) + sum;
 }
 
-FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
+/// The layers of a plan that the kernel can run.
+struct Layers {
+  Block first, second;
+  PlanStep linear;
+};
+
+Layers read_layers(PlanReader& reader, const InferencePlan& plan, const NoiseSpec& noise) {
   if (const NoiseTraits& traits = noise_traits(noise.law); traits.has_width())
     throw Mismatch{traits.words};  // the kernel draws Gaussian noise alone
   for (const float p : plan.params) {
     if (!std::isfinite(p)) throw Mismatch{"a parameter is not finite"};
   }
   if (plan.classes > FusedNetwork::kClasses) throw Mismatch{"more than 16 classes"};
-  PlanReader reader(plan);
   std::vector<double> input_scale, input_shift;
   reader.affine(1, input_scale, input_shift);
   Block first = reader.block(1, 28, kChannels);
@@ -71,9 +76,11 @@ FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
   if (reader.at(StepKind::flatten)) reader.take(StepKind::flatten, "a flatten");
   const PlanStep linear = reader.take(StepKind::linear, "a linear layer");
   if (!reader.done()) throw Mismatch{"more layers than two convolutions and a linear one"};
+  return {std::move(first), std::move(second), linear};
+}
 
-  FusedNetwork net;
-  net.classes = plan.classes;
+/// Both convolutions, with the affine step between them in the second one's weights.
+void fold_convolutions(Block& first, Block& second, const NoiseSpec& noise, FusedNetwork& net) {
   const bool lattice = noise.law == NoiseLaw::lattice;
   const double input = largest_input(noise);
   double h1[kChannels] = {};
@@ -96,10 +103,15 @@ FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
                  net.bias2[o], "the second convolution",
                  [&](int i, float v) { net.conv2[o][i / kTaps][i % kTaps] = v; });
   }
+}
+
+/// The linear layer, with the affine step before it in its weights, and all of it scaled alike.
+void fold_linear(const PlanReader& reader, const PlanStep& linear, const Block& second,
+                 FusedNetwork& net) {
   const int features = second.out * 16;
   double largest = 0;
   std::vector<double> weights, bias;
-  for (int c = 0; c < plan.classes; ++c) {
+  for (int c = 0; c < net.classes; ++c) {
     bias.push_back(reader.value(linear.bias + static_cast<std::size_t>(c)));
     for (int k = 0; k < features; ++k) {
       const double w = reader.value(linear.weight + static_cast<std::size_t>(c * features + k));
@@ -110,15 +122,24 @@ FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
   }
   const int f = largest > 0 ? std::ilogb(largest) + 1 : 0;  // all classes alike: no vote changes
   for (int c = 0; c < FusedNetwork::kClasses; ++c) {
-    net.bias[c] = c < plan.classes
+    net.bias[c] = c < net.classes
                       ? static_cast<float>(std::ldexp(bias[static_cast<std::size_t>(c)], -f))
                       : -1e30f;
-    for (int k = 0; k < features && c < plan.classes; ++k) {
+    for (int k = 0; k < features && c < net.classes; ++k) {
       net.linear[c][k] =
           static_cast<float>(std::ldexp(weights[static_cast<std::size_t>(c * features + k)], -f));
     }
-    if (c < plan.classes) check(std::abs(net.bias[c]) / 1e20, "the logits");
+    if (c < net.classes) check(std::abs(net.bias[c]) / 1e20, "the logits");
   }
+}
+
+FusedNetwork match(const InferencePlan& plan, const NoiseSpec& noise) {
+  PlanReader reader(plan);
+  Layers layers = read_layers(reader, plan, noise);
+  FusedNetwork net;
+  net.classes = plan.classes;
+  fold_convolutions(layers.first, layers.second, noise, net);
+  fold_linear(reader, layers.linear, layers.second, net);
   return net;
 }
 

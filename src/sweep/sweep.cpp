@@ -60,64 +60,13 @@ class Sweep {
     say(fmt::format("sweep: {}, {} of {}{}, {}", counted(spec_.models.size(), "model"),
                     counted(plan_.runs.size(), "run"), counted(ours_.size(), "image"), shard_text(),
                     counted(progress_.images_total, "certificate")));
-    bool failed = false;
-    SweepForecast forecast{.models = spec_.models.size(),
-                           .runs = plan_.runs.size(),
-                           .images = ours_.size(),
-                           .samples = 0,
-                           .seconds = 0,
-                           .findings = {}};
-    double expected = 0;  // samples
-    std::set<std::string> said;
-    std::map<std::string, std::string> names;  // of the models, by their hashes
-    const auto find = [&](const Finding& finding) {
-      const std::string line = severity_text(finding.severity) + finding.line;
-      if (!said.insert(line).second) return;
-      say(line);
-      forecast.findings.push_back(finding);
-      failed |= finding.severity == Finding::Severity::error;
-    };
-    for (std::size_t m = 0; m < spec_.models.size(); ++m) {
-      const Network network = load_(spec_.models[m]);
-      check_fits(spec_.models[m], network);
-      if (const auto [first, is_new] = names.emplace(model_hash(network), spec_.models[m].name);
-          !is_new) {
-        find(
-            {Finding::Severity::warning,
-             fmt::format("model '{}' is the same network as '{}': where their settings agree, they "
-                         "share one run, under one name",
-                         spec_.models[m].name, first->second)});
-      }
-      decide_clamping(m, network);
-      const auto model = backend_.load(network);
-      double speed = 0;
-      std::set<double> checked;  // findings depend on σ, hardly on n
-      for (const SweepRun& run : plan_.runs) {
-        if (run.model != m) continue;
-        if (!run.derived) {
-          const std::uint64_t samples = remaining_samples(network, *model, run);
-          progress_.samples_total += samples;
-          if (samples > 0 && speed == 0) {
-            speed = measure_votes(*model, vote_settings(run.settings, data_.shape),
-                                  {.repeats = 1, .seconds = options_.calibration_seconds})
-                        .median();
-          }
-          if (samples > 0) {
-            const double most =
-                static_cast<double>(run.settings.n0) + static_cast<double>(run.settings.n);
-            const double share = expected_share(*model, run.settings, most);
-            expected += static_cast<double>(samples) * share;
-            forecast.seconds += static_cast<double>(samples) * share / speed;
-          }
-        }
-        if (!options_.preflight || !checked.insert(run.settings.sigma).second) continue;
-        for (const Finding& finding :
-             preflight(network, spec_.models[m].name, *model, data_, plan_.indices, run.settings)) {
-          find(finding);
-        }
-      }
-    }
-    forecast.samples = static_cast<std::uint64_t>(std::llround(expected));
+    Outlook outlook;
+    outlook.forecast.models = spec_.models.size();
+    outlook.forecast.runs = plan_.runs.size();
+    outlook.forecast.images = ours_.size();
+    for (std::size_t m = 0; m < spec_.models.size(); ++m) look_at_model(m, outlook);
+    SweepForecast& forecast = outlook.forecast;
+    forecast.samples = static_cast<std::uint64_t>(std::llround(outlook.samples));
     say(fmt::format("sweep: {} samples to draw{}, expected time {} on {}", forecast.samples,
                     forecast.samples == progress_.samples_total
                         ? ""
@@ -125,7 +74,7 @@ class Sweep {
                                       progress_.samples_total),
                     time_estimate_text(forecast.seconds), backend_.describe()));
     if (observer_.on_forecast) observer_.on_forecast(forecast);
-    if (failed && !options_.force) {
+    if (outlook.failed && !options_.force) {
       throw UsageError(
           "the sweep was not started because of the errors above; --force runs it all "
           "the same");
@@ -160,6 +109,68 @@ class Sweep {
     return options_.shard.parts == 1
                ? ""
                : fmt::format(" (shard {}/{})", options_.shard.part, options_.shard.parts);
+  }
+
+  /// What prepare() gathers, model by model.
+  struct Outlook {
+    SweepForecast forecast{};
+    double samples = 0;  ///< expected to be drawn
+    bool failed = false;
+    std::set<std::string> said{};
+    std::map<std::string, std::string> names{};  ///< of the models, by their hashes
+  };
+
+  /// Says a finding once, however many runs it is of.
+  void note(const Finding& finding, Outlook& outlook) const {
+    const std::string line = severity_text(finding.severity) + finding.line;
+    if (!outlook.said.insert(line).second) return;
+    say(line);
+    outlook.forecast.findings.push_back(finding);
+    outlook.failed |= finding.severity == Finding::Severity::error;
+  }
+
+  void look_at_model(std::size_t index, Outlook& outlook) {
+    const SweepModel& described = spec_.models[index];
+    const Network network = load_(described);
+    check_fits(described, network);
+    if (const auto [first, is_new] = outlook.names.emplace(model_hash(network), described.name);
+        !is_new) {
+      note({Finding::Severity::warning,
+            fmt::format("model '{}' is the same network as '{}': where their settings agree, they "
+                        "share one run, under one name",
+                        described.name, first->second)},
+           outlook);
+    }
+    decide_clamping(index, network);
+    const auto model = backend_.load(network);
+    double speed = 0;          // of its votes, once measured
+    std::set<double> checked;  // findings depend on σ, hardly on n
+    for (const SweepRun& run : plan_.runs) {
+      if (run.model != index) continue;
+      if (!run.derived) forecast_run(network, *model, run, speed, outlook);
+      if (!options_.preflight || !checked.insert(run.settings.sigma).second) continue;
+      for (const Finding& finding :
+           preflight(network, described.name, *model, data_, plan_.indices, run.settings)) {
+        note(finding, outlook);
+      }
+    }
+  }
+
+  /// Samples and seconds that a run will take; `speed` is measured where it is still 0.
+  void forecast_run(const Network& network, BackendModel& model, const SweepRun& run, double& speed,
+                    Outlook& outlook) {
+    const std::uint64_t samples = remaining_samples(network, model, run);
+    progress_.samples_total += samples;
+    if (samples == 0) return;
+    if (speed == 0) {
+      speed = measure_votes(model, vote_settings(run.settings, data_.shape),
+                            {.repeats = 1, .seconds = options_.calibration_seconds})
+                  .median();
+    }
+    const double most = static_cast<double>(run.settings.n0) + static_cast<double>(run.settings.n);
+    const double share = expected_share(model, run.settings, most);
+    outlook.samples += static_cast<double>(samples) * share;
+    outlook.forecast.seconds += static_cast<double>(samples) * share / speed;
   }
 
   /// Only the model knows how it was trained, where the file does not say.
