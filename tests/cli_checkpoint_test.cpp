@@ -2,18 +2,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <nlohmann/json.hpp>
 #include <regex>
 
 #include "checkpoint_support.hpp"
 #include "cli_support.hpp"
 #include "data_support.hpp"
 #include "places_support.hpp"
+#include "smoothcert/backend.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/network_file.hpp"
 
 namespace smoothcert {
 namespace {
 
+using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -107,6 +111,50 @@ TEST_F(CliCheckpoint, ConvertsIntoTheSameModel) {
   EXPECT_EQ(model_hash(again), model_hash(own));
   EXPECT_EQ(again.record.sigma, 0.5);
   EXPECT_EQ(again.record.regime, "smoothing");
+}
+
+std::string npy_floats(const std::string& shape, const std::vector<float>& values) {
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }";
+  header.resize((10 + header.size()) / 64 * 64 + 64 - 10 - 1, ' ');
+  header += '\n';
+  const auto size = static_cast<std::uint16_t>(header.size());
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(size & 255) +
+         static_cast<char>(size >> 8) + header + test::floats(values);
+}
+
+TEST_F(CliCheckpoint, ComparesWithTheOriginalsLogits) {
+  const Network network = load_network(path("toy.safetensors"));
+  const ImageShape& s = network.spec.input;
+  const std::string shape =
+      std::to_string(s.channels) + ", " + std::to_string(s.height) + ", " + std::to_string(s.width);
+  std::vector<float> inputs(3 * s.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    inputs[i] = static_cast<float>(i * 37 % 101) / 100.0f;
+  const auto classes = static_cast<std::size_t>(network.spec.classes);
+  std::vector<float> logits(3 * classes);
+  make_cpu_backend()->load(network)->forward(inputs, logits);
+  const std::string rows = "3, " + std::to_string(classes);
+  test::write_text(path("inputs.npy"), npy_floats("3, " + shape, inputs));
+  test::write_text(path("logits.npy"), npy_floats(rows, logits));
+  const std::string check = "convert toy.pt --network toy.json --check inputs.npy ";
+  EXPECT_THAT(run(check + "logits.npy").err,
+              HasSubstr("3 of 3 inputs have the original's class; the largest difference"));
+  EXPECT_EQ(json::parse(ok(check + "logits.npy --json")).at("check").at("largest_difference"), 0);
+  float largest = 0;
+  for (const float v : logits) largest = std::max(largest, std::fabs(v));
+  auto off = logits;
+  off[classes + 1] += 5e-4f * largest;
+  test::write_text(path("near.npy"), npy_floats(rows, off));
+  ok(check + "near.npy --out near.safetensors");
+  off[classes + 1] += 2e-3f * largest;
+  test::write_text(path("far.npy"), npy_floats(rows, off));
+  EXPECT_THAT(fails(1, check + "far.npy --out far.safetensors"),
+              AllOf(HasSubstr("input 1, class 1"), HasSubstr("allowed is 0.001")));
+  EXPECT_FALSE(std::filesystem::exists(path("far.safetensors")));
+  inputs[5] = 2;
+  test::write_text(path("inputs.npy"), npy_floats("3, " + shape, inputs));
+  EXPECT_THAT(fails(1, check + "logits.npy"), HasSubstr("before any normalisation"));
+  EXPECT_THAT(fails(1, check + "inputs.npy"), HasSubstr("logits of float32 with shape"));
 }
 
 TEST_F(CliCheckpoint, OneLineForWhatDoesNotFit) {

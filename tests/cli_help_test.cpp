@@ -60,7 +60,8 @@ TEST_F(CliHelp, SuggestsTheNearest) {
   EXPECT_THAT(fails(2, "certify m.safetensors --frobnicate"),
               HasSubstr("'smoothcert certify --help' lists them"));
   EXPECT_THAT(fails(2, "--sigma 1"), HasSubstr("a command comes first"));
-  EXPECT_THAT(fails(2, "info surplus"), HasSubstr("unexpected argument 'surplus'"));
+  EXPECT_THAT(fails(2, "info resnet20 surplus"), HasSubstr("unexpected argument 'surplus'"));
+  EXPECT_THAT(fails(2, "info resnet2"), HasSubstr("did you mean 'resnet20'?"));
   EXPECT_THAT(fails(2, "certify m.safetensors --noise latice"),
               HasSubstr("did you mean 'lattice'?"));
   EXPECT_THAT(fails(2, "certify m.safetensors --mode exakt"), HasSubstr("did you mean 'exact'?"));
@@ -74,6 +75,12 @@ TEST_F(CliHelp, InfoForPeopleAndScripts) {
   const json info = json::parse(ok("info --json --device cpu"));
   EXPECT_EQ(info.at("backend"), "cpu");
   EXPECT_EQ(info.at("version"), kVersion);
+  EXPECT_THAT(ok("info resnet20"), AllOf(HasSubstr("3×32×32 to 10 classes"),
+                                         HasSubstr("272,474 parameters, 40,813,184 multiply-adds"),
+                                         HasSubstr("--mode exact: ")));
+  const json dense = json::parse(ok("info densenet-40 --json"));
+  EXPECT_EQ(dense.at("parameters"), 211978);
+  EXPECT_THAT(dense.at("without_gradient").dump(), HasSubstr("concat has no gradient here yet"));
   EXPECT_EQ(json::parse(ok("data --json")).at("data").at(0), "mnist");
 }
 

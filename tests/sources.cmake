@@ -53,6 +53,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   http_support.cpp
   idx_test.cpp
   journal_test.cpp
+  known_models_test.cpp
   l1_certificates_test.cpp
   l1_noise_test.cpp
   lattice_table_test.cpp

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
@@ -73,7 +74,8 @@ class InfoCommand : public Command {
  public:
   void define(CLI::App& app) override {
     app.add_option("NETWORK", network_,
-                   "A built-in name or a JSON description: its size, work and vote paths");
+                   "A built-in name, a JSON description or a model file: its size, work and vote "
+                   "paths");
     add_output_options(app, output_);
     add_device_options(app, device_);
   }
@@ -115,12 +117,22 @@ class InfoCommand : public Command {
   }
 
  private:
+  /// Of a name, a description or a model file; `hash` where it is a model.
+  static NetworkSpec spec_of(const std::string& text, std::string& hash) {
+    const bool file = std::filesystem::is_regular_file(text) && !text.ends_with(".json");
+    if (!file) return network_by_name(text);
+    const Network network = load_model(text, "");
+    hash = model_hash(network);
+    return network.spec;
+  }
+
   void describe(Context& context, Backend& backend) const {
-    const NetworkSpec spec = network_by_name(network_);
+    std::string hash;
+    const NetworkSpec spec = spec_of(network_, hash);
     const auto votes = vote_paths_of(backend, spec);
     const auto missing = without_gradient(spec);
     if (output_.json) {
-      const nlohmann::ordered_json info = {
+      nlohmann::ordered_json info = {
           {"network", spec.name},
           {"input", {spec.input.channels, spec.input.height, spec.input.width}},
           {"classes", spec.classes},
@@ -129,6 +141,7 @@ class InfoCommand : public Command {
           {"multiply_adds", multiply_adds(spec)},
           {"without_gradient", missing},
           {"votes", votes}};
+      if (!hash.empty()) info["hash"] = hash;
       context.console.result(info.dump(2) + "\n");
       return;
     }
@@ -140,6 +153,7 @@ class InfoCommand : public Command {
     if (!missing.empty())
       text += fmt::format("certified and predicted with, not trained or attacked: {}\n",
                           joined(missing));
+    if (!hash.empty()) text += fmt::format("model {}\n", hash);
     for (const auto& [mode, path] : votes.items())
       text += fmt::format("--mode {}: {}\n", mode, path.get<std::string>());
     context.console.result(text);
