@@ -56,6 +56,25 @@ TEST(Network, BadDescriptionsAreNamed) {
   const auto parse = [](const std::string& json) {
     return error_of([&] { parse_network_spec(json, "net.json"); });
   };
+  const auto layer = [&](const std::string& json) {
+    return parse(R"({"name":"n","input":[4,6,6],"classes":2,"layers":[)" + json + "]}");
+  };
+  EXPECT_THAT(layer(R"({"op":"conv2d","name":"c","out_channels":2,"kernel":-2147483648,)"
+                    R"("padding":"same"})"),
+              HasSubstr("kernel must be at least 1"));
+  EXPECT_THAT(layer(R"({"op":"conv2d","name":"c","out_channels":6,"kernel":3,"groups":3})"),
+              HasSubstr("groups must divide its 4 input and 6 output channels"));
+  EXPECT_THAT(layer(R"({"op":"conv2d","name":"c","out_channels":6,"kernel":3,"stride":2,)"
+                    R"("padding":"same"})"),
+              HasSubstr("goes with stride 1"));
+  EXPECT_THAT(layer(R"({"op":"conv2d","name":"c","out_channels":6,"kernel":[3,3,3]})"),
+              HasSubstr("'kernel' is a number or [rows, columns]"));
+  EXPECT_THAT(layer(R"({"op":"reshape","shape":[3,6,6]})"),
+              HasSubstr("4×6×6 does not become 3×6×6"));
+  EXPECT_THAT(layer(R"({"op":"gelu","approximate":"erf"})"), HasSubstr("\"none\" or \"tanh\""));
+  EXPECT_THAT(layer(R"({"op":"mish"})"), HasSubstr("exists in PyTorch, but not here"));
+  EXPECT_THAT(layer(R"({"op":"concat","inputs":["input"]})"), HasSubstr("two inputs or more"));
+  EXPECT_THAT(layer(R"({"op":"prelu","name":"p","slopes":3})"), HasSubstr("its 4 channels"));
   EXPECT_THAT(parse("{"), HasSubstr("net.json: not valid JSON"));
   EXPECT_THAT(parse("[]"), HasSubstr("expected an object"));
   for (const char* sizes :

@@ -98,8 +98,12 @@ class SweepCommand : public Command {
     if (!shard_.empty()) options_.shard = parse_shard(shard_);
     const auto file = store_of(spec);
     int classes = 0;
-    for (const auto& model : spec.models)
-      classes = load(model).spec.classes;  // before anything else
+    const std::string data = data_.data.empty() ? spec.data : data_.data;
+    for (const auto& model : spec.models) {  // before anything else
+      std::vector<std::string> notes;
+      classes = load_model(model.file, model.network, &notes, data).spec.classes;
+      for (const auto& line : notes) console.say(line);
+    }
     std::optional<StoreOfAPlan> plan;
     if (options_.plan_only)
       plan.emplace(file);
@@ -122,8 +126,12 @@ class SweepCommand : public Command {
     std::optional<ProgressFile> progress;
     if (!options_.plan_only) keep_progress(progress.emplace(file, "sweep"), watcher);
     try {
-      run_sweep(spec, *store, *backend, train ? pair.train : pair.test, load, options_, watcher,
-                context.stop);
+      run_sweep(
+          spec, *store, *backend, train ? pair.train : pair.test,
+          [&](const SweepModel& model) {
+            return load_model(model.file, model.network, nullptr, data);
+          },
+          options_, watcher, context.stop);
     } catch (const Interrupted&) {
       throw Interrupted(fmt::format("stopped; what was finished is kept in {}. To go on: {}",
                                     file.string(), context.command_line));
@@ -224,8 +232,6 @@ class SweepCommand : public Command {
             {"device", device},
             {"findings", std::move(findings)}};
   }
-
-  static Network load(const SweepModel& model) { return load_model(model.file, model.network); }
 
   /// Shards do not share a file: they run on different machines.
   std::filesystem::path store_of(const SweepSpec& spec) const {

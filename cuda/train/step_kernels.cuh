@@ -5,20 +5,12 @@
 // The arithmetic is device/layers.hpp, the same leaves that the CPU runs.
 #pragma once
 
+#include "cuda/runtime/sample_column.cuh"
 #include "cuda/runtime/simt.cuh"
 #include "smoothcert/device/layers.hpp"
 
 namespace smoothcert::gpu {
 inline namespace SMOOTHCERT_GPU_ABI {
-
-/// One value of one sample per index.
-struct SampleColumn {
-  const float* base;
-  std::size_t stride;
-  SMOOTHCERT_HD float operator[](int value) const {
-    return base[static_cast<std::size_t>(value) * stride];
-  }
-};
 
 struct StepShape {
   int in_channels, in_height, in_width;

@@ -3,8 +3,8 @@
 // smoothcert/device, the same that the CPU runs, so that exact mode has the same bits.
 #pragma once
 
+#include "cuda/runtime/sample_column.cuh"
 #include "cuda/runtime/simt.cuh"
-#include "cuda/train/step_kernels.cuh"
 #include "cuda/votes/launch_general.hpp"
 #include "smoothcert/device/activations.hpp"
 #include "smoothcert/device/arithmetic.hpp"

@@ -317,7 +317,7 @@ WindowShape window_shape(const Layer& layer, const ActivationShape& in) {
     if (layer.same_padding)  // the odd one goes behind the last row and column
       for (WindowAxis* a : {&w.y, &w.x})
         a->padding = static_cast<int>(
-            std::min(long{a->dilation} * (a->kernel - 1) / 2, long{2 * kMaxExtent}));
+            std::clamp(long{a->dilation} * (long{a->kernel} - 1) / 2, 0L, long{2 * kMaxExtent}));
   }
   w.y.out = layer.out.height;
   w.x.out = layer.out.width;
