@@ -438,10 +438,10 @@ TEST_F(CliCertify, DisproofsBracketTheRadii) {
   const std::string command =
       "disprove toy.safetensors --data data --max 6 --samples 1000 --noises 16 --steps 8";
   const json first = json::parse(ok(command + " --json"));
-  const json& run = first.at("runs").at(0);
-  EXPECT_EQ(run.at("certified"), 6);
-  EXPECT_GT(run.at("confirmed").get<int>(), 0);
-  for (const json& d : run.at("disproofs")) {
+  const json& tried = first.at("runs").at(0);
+  EXPECT_EQ(tried.at("certified"), 6);
+  EXPECT_GT(tried.at("confirmed").get<int>(), 0);
+  for (const json& d : tried.at("disproofs")) {
     EXPECT_EQ(d.at("samples"), 1000);
     EXPECT_NE(d.at("selected"), d.at("rival"));
     if (d.at("confirmed").get<bool>()) {
@@ -453,7 +453,17 @@ TEST_F(CliCertify, DisproofsBracketTheRadii) {
   EXPECT_THAT(ok(command),
               HasSubstr("below radius"));  // tested once: nothing is drawn for them again
   EXPECT_EQ(dump("results.sqlite"), before);
-  EXPECT_THAT(ok("verify results.sqlite"), HasSubstr("0 rows fail"));
+  EXPECT_THAT(ok("verify results.sqlite"),
+              testing::AllOf(HasSubstr("0 rows fail"), HasSubstr("disproof")));
+  store::Database(path("results.sqlite"), store::Database::Access::read_write)
+      .execute("CREATE TABLE kept AS SELECT * FROM disproofs; UPDATE disproofs SET distance2 = 1");
+  for (const char* all : {"verify results.sqlite", "report results.sqlite --out r"}) {
+    const auto lies = this->run(all);
+    EXPECT_EQ(lies.code, 1) << all;
+    EXPECT_THAT(lies.err, HasSubstr("disproof of image")) << all;
+  }
+  store::Database(path("results.sqlite"), store::Database::Access::read_write)
+      .execute("DELETE FROM disproofs; INSERT INTO disproofs SELECT * FROM kept; DROP TABLE kept");
   ok("merge results.sqlite --out merged.sqlite");
   EXPECT_EQ(dump("merged.sqlite"), before);
   ok("report results.sqlite --out r");

@@ -241,8 +241,9 @@ TEST_F(StoreRows, RowsThatBelongNowhereAreTold) {
   change("DELETE FROM models");
   EXPECT_THAT(read().faults,
               testing::Contains("run 1: its model or its data set is not among the store's"));
-  change("INSERT INTO disproofs VALUES(1,1,1,0.1,1,1,1,1,0.05,x'00',1,'')");
-  EXPECT_THAT(read().faults, testing::Contains(HasSubstr("table disproofs: 1 rows")));
+  change("INSERT INTO disproofs VALUES(98,1,1,0.1,1,1,1,1,0.05,x'00',1,'')");
+  EXPECT_THAT(read().faults,
+              testing::Contains("table disproofs: 1 rows belong to no run of the store"));
 }
 
 TEST_F(StoreRows, RunsOfAnOlderArithmeticAreCheckedAlike) {

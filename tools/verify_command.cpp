@@ -50,7 +50,7 @@ class VerifyCommand : public Command {
     if (redraw_ > 0 && model_.file.empty())
       throw UsageError("verify: --redraw draws with which model? Give its file with --model");
     const auto file = store_file(store_);
-    std::uint64_t certificates = 0, chunks = 0, removed = 0, redrawn = 0;
+    std::uint64_t certificates = 0, chunks = 0, disproofs = 0, removed = 0, redrawn = 0;
     std::size_t runs = 0;
     {
       const auto store = open_store(context, file);
@@ -58,6 +58,7 @@ class VerifyCommand : public Command {
         ++runs;
         certificates += store->certificates(run.id).size();
         chunks += store->chunks(run.id).size();
+        disproofs += store->disproofs(run.id).size();
       }
       check_documents(context, *store, file);
       if (redraw_ > 0) redrawn = draw_again(context, *store);
@@ -73,6 +74,7 @@ class VerifyCommand : public Command {
                                             {"runs", runs},
                                             {"certificates", certificates},
                                             {"partial_counts", chunks},
+                                            {"disproofs", disproofs},
                                             {"faults", faults},
                                             {"faulty_documents", documents_},
                                             {"removed", removed},
@@ -84,7 +86,9 @@ class VerifyCommand : public Command {
     }
     context.console.result(
         fmt::format("{}: {}, {}, {} in order; {} {}{}{}\n", file.string(), counted(runs, "run"),
-                    counted(certificates, "certificate"), counted(chunks, "partial count"),
+                    counted(certificates, "certificate"),
+                    counted(chunks, "partial count") +
+                        (disproofs > 0 ? ", " + counted(disproofs, "disproof") : ""),
                     counted(faults, "row"), faults == 1 ? "fails" : "fail",
                     removed > 0 ? fmt::format(", {} taken out", counted(removed, "row")) : "",
                     redraw_ > 0 ? fmt::format("; {} drawn again, {} of them otherwise",

@@ -26,10 +26,11 @@ void validate(const DisproofSettings& settings);
 
 /// PGD in L2 on −log of the mean probability of A over `noises` fixed draws of the run's own noise
 /// (expectation over transformation; Salman et al. 2019, SmoothAdv, as an attack), at radii found
-/// by bisection from the certified one to four times it; candidates are rounded to 8-bit pixels and
-/// judged by votes of the search's own. The nearest candidate is tested once, on fresh samples.
-/// Nothing where no candidate is found, which proves nothing. Only for certified images. Throws
-/// Interrupted when `stop` is requested, Error where the model has no gradient.
+/// by bisection from the certified one to four times it, or to 3σ where that is more; candidates
+/// are rounded to 8-bit pixels and judged by votes of the search's own. The nearest candidate is
+/// tested once, on fresh samples. Nothing where no candidate is found, which proves nothing. Only
+/// for certified images. Throws Interrupted when `stop` is requested, Error where the model has no
+/// gradient.
 std::optional<Disproof> find_disproof(BackendModel& model, const Dataset& data,
                                       const Certificate& certificate,
                                       const CertifySettings& settings,

@@ -19,7 +19,9 @@ namespace {
 // A candidate's lead among the search's votes, in standard errors: the test has more votes, and
 // should not fail for a boundary case.
 constexpr double kLead = 3;
-constexpr double kLargestFactor = 4;  // of the certified radius
+// How far the search goes: so many certified radii, or so many σ where the radius is small. A small
+// radius often says that no class has half of the votes, not that another one is near.
+constexpr double kMostRadii = 4, kMostSigmas = 3;
 
 struct Votes {
   std::uint64_t selected = 0, rival_votes = 0;
@@ -78,7 +80,8 @@ class Search {
     while (!found(high)) {
       low = high;
       high *= 2;
-      if (high > kLargestFactor * certified) return std::nullopt;
+      if (high > std::max(kMostRadii * certified, kMostSigmas * votes_.noise.sigma))
+        return std::nullopt;
     }
     for (int i = 0; i < disproof_.bisections; ++i) {
       const double middle = (low + high) / 2;
