@@ -8,6 +8,7 @@
 
 #include "cpu/training.hpp"
 #include "cpu_engine_support.hpp"
+#include "layer_cases.hpp"
 #include "smoothcert/device/normal.hpp"
 #include "training_reference_support.hpp"
 
@@ -108,13 +109,25 @@ TEST_P(TrainingOnIsa, WeightGradientsAreTheLosssSlopes) {
     SCOPED_TRACE(spec.name);
     expect_weight_gradients(lively_network(spec, 3), 5, 41);
   }
+  for (const LayerCase& c : layer_cases()) {
+    if (!c.gradients) continue;
+    SCOPED_TRACE(c.name);
+    expect_weight_gradients(formula_network(case_network(c)), 5, 23);
+  }
 }
 
 TEST_P(TrainingOnIsa, InputGradientsAreTheLosssSlopes) {
-  for (const NetworkSpec& spec : small_networks())
+  std::vector<Network> networks;
+  for (const NetworkSpec& spec : small_networks()) networks.push_back(lively_network(spec, 3));
+  for (const LayerCase& c : layer_cases()) {
+    if (!c.gradients) continue;
+    networks.push_back(formula_network(case_network(c)));
+    networks.back().spec.name = c.name;
+  }
+  for (const Network& net : networks)
     for (const LossKind kind : {LossKind::cross_entropy, LossKind::margin}) {
+      const NetworkSpec& spec = net.spec;
       SCOPED_TRACE(spec.name);
-      const Network net = lively_network(spec, 3);
       const std::size_t images = 19, size = spec.input.size();
       const Dataset data = random_dataset(spec, images, 5);
       auto pixels = pixels_of(data, first_indices(images));

@@ -42,7 +42,7 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
                  "Model file: safetensors, or a PyTorch checkpoint (.pt, .pth) with --network");
   app.add_option("--network", options.network,
                  "The network in MODEL: a built-in name or a JSON description; needed where MODEL "
-                 "was not written by smoothcert")
+                 "was not written by smoothcert and has no arch entry that is known")
       ->type_name("NAME|FILE");
   app.add_option("--normalize", options.normalize,
                  "With --network: per-channel means and deviations applied after the noise")

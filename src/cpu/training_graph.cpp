@@ -113,8 +113,9 @@ class Lowering {
     // dx = the full convolution of dy, spread by the stride, with the kernel turned around.
     ConvStep& b = node.backward;
     b.in_channels = out.channels;
-    b.in_height = (out.height - 1) * node.stride + 1;
-    b.in_width = (out.width - 1) * node.stride + 1;
+    // Rows and columns at the end that no window reaches belong to it as well: their gradient is 0.
+    b.in_height = in.height + 2 * node.padding - k + 1;
+    b.in_width = in.width + 2 * node.padding - k + 1;
     b.kernel = k;
     b.padding = k - 1 - node.padding;
     b.out_channels = in.channels;
