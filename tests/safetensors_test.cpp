@@ -118,7 +118,7 @@ class NetworkFile : public ::testing::Test {
 
 TEST_F(NetworkFile, KeepsNetworkAndRecord) {
   Network net = initialise(builtin_network("convnn"), 5);
-  net.record = {"smoothing", "smoothing",           1.0,     0.5,   0,
+  net.record = {"smoothing", "smoothing",           1.0,     0.6,   0,
                 1,           18446744073709551615u, "mnist", "abc", "cpu"};
   net.clamp = false;
   save_network(net, folder_ / "n.safetensors");
@@ -126,7 +126,8 @@ TEST_F(NetworkFile, KeepsNetworkAndRecord) {
   EXPECT_EQ(model_hash(back), model_hash(net));
   EXPECT_EQ(back.record.seed, net.record.seed);
   EXPECT_EQ(back.record.regime, "smoothing");
-  EXPECT_EQ(back.record.lambda, 0.5);
+  EXPECT_EQ(back.record.sigma, 1.0);
+  EXPECT_EQ(back.record.lambda, 0.6);
   EXPECT_FALSE(back.clamp);
 }
 
