@@ -182,7 +182,7 @@ TEST_F(Sequential, StoppedBoundsAreFalseLessOftenThanAlphaAllows) {
   settings_.n = 2000;
   settings_.n0 = 1;
   settings_.stopping = {StopRule::within, 0.3};
-  constexpr std::size_t kImages = 3000;
+  constexpr std::size_t kImages = 20000;
   Dataset data = flat_data(kImages, kShape, 178, 2);
   // P(noisy pixel > 127.5) = Φ((178 − 127 − ½)/(255·½)).
   const double p = 0.5 * std::erfc(-(178 - 127.5) / (255 * 0.5) / std::sqrt(2.0));
