@@ -39,6 +39,16 @@ constexpr Reference kPapers[] = {
      "Adversarial "
      "Attacks. ICLR 2018, arXiv 1706.06083. (PGD.)",
      "https://arxiv.org/abs/1706.06083"},
+    {"Jia, Cao, Wang, Gong: Certified Robustness for Top-k Predictions against Adversarial "
+     "Perturbations via Randomized Smoothing. ICLR 2020, arXiv 1912.09899. (Top-k radii.)",
+     "https://arxiv.org/abs/1912.09899"},
+    {"Salman, Yang, Li, Zhang, Zhang, Razenshteyn, Bubeck: Provably Robust Deep Learning via "
+     "Adversarially Trained Smoothed Classifiers. NeurIPS 2019, arXiv 1906.04584. (The attack on a "
+     "smoothed classifier that looks for disproofs.)",
+     "https://arxiv.org/abs/1906.04584"},
+    {"Levine, Feizi: Improved, Deterministic Smoothing for L1 Certified Robustness. ICML 2021, "
+     "arXiv 2103.10834. (Splitting noise.)",
+     "https://arxiv.org/abs/2103.10834"},
     {"Sun, Mao, Müller, Vechev: Average Certified Radius is a Poor Metric for Randomized "
      "Smoothing. "
      "2024, arXiv 2410.06895. (What ACR rewards; the distribution of p_A instead.)",
