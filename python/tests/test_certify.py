@@ -131,13 +131,13 @@ def test_images_may_be_overwritten_and_kept(linear, images, labels, quick):
 
 
 def test_splitting_noise_is_exact_and_in_l1(linear, images, labels):
-    r = sc.certify(linear, images, labels, sigma=0.5, noise="split")
+    r = sc.certify(linear, images, labels, sigma=0.5, noise="split", model_id="linear")
     assert r.norm == "L1" and "exact in L1" in r.guarantee
     assert (r.samples == 255).all() and (r.counts0 == 0).all()
     units = r.radius * 255
     assert np.allclose(units, np.rint(units)) and units.max() > 0
     with pytest.raises(sc.UsageError, match="half the range"):
-        sc.certify(linear, images, labels, sigma=0.4, noise="split")
+        sc.certify(linear, images, labels, sigma=0.4, noise="split", model_id="linear")
 
 
 def test_float_images_on_and_off_the_lattice(linear, images, labels, quick):
@@ -172,7 +172,7 @@ def test_images_non_contiguous(linear, images, labels, quick):
         (dict(model_id=None), "model_id"),
         (dict(mode="exact"), "external"),
         (dict(mode="fast"), "external"),
-        (dict(noise="uniform"), "noise law"),
+        (dict(noise="laplace"), "noise law"),
         (dict(p_b="none"), "bound"),
         (dict(sigma=0.0), "sigma|σ"),
         (dict(alpha=1.5), "alpha|α"),
