@@ -51,6 +51,9 @@ TEST(ResultsStoreKill, AHundredKillsLeaveAValidStoreAndAnIdenticalResult) {
   test::TemporaryFolder folder;
   const auto file = folder.path("killed.db");
   std::mt19937 random(20261124);
+  // Made once, and inherited by every child: the noise's table takes longer than a child lives.
+  const RunSettings settings = sample_settings();
+  ASSERT_GT(bound_settings(settings.certify, settings.shape).slack, 0);
   std::size_t held = 0, most = 0;
   int killed_times = 0;
   for (int attempt = 0; killed_times < 100 && attempt < 1000; ++attempt) {
