@@ -104,4 +104,20 @@ std::string floats(const std::vector<float>& values) {
   return bytes;
 }
 
+std::string pickled_state_dict(const Network& network, const std::string& prefix,
+                               std::vector<std::string>& storages) {
+  std::vector<std::pair<std::string, std::string>> items;
+  for (const auto& [name, tensor] : network.tensors) {
+    std::vector<std::int64_t> stride(tensor.shape.size(), 1);
+    for (std::size_t d = stride.size() - 1; d-- > 0;)
+      stride[d] = stride[d + 1] * tensor.shape[d + 1];
+    items.emplace_back(
+        prefix + name,
+        pickled_tensor({"FloatStorage", std::to_string(storages.size()),
+                        static_cast<std::int64_t>(tensor.data.size()), 0, tensor.shape, stride}));
+    storages.push_back(floats(tensor.data));
+  }
+  return pickled_dict(items);
+}
+
 }  // namespace smoothcert::test

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "smoothcert/network.hpp"
+
 namespace smoothcert::test {
 
 struct ZipItem {
@@ -44,5 +46,8 @@ std::string pickled_tensor(const TensorSpec& tensor);
 std::vector<std::uint8_t> checkpoint_bytes(const std::string& pickle,
                                            const std::vector<std::string>& storages);
 std::string floats(const std::vector<float>& values);
+/// The state dict of `network`, its names after `prefix`, pickled; `storages` gets its values.
+std::string pickled_state_dict(const Network& network, const std::string& prefix,
+                               std::vector<std::string>& storages);
 
 }  // namespace smoothcert::test

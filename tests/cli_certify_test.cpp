@@ -470,6 +470,7 @@ TEST_F(CliCertify, DisproofsBracketTheRadii) {
   EXPECT_THAT(test::file_text(path("r/report.html")), HasSubstr("How tight the radii are"));
   EXPECT_TRUE(std::filesystem::exists(path("r/figures/disproofs.svg")));
   EXPECT_THAT(fails(2, "disprove toy.safetensors --data data --alpha 2"), HasSubstr("alpha"));
+  EXPECT_THAT(fails(2, "disprove toy.safetensors --data data --steps abc"), HasSubstr("--steps"));
   EXPECT_THAT(fails(1, "disprove toy.safetensors --data data --store none.sqlite"),
               HasSubstr("none.sqlite"));
 }

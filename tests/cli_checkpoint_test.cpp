@@ -34,19 +34,9 @@ class CliCheckpoint : public testing::Test, public test::CliTest {
   void write_checkpoint(const std::string& file, const std::string& prefix,
                         const std::string& more) const {
     const Network network = load_network(path("toy.safetensors"));
-    std::vector<std::pair<std::string, std::string>> items;
     std::vector<std::string> storages;
-    for (const auto& [name, tensor] : network.tensors) {
-      std::vector<std::int64_t> stride(tensor.shape.size(), 1);
-      for (std::size_t d = stride.size() - 1; d-- > 0;)
-        stride[d] = stride[d + 1] * tensor.shape[d + 1];
-      items.emplace_back(prefix + name,
-                         test::pickled_tensor({"FloatStorage", std::to_string(storages.size()),
-                                               static_cast<std::int64_t>(tensor.data.size()), 0,
-                                               tensor.shape, stride}));
-      storages.push_back(test::floats(tensor.data));
-    }
-    const std::string dict = test::pickled_dict({{"state_dict", test::pickled_dict(items)}}) + more;
+    const std::string state_dict = test::pickled_state_dict(network, prefix, storages);
+    const std::string dict = test::pickled_dict({{"state_dict", state_dict}}) + more;
     test::write_bytes(path(file), test::checkpoint_bytes(test::pickled(dict), storages));
   }
 };

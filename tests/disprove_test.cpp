@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "smoothcert/backend.hpp"
+#include "smoothcert/brackets.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/certify.hpp"
 #include "smoothcert/error.hpp"
@@ -156,6 +157,33 @@ TEST(Contradictions, AreABinomialTail) {
   EXPECT_EQ(contradictions(100, 0, 0.001, 0.001).p_value, 1);
   EXPECT_NEAR(contradictions(100, 1, 0.001, 0.001).p_value, 1 - std::pow(0.998, 100), 1e-12);
   EXPECT_LT(contradictions(100, 5, 0.001, 0.001).p_value, 1e-4);
+}
+
+TEST(Brackets, AreOfTestedImagesWithACertificate) {
+  std::vector<Certificate> certificates(3);
+  std::vector<Disproof> tests(4);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    certificates[i].image = i;
+    certificates[i].radius = 0.1 * (i + 1);
+  }
+  for (std::uint32_t i = 0; i < 4; ++i) {  // image 3 has no certificate
+    tests[i].image = i;
+    tests[i].squares = 51 * 51;  // a distance of 0.2
+    tests[i].votes_rival = i == 1 ? 10 : 1000;
+    tests[i].votes_selected = i == 1 ? 1000 : 10;
+    tests[i].alpha = 0.001;
+  }
+  const auto all = brackets(certificates, tests);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_FALSE(all[1].confirmed);
+  const BracketSummary s = summarise(all);
+  EXPECT_EQ(s.tested, 3u);
+  EXPECT_EQ(s.confirmed, 2u);
+  EXPECT_EQ(s.below, 1u) << "image 2: 0.2 of 0.3";
+  EXPECT_EQ(s.radius, certificates[0].radius);
+  EXPECT_NEAR(s.distance, 0.2, 1e-12);
+  EXPECT_NEAR(s.ratio, 0.2 / 0.3, 1e-9);
+  EXPECT_EQ(summarise(std::vector<Bracket>{}).ratio, -1);
 }
 
 class DisproofRows : public testing::Test {

@@ -21,19 +21,9 @@ using testing::IsEmpty;
 /// As torch.save({'arch': …, 'state_dict': …}) of nn.Sequential(NormalizeLayer, network).
 std::vector<std::uint8_t> checkpoint_of(const Network& net, const std::string& prefix,
                                         const std::string& arch) {
-  std::vector<std::pair<std::string, std::string>> items;
   std::vector<std::string> storages;
-  for (const auto& [name, tensor] : net.tensors) {
-    std::vector<std::int64_t> stride(tensor.shape.size(), 1);
-    for (std::size_t d = stride.size() - 1; d-- > 0;)
-      stride[d] = stride[d + 1] * tensor.shape[d + 1];
-    items.emplace_back(prefix + name,
-                       test::pickled_tensor({"FloatStorage", std::to_string(storages.size()),
-                                             static_cast<std::int64_t>(tensor.data.size()), 0,
-                                             tensor.shape, stride}));
-    storages.push_back(test::floats(tensor.data));
-  }
-  std::vector<std::pair<std::string, std::string>> root{{"state_dict", test::pickled_dict(items)}};
+  const std::string state_dict = test::pickled_state_dict(net, prefix, storages);
+  std::vector<std::pair<std::string, std::string>> root{{"state_dict", state_dict}};
   if (!arch.empty()) root.emplace_back("arch", test::pickled_text(arch));
   return test::checkpoint_bytes(test::pickled(test::pickled_dict(root)), storages);
 }

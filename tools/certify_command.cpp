@@ -165,13 +165,7 @@ class CertifyCommand : public Command {
   static CertifyCallbacks shown(Console& console, ProgressFile& progress) {
     CertifyCallbacks callbacks;
     callbacks.on_progress = [&console, &progress](const CertifyProgress& p) {
-      ProgressState state;
-      state.images_done = p.images_done;
-      state.images_total = p.images_total;
-      state.samples_done = p.samples_done;
-      state.samples_total = p.samples_total;
-      state.seconds = p.seconds;
-      progress.update(state);
+      progress.update(progress_state(p));
       const double rate = p.seconds > 0 ? static_cast<double>(p.samples_done) / p.seconds : 0;
       console.progress(
           "certify",

@@ -14,6 +14,7 @@
 #include "model_options.hpp"
 #include "options.hpp"
 #include "run_list.hpp"
+#include "smoothcert/brackets.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/disprove.hpp"
 #include "smoothcert/error.hpp"
@@ -29,9 +30,10 @@ constexpr double kDefect = 1e-4;
 /// What became of one run.
 struct Outcome {
   RunInfo run;
-  std::size_t certified = 0;  ///< images that were asked for
+  std::size_t certified = 0;                          ///< images that were asked for
+  std::map<std::uint32_t, Certificate> certificates;  ///< of its certified images
   std::vector<Disproof> tests;
-  std::vector<double> ratios;  ///< distance / certified radius, of the confirmed ones
+  BracketSummary brackets;
   Contradictions contradictions;
 };
 
@@ -45,15 +47,13 @@ class DisproveCommand : public Command {
     add_count_option(app, "--max", most_,
                      "Only so many certified images of each run, spread evenly");
     const std::string group = "The search";
-    app.add_option("--noises", settings_.noises,
-                   "Fixed draws over which the attack's loss is the mean")
-        ->capture_default_str()
+    add_count_option(app, "--noises", settings_.noises,
+                     "Fixed draws over which the attack's loss is the mean")
         ->group(group);
-    app.add_option("--steps", settings_.steps, "Steps of the attack at one radius")
-        ->capture_default_str()
+    add_count_option(app, "--steps", settings_.steps, "Steps of the attack at one radius")
         ->group(group);
-    app.add_option("--bisections", settings_.bisections, "Of the radius, once a point was found")
-        ->capture_default_str()
+    add_count_option(app, "--bisections", settings_.bisections,
+                     "Of the radius, once a point was found")
         ->group(group);
     add_number_option(app, "--alpha", settings_.alpha,
                       "Level of the test at the point that was found")
@@ -95,7 +95,7 @@ class DisproveCommand : public Command {
       throw UsageError(
           fmt::format("disprove: no L2 run of {} is of this model, data set and program version",
                       file.string()));
-    context.console.result(output_.json ? json_text(file, *store, outcomes) : table(outcomes));
+    context.console.result(output_.json ? json_text(file, outcomes) : table(outcomes));
     for (const Outcome& outcome : outcomes)
       if (outcome.contradictions.p_value < kDefect)
         throw Error(fmt::format(
@@ -113,12 +113,12 @@ class DisproveCommand : public Command {
     outcome.run = run;
     std::set<std::uint32_t> tested;
     for (const Disproof& d : store.disproofs(run.id)) tested.insert(d.image);
-    std::map<std::uint32_t, Certificate> certified;
+    const auto certificates = store.certificates(run.id);
     std::vector<std::uint32_t> images;
-    for (Certificate& c : store.certificates(run.id))
+    for (const Certificate& c : certificates)
       if (c.radius > 0) {
         images.push_back(c.image);
-        certified.emplace(c.image, std::move(c));
+        outcome.certificates.emplace(c.image, c);
       }
     if (most_ > 0) images = spread_over(images, most_);
     outcome.certified = images.size();
@@ -128,31 +128,20 @@ class DisproveCommand : public Command {
                                static_cast<double>(i) / static_cast<double>(images.size()),
                                fmt::format("{}/{} images", i, images.size()));
       if (tested.contains(images[i])) continue;
-      const auto found = find_disproof(model, data, certified.at(images[i]), run.settings.certify,
-                                       settings_, context.stop);
+      const auto found = find_disproof(model, data, outcome.certificates.at(images[i]),
+                                       run.settings.certify, settings_, context.stop);
       if (found) store.add_disproof(run.id, *found);
     }
     context.console.end_progress();
-    std::uint64_t below = 0;
-    for (Disproof& d : store.disproofs(run.id)) {
-      const auto c = certified.find(d.image);
-      if (c == certified.end()) continue;
-      if (d.confirmed()) {
-        outcome.ratios.push_back(d.radius() / c->second.radius);
-        below += d.radius() < c->second.radius ? 1 : 0;
-      }
-      outcome.tests.push_back(std::move(d));
-    }
-    std::ranges::sort(outcome.ratios);
+    outcome.tests = store.disproofs(run.id);
+    std::erase_if(outcome.tests,
+                  [&](const Disproof& d) { return !outcome.certificates.contains(d.image); });
+    outcome.brackets = summarise(brackets(certificates, outcome.tests));
     double alpha = 0;
     for (const Disproof& d : outcome.tests) alpha = std::max(alpha, d.alpha);
-    outcome.contradictions =
-        contradictions(outcome.tests.size(), below, run.settings.certify.alpha, alpha);
+    outcome.contradictions = contradictions(outcome.tests.size(), outcome.brackets.below,
+                                            run.settings.certify.alpha, alpha);
     return outcome;
-  }
-
-  static double median(const std::vector<double>& sorted) {
-    return sorted.empty() ? -1 : sorted[(sorted.size() - 1) / 2];
   }
 
   static std::string table(const std::vector<Outcome>& outcomes) {
@@ -160,30 +149,28 @@ class DisproveCommand : public Command {
         fmt::format("{:>4}  {:<24}{:>7}{:>11}{:>8}{:>11}{:>17}{:>16}\n", "run", "model", "σ",
                     "certified", "tested", "confirmed", "median distance", "below radius");
     for (const Outcome& o : outcomes)
-      text += fmt::format("{:>4}  {:<24}{:>6}{:>11}{:>8}{:>11}{:>17}{:>16}\n", o.run.id,
-                          o.run.settings.model_name, format_shortest(o.run.settings.certify.sigma),
-                          o.certified, o.tests.size(), o.ratios.size(),
-                          o.ratios.empty() ? "–" : format_fixed(median(o.ratios), 3) + " × radius",
-                          o.contradictions.contradictions);
+      text += fmt::format(
+          "{:>4}  {:<24}{:>6}{:>11}{:>8}{:>11}{:>17}{:>16}\n", o.run.id, o.run.settings.model_name,
+          format_shortest(o.run.settings.certify.sigma), o.certified, o.tests.size(),
+          o.brackets.confirmed,
+          o.brackets.confirmed == 0 ? "–" : format_fixed(o.brackets.ratio, 3) + " × radius",
+          o.contradictions.contradictions);
     return text +
            "\nA confirmed point has another answer than the certificate, at the test's level; its "
            "distance is "
            "in certified radii.\nWhere none was found nothing is proved.\n";
   }
 
-  static std::string json_text(const std::filesystem::path& file, const ResultsStore& store,
+  static std::string json_text(const std::filesystem::path& file,
                                const std::vector<Outcome>& outcomes) {
     nlohmann::json runs = nlohmann::json::array();
     for (const Outcome& o : outcomes) {
-      std::map<std::uint32_t, Certificate> certificates;
-      for (Certificate& c : store.certificates(o.run.id))
-        certificates.emplace(c.image, std::move(c));
       nlohmann::json rows = nlohmann::json::array();
       for (const Disproof& d : o.tests)
         rows.push_back({{"idx", d.image},
-                        {"selected", certificates.at(d.image).selected},
+                        {"selected", o.certificates.at(d.image).selected},
                         {"rival", d.rival},
-                        {"radius", certificates.at(d.image).radius},
+                        {"radius", o.certificates.at(d.image).radius},
                         {"distance", d.radius()},
                         {"votes_selected", d.votes_selected},
                         {"votes_rival", d.votes_rival},
@@ -196,8 +183,9 @@ class DisproveCommand : public Command {
           {{"run", o.run.id},
            {"certified", o.certified},
            {"tested", o.tests.size()},
-           {"confirmed", o.ratios.size()},
-           {"median_ratio", o.ratios.empty() ? nlohmann::json() : nlohmann::json(median(o.ratios))},
+           {"confirmed", o.brackets.confirmed},
+           {"median_ratio",
+            o.brackets.confirmed == 0 ? nlohmann::json() : nlohmann::json(o.brackets.ratio)},
            {"below_radius", o.contradictions.contradictions},
            {"below_radius_p_value", o.contradictions.p_value},
            {"disproofs", std::move(rows)}});

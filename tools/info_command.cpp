@@ -14,6 +14,7 @@
 #include "smoothcert/checkpoint.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/version.hpp"
+#include "util/format_number.hpp"
 
 namespace smoothcert::cli {
 namespace {
@@ -50,13 +51,6 @@ nlohmann::ordered_json vote_paths(Backend& backend) {
   for (const auto& name : small_network_names())
     paths[name] = vote_paths_of(backend, builtin_network(name));
   return paths;
-}
-
-/// 272474 as "272,474".
-std::string grouped(std::uint64_t count) {
-  std::string text = std::to_string(count);
-  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
 }
 
 /// Layers through which training and attacks cannot go, each kind once.
@@ -148,8 +142,9 @@ class InfoCommand : public Command {
     std::string text =
         fmt::format("{}: {}×{}×{} to {} classes, {} layers\n", spec.name, spec.input.channels,
                     spec.input.height, spec.input.width, spec.classes, spec.layers.size());
-    text += fmt::format("{} parameters, {} multiply-adds a sample (taps in the padding counted)\n",
-                        grouped(trainable_parameters(spec)), grouped(multiply_adds(spec)));
+    text +=
+        fmt::format("{} parameters, {} multiply-adds a sample (taps in the padding counted)\n",
+                    format_count(trainable_parameters(spec)), format_count(multiply_adds(spec)));
     if (!missing.empty())
       text += fmt::format("certified and predicted with, not trained or attacked: {}\n",
                           joined(missing));

@@ -19,6 +19,18 @@ struct ProgressState {
   std::int64_t written = 0;                           ///< Unix time
 };
 
+/// What certification or a sweep says of itself, in its own type.
+template <class Progress>
+ProgressState progress_state(const Progress& p) {
+  ProgressState state;
+  state.images_done = p.images_done;
+  state.images_total = p.images_total;
+  state.samples_done = p.samples_done;
+  state.samples_total = p.samples_total;
+  state.seconds = p.seconds;
+  return state;
+}
+
 /// STORE-progress: written about once a second while the object lives, removed with it. Where it
 /// cannot be written nobody is told; it is a convenience.
 class ProgressFile {

@@ -166,14 +166,9 @@ class SweepCommand : public Command {
   static void keep_progress(ProgressFile& progress, SweepObserver& watcher) {
     watcher.on_progress = [&progress, shown = watcher.on_progress](const SweepProgress& p) {
       shown(p);
-      ProgressState state;
+      ProgressState state = progress_state(p);
       state.run = p.run + 1;
       state.runs = p.runs;
-      state.images_done = p.images_done;
-      state.images_total = p.images_total;
-      state.samples_done = p.samples_done;
-      state.samples_total = p.samples_total;
-      state.seconds = p.seconds;
       progress.update(state);
     };
   }

@@ -29,6 +29,19 @@ SMOOTHCERT_HD NoisySample noisy_sample(const DeviceSegments& batch, std::uint32_
           batch.pixels + static_cast<std::size_t>(index) * batch.image_size};
 }
 
+/// The four pixels of a group with the integers noise_of(0 … 3) added, as the network's inputs.
+template <class Noise>
+static __device__ __forceinline__ void add_integers(const NoisySample& s, std::uint32_t group,
+                                                    std::size_t image_size, bool clamp, float* out,
+                                                    std::size_t pixel_pitch, Noise&& noise_of) {
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const std::uint32_t pixel = 4 * group + i;
+    if (pixel >= static_cast<std::uint32_t>(image_size)) return;
+    out[pixel * pixel_pitch] =
+        device::lattice_input(device::lattice_pixel(s.image[pixel], noise_of(i), clamp));
+  }
+}
+
 static __global__ void __launch_bounds__(256)
     lattice_noise_kernel(DeviceSegments batch, device::LatticeView table, std::uint64_t seed,
                          bool clamp, float* __restrict__ out, std::size_t pixel_pitch,
@@ -38,15 +51,12 @@ static __global__ void __launch_bounds__(256)
   const NoisySample s = noisy_sample(batch, n);
   const std::uint32_t group = blockIdx.x, image = s.segment.image, purpose = s.segment.purpose;
   const device::PhiloxWords words = device::philox_at(seed, purpose, image, s.sample, group);
-  for (std::uint32_t i = 0; i < 4; ++i) {
-    const std::uint32_t pixel = 4 * group + i;
-    if (pixel >= static_cast<std::uint32_t>(batch.image_size)) break;
-    const int noise = device::lattice_noise(table, words.v[i], [&] {
-      return device::philox_at(seed, purpose | kRefineTag, image, s.sample, group).v[i];
-    });
-    out[pixel * pixel_pitch + n * sample_pitch] =
-        device::lattice_input(device::lattice_pixel(s.image[pixel], noise, clamp));
-  }
+  add_integers(
+      s, group, batch.image_size, clamp, out + n * sample_pitch, pixel_pitch, [&](std::uint32_t i) {
+        return device::lattice_noise(table, words.v[i], [&] {
+          return device::philox_at(seed, purpose | kRefineTag, image, s.sample, group).v[i];
+        });
+      });
 }
 
 static __global__ void __launch_bounds__(256)
@@ -81,13 +91,8 @@ static __global__ void __launch_bounds__(256)
   const std::uint32_t group = blockIdx.x;
   const device::PhiloxWords words =
       device::philox_at(seed, s.segment.purpose, s.segment.image, s.sample, group);
-  for (std::uint32_t i = 0; i < 4; ++i) {
-    const std::uint32_t pixel = 4 * group + i;
-    if (pixel >= static_cast<std::uint32_t>(batch.image_size)) return;
-    const int noise = device::uniform_noise(words.v[i], log2_width);
-    out[pixel * pixel_pitch + n * sample_pitch] =
-        device::lattice_input(device::lattice_pixel(s.image[pixel], noise, clamp));
-  }
+  add_integers(s, group, batch.image_size, clamp, out + n * sample_pitch, pixel_pitch,
+               [&](std::uint32_t i) { return device::uniform_noise(words.v[i], log2_width); });
 }
 
 /// A sample is a split here; the offsets are those of sample 0 of image 0, whatever the image.
@@ -98,8 +103,7 @@ static __global__ void __launch_bounds__(256)
   if (n >= batch.samples) return;
   const NoisySample s = noisy_sample(batch, n);
   const std::uint32_t group = blockIdx.x;
-  const device::PhiloxWords words =
-      device::philox_at(seed, static_cast<std::uint32_t>(Purpose::split_offsets), 0, 0, group);
+  const device::PhiloxWords words = device::split_offset_words(seed, group);
   for (std::uint32_t i = 0; i < 4; ++i) {
     const std::uint32_t pixel = 4 * group + i;
     if (pixel >= static_cast<std::uint32_t>(batch.image_size)) return;

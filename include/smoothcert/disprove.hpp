@@ -17,9 +17,9 @@ struct DisproofSettings {
   double alpha = 0.001;               ///< α_d of the test, in (0,1)
   std::uint64_t samples = 10000;      ///< of the test, fresh, in [100, 2^32)
   std::uint64_t vote_samples = 1000;  ///< that judge a candidate during the search, ≥ 100
-  int noises = 64;                    ///< fixed over the steps of the attack, 1 … 4096
-  int steps = 20;                     ///< of the attack at one radius, 1 … 10000
-  int bisections = 6;                 ///< of the radius, 0 … 30
+  std::uint64_t noises = 64;          ///< fixed over the steps of the attack, 1 … 4096
+  std::uint64_t steps = 20;           ///< of the attack at one radius, 1 … 10000
+  std::uint64_t bisections = 6;       ///< of the radius, 0 … 30
 };
 /// Throws UsageError naming the field that makes no sense.
 void validate(const DisproofSettings& settings);

@@ -48,6 +48,10 @@ struct Stopping {
 /// Sample counts at which images may stop: 500, then 5/4 of the last (rounded up), at last n_max.
 std::vector<std::uint64_t> checkpoints(std::uint64_t n_max);
 
+/// What the votes would be after n samples in the same proportions, in whole votes; votes.n > 0,
+/// both below 2^32.
+VoteSplit projected(const VoteSplit& votes, std::uint64_t n);
+
 /// Throws UsageError: share outside (0,1), negative or infinite radius, a rule without sequential
 /// sampling, α ≥ 2/3, n_max too small to certify, a target above what n_max unanimous votes reach
 /// (names the n it takes).

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "smoothcert/class_bounds.hpp"
+#include "util/median.hpp"
 
 namespace smoothcert {
 
@@ -32,11 +33,7 @@ MoreOfRun more_of_run(std::span<const Certificate> certificates, const BoundSett
     if (c.correct()) shares.push_back(std::isfinite(more.ceiling) ? c.radius / more.ceiling : 0);
   }
   for (double& sum : run.top_k_acr) sum /= static_cast<double>(certificates.size());
-  if (!shares.empty()) {
-    const auto middle = shares.begin() + static_cast<std::ptrdiff_t>((shares.size() - 1) / 2);
-    std::ranges::nth_element(shares, middle);
-    run.ceiling_share = *middle;
-  }
+  run.ceiling_share = lower_median(std::move(shares));
   return run;
 }
 

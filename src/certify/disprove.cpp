@@ -41,7 +41,7 @@ class Search {
         disproof_(disproof),
         stop_(std::move(stop)),
         size_(data.shape.size()),
-        labels_(static_cast<std::size_t>(disproof.noises), static_cast<Label>(selected_)) {
+        labels_(disproof.noises, static_cast<Label>(selected_)) {
     for (const std::uint8_t v : clean_) start_.push_back(static_cast<float>(v) / 255.0f);
     // Noise alone: samples of a black image that nothing clamps.
     NoiseSpec noise = votes_.noise;
@@ -83,7 +83,7 @@ class Search {
       if (high > std::max(kMostRadii * certified, kMostSigmas * votes_.noise.sigma))
         return std::nullopt;
     }
-    for (int i = 0; i < disproof_.bisections; ++i) {
+    for (std::uint64_t i = 0; i < disproof_.bisections; ++i) {
       const double middle = (low + high) / 2;
       (found(middle) ? high : low) = middle;
     }
@@ -126,8 +126,8 @@ class Search {
   /// PGD from x at radius `epsilon`, rounded to 8-bit pixels.
   std::vector<std::uint8_t> attacked(double epsilon) {
     std::vector<float> x = start_;
-    const double length = 2.5 * epsilon / disproof_.steps;
-    for (int step = 0; step < disproof_.steps; ++step) {
+    const double length = 2.5 * epsilon / static_cast<double>(disproof_.steps);
+    for (std::uint64_t step = 0; step < disproof_.steps; ++step) {
       if (stop_.stop_requested()) throw Interrupted("interrupted; what was finished is stored");
       const std::vector<double> gradient = ascent(x);
       double norm = 0;
@@ -211,8 +211,7 @@ void validate(const DisproofSettings& s) {
     bad(fmt::format("{} votes judge a candidate; it takes 100 at least", s.vote_samples));
   if (s.noises < 1 || s.noises > 4096) bad(fmt::format("{} noises, outside 1 … 4096", s.noises));
   if (s.steps < 1 || s.steps > 10000) bad(fmt::format("{} steps, outside 1 … 10000", s.steps));
-  if (s.bisections < 0 || s.bisections > 30)
-    bad(fmt::format("{} bisections, outside 0 … 30", s.bisections));
+  if (s.bisections > 30) bad(fmt::format("{} bisections, outside 0 … 30", s.bisections));
   // The smallest p-value of n votes is 2^−n.
   if (static_cast<double>(s.samples) * std::log(0.5) > std::log(s.alpha))
     bad(fmt::format("{} samples cannot reach alpha {}", s.samples, s.alpha));

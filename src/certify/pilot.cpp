@@ -12,12 +12,6 @@ namespace {
 constexpr std::size_t kImages = 32;
 constexpr std::uint64_t kSamples = 128;
 
-/// What `pilot` becomes after n samples in the same proportions, rounded to whole votes.
-VoteSplit scaled(const VoteSplit& pilot, std::uint64_t n) {
-  const auto scale = [&](std::uint64_t count) { return (count * n + pilot.n / 2) / pilot.n; };
-  return {n - scale(pilot.n - pilot.a), scale(pilot.second), n};
-}
-
 }  // namespace
 
 std::vector<StageCounts> pilot_votes(BackendModel& model, const Dataset& data,
@@ -48,7 +42,7 @@ double expected_samples(std::span<const StageCounts> pilot, const CertifySetting
   for (const StageCounts& votes : pilot) {
     const VoteSplit split = vote_split(votes, votes);
     const auto stops = [&](std::uint64_t n) {
-      return stop_here(scaled(split, n), bounds, settings.stopping, looks.size()).has_value();
+      return stop_here(projected(split, n), bounds, settings.stopping, looks.size()).has_value();
     };
     const auto at = std::ranges::find_if(looks, stops);
     sum += static_cast<double>(at == looks.end() ? settings.n : *at);

@@ -46,20 +46,19 @@ double hoped_radius(const VoteSplit& votes, const BoundSettings& settings, doubl
   return settings.sigma / 2 * (a + b);
 }
 
-/// What the votes would be after n_max samples in the same proportions.
-VoteSplit projected(const VoteSplit& votes, std::uint64_t n_max) {
-  const auto scaled = [&](std::uint64_t count) {
-    return (count * n_max + votes.n / 2) / votes.n;  // both below 2^32
-  };
-  return {n_max - scaled(votes.n - votes.a), scaled(votes.second), n_max};
-}
-
 double unanimous_radius(std::uint64_t n_max, BoundSettings settings) {
   settings.sampling = Sampling::up_to(n_max);
   return bound_votes({n_max, 0, n_max}, settings).radius;
 }
 
 }  // namespace
+
+VoteSplit projected(const VoteSplit& votes, std::uint64_t n) {
+  const auto scaled = [&](std::uint64_t count) {
+    return (count * n + votes.n / 2) / votes.n;  // both below 2^32
+  };
+  return {n - scaled(votes.n - votes.a), scaled(votes.second), n};
+}
 
 std::vector<std::uint64_t> checkpoints(std::uint64_t n_max) {
   std::vector<std::uint64_t> at;

@@ -3,6 +3,7 @@
 
 #include "cpu/lane_math.hpp"
 #include "cpu/lane_philox.hpp"
+#include "cpu/lane_split.hpp"
 #include "cpu/lanes.hpp"
 #include "cpu/train_kernels.hpp"
 #include "smoothcert/device/layers.hpp"
@@ -80,24 +81,23 @@ class ImagePhilox {
   Start even_, odd_;
 };
 
-/// Each lane's image in its one split; lanes of device::split_code.
+/// Each lane's image in its one split.
 void add_split_noise(const ImageNoise& s, float* x) {
   UintLanes split{};
   for (int l = 0; l < kLanes; ++l)
     split[l] = device::training_split(s.seed, s.images[l], s.step, s.width);
   const UintLanes width = broadcast(s.width);
-  const IntLanes range = broadcast(std::int32_t{510});
-  for (std::size_t pixel = 0; pixel < s.count; ++pixel) {
-    float* at = x + pixel * kLanes;
-    // x is n · (1/255 as float): the nearest whole number of grey levels is n.
-    const Lanes levels = load(at) * broadcast(255.0f) + broadcast(0.5f);
-    const IntLanes grey = __builtin_convertvector(levels, IntLanes);
-    const UintLanes sum =
-        split + broadcast(device::split_offset(s.seed, static_cast<std::uint32_t>(pixel), s.width));
-    const UintLanes place = sum < width ? sum : sum - width;
-    const IntLanes twice_cut = (IntLanes)(place + place) + broadcast(std::int32_t{1});
-    const IntLanes low = twice_cut < range ? twice_cut : range;
-    store(at, to_float(low + ((grey + grey > twice_cut) & range)) * broadcast(1.0f / 1020.0f));
+  for (std::size_t pixel = 0; pixel < s.count; pixel += 4) {
+    const auto words = device::split_offset_words(s.seed, static_cast<std::uint32_t>(pixel / 4));
+    const std::size_t in_group = s.count - pixel < 4 ? s.count - pixel : 4;
+    for (std::size_t i = 0; i < in_group; ++i) {
+      float* at = x + (pixel + i) * kLanes;
+      // x is n · (1/255 as float): the nearest whole number of grey levels is n.
+      const Lanes levels = load(at) * broadcast(255.0f) + broadcast(0.5f);
+      const IntLanes grey = __builtin_convertvector(levels, IntLanes);
+      store(at,
+            split_inputs(grey + grey, split, device::split_offset_of(words.v[i], s.width), width));
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include "cpu/lane_kernels.hpp"
 #include "cpu/lane_math.hpp"
 #include "cpu/lane_philox.hpp"
+#include "cpu/lane_split.hpp"
 #include "cpu/lanes.hpp"
 #include "smoothcert/device/lattice_noise.hpp"
 #include "smoothcert/device/normal.hpp"
@@ -195,25 +196,17 @@ void uniform_noise(const NoiseStep& s, float* out) {
     draw_uniform<false>(s, out);
 }
 
-/// Lanes of device::split_code and device::split_input. Lanes beyond the last split hold inputs
-/// that nobody counts.
+/// Lanes beyond the last split hold inputs that nobody counts.
 void split_noise(const NoiseStep& s, float* out) {
   const UintLanes split = broadcast(s.first_sample) + lane_index();
   const UintLanes width = broadcast(s.width);
-  const IntLanes range = broadcast(std::int32_t{510});
   for (std::size_t pixel = 0; pixel < s.count; pixel += 4) {
-    const auto words = device::philox_at(s.seed, static_cast<std::uint32_t>(Purpose::split_offsets),
-                                         0, 0, static_cast<std::uint32_t>(pixel / 4));
+    const auto words = device::split_offset_words(s.seed, static_cast<std::uint32_t>(pixel / 4));
     const std::size_t in_group = s.count - pixel < 4 ? s.count - pixel : 4;
-    for (std::size_t i = 0; i < in_group; ++i) {
-      const UintLanes sum = split + broadcast(device::split_offset_of(words.v[i], s.width));
-      const UintLanes place = sum < width ? sum : sum - width;
-      const IntLanes twice_cut = (IntLanes)(place + place) + broadcast(std::int32_t{1});
-      const IntLanes low = twice_cut < range ? twice_cut : range;
-      const IntLanes above = broadcast(std::int32_t{2 * s.pixels[pixel + i]}) > twice_cut;
+    for (std::size_t i = 0; i < in_group; ++i)
       store(out + (pixel + i) * kLanes,
-            to_float(low + (above & range)) * broadcast(1.0f / 1020.0f));
-    }
+            split_inputs(broadcast(std::int32_t{2 * s.pixels[pixel + i]}), split,
+                         device::split_offset_of(words.v[i], s.width), width));
   }
 }
 

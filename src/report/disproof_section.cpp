@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
+#include "smoothcert/brackets.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::report {
@@ -14,34 +14,12 @@ namespace {
 constexpr std::size_t kMostCharts = 4;
 constexpr int kGridPoints = 120;
 
-/// One tested image.
-struct Bracket {
-  double radius = 0;    ///< certified; the image is in its class at least so far
-  double distance = 0;  ///< of the point that was tested
-  bool confirmed = false, correct = false;
-};
-
-std::vector<Bracket> brackets(const RunView& run) {
-  std::map<std::uint32_t, const Certificate*> certificates;
-  for (const Certificate& c : *run.certificates) certificates.emplace(c.image, &c);
-  std::vector<Bracket> all;
-  for (const Disproof& d : *run.disproofs) {
-    const auto c = certificates.find(d.image);
-    if (c != certificates.end())
-      all.push_back({c->second->radius, d.radius(), d.confirmed(), c->second->correct()});
-  }
-  return all;
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return -1;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
+std::vector<Bracket> brackets_of(const RunView& run) {
+  return brackets(*run.certificates, *run.disproofs);
 }
 
 Chart bracket_chart(const RunView& run, std::size_t number) {
-  const std::vector<Bracket> all = brackets(run);
+  const std::vector<Bracket> all = brackets_of(run);
   double largest = 0;
   for (const Bracket& b : all)
     largest = std::max({largest, b.radius, b.confirmed ? b.distance : 0});
@@ -101,22 +79,13 @@ Table disproof_table(const std::vector<RunView>& runs) {
   double alpha = 0;
   for (const RunView& run : runs) {
     if (run.disproofs == nullptr) continue;
-    std::vector<double> radii, distances, ratios;
-    std::size_t below = 0;
-    const auto all = brackets(run);
-    for (const Bracket& b : all) {
-      if (!b.confirmed) continue;
-      radii.push_back(b.radius);
-      distances.push_back(b.distance);
-      ratios.push_back(b.distance / b.radius);
-      below += b.distance < b.radius ? 1 : 0;
-    }
     for (const Disproof& d : *run.disproofs) alpha = std::max(alpha, d.alpha);
-    const bool any = !radii.empty();
-    table.rows.push_back({run.name, format_count(all.size()), format_count(radii.size()),
-                          any ? format_down(median(radii), 4) : "–",
-                          any ? format_fixed(median(distances), 4) : "–",
-                          any ? format_fixed(median(ratios), 3) : "–", format_count(below)});
+    const BracketSummary b = summarise(brackets_of(run));
+    const bool any = b.confirmed > 0;
+    table.rows.push_back({run.name, format_count(b.tested), format_count(b.confirmed),
+                          any ? format_down(b.radius, 4) : "–",
+                          any ? format_fixed(b.distance, 4) : "–",
+                          any ? format_fixed(b.ratio, 3) : "–", format_count(b.below)});
   }
   table.notes = {
       fmt::format("With confidence 1 − α − {} the robust radius of a confirmed image lies between "
@@ -131,7 +100,8 @@ Table disproof_table(const std::vector<RunView>& runs) {
 std::vector<Chart> disproof_charts(const std::vector<RunView>& runs) {
   std::vector<Chart> charts;
   for (const RunView& run : runs) {
-    if (run.disproofs == nullptr || charts.size() == kMostCharts || brackets(run).empty()) continue;
+    if (run.disproofs == nullptr || charts.size() == kMostCharts || brackets_of(run).empty())
+      continue;
     charts.push_back(bracket_chart(run, charts.size()));
   }
   return charts;

@@ -60,8 +60,9 @@ Norm norm_of(const ReportedRun& run) {
 std::vector<NormGroup> norm_groups(const SweepResult& sweep) {
   std::vector<NormGroup> groups;
   for (const Norm norm : {Norm::l2, Norm::l1, Norm::linf}) {
-    NormGroup group{norm, sweep};
-    std::erase_if(group.sweep.runs, [&](const ReportedRun& run) { return norm_of(run) != norm; });
+    NormGroup group{norm, {sweep.title, sweep.command, {}, sweep.stores, sweep.left_out}};
+    for (const ReportedRun& run : sweep.runs)
+      if (norm_of(run) == norm) group.sweep.runs.push_back(run);
     if (!group.sweep.runs.empty()) groups.push_back(std::move(group));
   }
   for (NormGroup& group : groups) group.alone = groups.size() == 1;
@@ -202,7 +203,9 @@ std::vector<std::string> sweep_warnings(const SweepResult& sweep) {
         "Nested runs. Runs that differ in n alone share their first samples. Each is a certificate "
         "at "
         "its own α; the larger of their radii, chosen after a look at both, is not.");
-  if (norm_groups(sweep).size() > 1)
+  const auto in_l1 =
+      std::ranges::count(sweep.runs, Norm::l1, [](const ReportedRun& run) { return norm_of(run); });
+  if (in_l1 > 0 && in_l1 < std::ssize(sweep.runs))
     out.push_back(
         "Two norms. Some radii are in L1, others in L2: they are different distances, and of "
         "different classifiers. Compare within one norm only.");

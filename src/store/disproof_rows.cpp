@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "smoothcert/error.hpp"
+#include "store/row_reading.hpp"
 #include "util/decimal.hpp"
 #include "util/sha256.hpp"
 
@@ -21,21 +22,14 @@ std::string checksum(const RunInfo& run, const Disproof& d) {
   return sha256_hex(fmt::format("disproof of run {}: {}", run.key, disproof_text(d)));
 }
 
-std::uint64_t count(const Statement& row, int column, std::uint64_t largest, const char* name) {
-  const std::int64_t value = row.integer(column);
-  if (value < 0 || static_cast<std::uint64_t>(value) > largest)
-    throw Error(fmt::format("{} is {}, outside 0 … {}", name, value, largest));
-  return static_cast<std::uint64_t>(value);
-}
-
 Disproof row_of(const Statement& row, const RunInfo& run) {
   Disproof d;
-  d.image = static_cast<std::uint32_t>(count(row, 0, UINT32_MAX, "image"));
-  d.squares = count(row, 1, INT64_MAX, "distance2");
-  d.rival = static_cast<int>(count(row, 3, UINT16_MAX, "rival"));
-  d.votes_selected = count(row, 4, UINT32_MAX, "votes_selected");
-  d.votes_rival = count(row, 5, UINT32_MAX, "votes_rival");
-  d.samples = count(row, 6, UINT32_MAX, "samples");
+  d.image = static_cast<std::uint32_t>(bounded(row, 0, UINT32_MAX, "image"));
+  d.squares = bounded(row, 1, INT64_MAX, "distance2");
+  d.rival = static_cast<int>(bounded(row, 3, UINT16_MAX, "rival"));
+  d.votes_selected = bounded(row, 4, UINT32_MAX, "votes_selected");
+  d.votes_rival = bounded(row, 5, UINT32_MAX, "votes_rival");
+  d.samples = bounded(row, 6, UINT32_MAX, "samples");
   d.alpha = row.real(7);
   d.pixels = row.blob(8);
   d.seconds = row.real(9);
@@ -76,17 +70,10 @@ std::vector<Disproof> read_disproofs(Database& db, const RunInfo& run, const Rea
   Statement query(db,
                   fmt::format("SELECT {} FROM disproofs WHERE run = ? ORDER BY image", kColumns));
   query.bind(0, run.id);
-  while (query.step()) {
-    std::string fault;
-    try {
-      all.push_back(row_of(query, run));
-    } catch (const Error& error) {
-      fault = error.what();
-    }
-    if (!fault.empty())
-      reading.on_fault(
-          fmt::format("run {}, disproof of image {}: {}", run.id, query.any(0), fault));
-  }
+  each_row(
+      query, reading,
+      [&] { return fmt::format("run {}, disproof of image {}", run.id, query.any(0)); },
+      [&] { all.push_back(row_of(query, run)); });
   return all;
 }
 
@@ -109,22 +96,6 @@ std::string write_disproof(Database& db, const RunInfo& run, const Disproof& d) 
   insert.bind(7, static_cast<std::int64_t>(d.samples)).bind(8, d.alpha);
   insert.bind_blob(9, d.pixels).bind(10, d.seconds).bind(11, checksum(run, d)).run();
   return "";
-}
-
-void remove_faulty_disproofs(Database& db, const Reading& reading) {
-  Reading quiet = reading;
-  quiet.on_fault = [](const std::string&) {};
-  db.execute("CREATE TEMP TABLE good_disproofs(run, image)");
-  {
-    Statement keep(db, "INSERT INTO good_disproofs VALUES(?,?)");
-    for (const RunInfo& run : read_runs(db, quiet))
-      for (const Disproof& d : read_disproofs(db, run, quiet))
-        keep.bind(0, run.id).bind(1, std::int64_t{d.image}).run();
-  }
-  db.execute(
-      "DELETE FROM disproofs WHERE (run, image) NOT IN (SELECT run, image FROM good_disproofs) OR "
-      "(run, image) NOT IN (SELECT run, image FROM certificates)");
-  db.execute("DROP TABLE good_disproofs");
 }
 
 }  // namespace smoothcert::store

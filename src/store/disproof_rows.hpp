@@ -24,8 +24,4 @@ std::string write_disproof(Database& db, const RunInfo& run, const Disproof& dis
 /// Everything but the time, for comparisons.
 std::string disproof_text(const Disproof& disproof);
 
-/// Deletes every row that fails, or whose image has no certificate. Within the caller's
-/// transaction, after the certificates that fail have gone.
-void remove_faulty_disproofs(Database& db, const Reading& reading);
-
 }  // namespace smoothcert::store

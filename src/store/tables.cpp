@@ -8,6 +8,7 @@
 #include "store/codec.hpp"
 #include "store/disproof_rows.hpp"
 #include "store/row_check.hpp"
+#include "store/row_reading.hpp"
 #include "store/schema.hpp"
 
 namespace smoothcert::store {
@@ -40,14 +41,6 @@ std::string certificate_query(std::int64_t version, const char* rest) {
 
 std::int64_t as_signed(std::uint64_t value) { return std::bit_cast<std::int64_t>(value); }
 std::uint64_t as_unsigned(std::int64_t value) { return std::bit_cast<std::uint64_t>(value); }
-
-/// An integer column that must lie in 0 … `largest`.
-std::uint64_t bounded(const Statement& row, int column, std::uint64_t largest, const char* name) {
-  const std::int64_t value = row.integer(column);
-  if (value < 0 || static_cast<std::uint64_t>(value) > largest)
-    throw Error(fmt::format("{} is {}, outside 0 … {}", name, value, largest));
-  return static_cast<std::uint64_t>(value);
-}
 
 int small(const Statement& row, int column, const char* name) {
   return static_cast<int>(bounded(row, column, 1'000'000'000, name));
@@ -146,20 +139,6 @@ ChunkCounts chunk_row(const Statement& row, int classes) {
 /// A store that was brought to version 3 gets its rows' checksums in a second step.
 bool has_checksums(const Reading& reading) {
   return reading.version >= 3 && reading.bound != kBeforeChecksums;
-}
-
-/// Calls take(row) for every row of `query`; what it throws is told as a fault of `name(query)`.
-template <class Name, class Take>
-void each_row(Statement& query, const Reading& reading, Name&& name, Take&& take) {
-  while (query.step()) {
-    std::string fault;
-    try {
-      take();
-    } catch (const Error& error) {
-      fault = error.what();
-    }
-    if (!fault.empty()) reading.on_fault(name() + ": " + fault);
-  }
 }
 
 /// Every certificate of the run with its fault ("" for none); rows that cannot be read at all go to
@@ -327,10 +306,12 @@ std::uint64_t remove_faulty_rows(Database& db, const Reading& reading) {
   db.execute("CREATE TEMP TABLE good_runs(id)");
   db.execute("CREATE TEMP TABLE good_images(run, image)");
   db.execute("CREATE TEMP TABLE good_chunks(run, image, stage, first)");
+  db.execute("CREATE TEMP TABLE good_disproofs(run, image)");
   {
     Statement keep_run(db, "INSERT INTO good_runs VALUES(?)");
     Statement keep_image(db, "INSERT INTO good_images VALUES(?,?)");
     Statement keep_chunk(db, "INSERT INTO good_chunks VALUES(?,?,?,?)");
+    Statement keep_disproof(db, "INSERT INTO good_disproofs VALUES(?,?)");
     for (const RunInfo& run : read_runs(db, quiet)) {
       keep_run.bind(0, run.id).run();
       for (const Certificate& c : read_certificates(db, run, quiet))
@@ -339,6 +320,8 @@ std::uint64_t remove_faulty_rows(Database& db, const Reading& reading) {
         keep_chunk.bind(0, run.id).bind(1, std::int64_t{c.image});
         keep_chunk.bind(2, static_cast<std::int64_t>(c.stage)).bind(3, as_signed(c.first)).run();
       }
+      for (const Disproof& d : read_disproofs(db, run, quiet))
+        keep_disproof.bind(0, run.id).bind(1, std::int64_t{d.image}).run();
     }
   }
   db.execute(
@@ -346,9 +329,11 @@ std::uint64_t remove_faulty_rows(Database& db, const Reading& reading) {
   db.execute(
       "DELETE FROM chunks WHERE (run, image, stage, first) NOT IN "
       "(SELECT run, image, stage, first FROM good_chunks)");
-  remove_faulty_disproofs(db, reading);
+  db.execute(
+      "DELETE FROM disproofs WHERE (run, image) NOT IN (SELECT run, image FROM good_disproofs) OR "
+      "(run, image) NOT IN (SELECT run, image FROM certificates)");
   db.execute("DELETE FROM runs WHERE id NOT IN (SELECT id FROM good_runs)");
-  for (const char* table : {"good_runs", "good_images", "good_chunks"})
+  for (const char* table : {"good_runs", "good_images", "good_chunks", "good_disproofs"})
     db.execute(std::string("DROP TABLE ") + table);
   return static_cast<std::uint64_t>(before - count());
 }

@@ -76,12 +76,7 @@ class Planner {
           node.shift.push_back(static_cast<float>(-mean / stddev));
         }
         break;
-      case LayerKind::relu:
-      case LayerKind::maxpool:
-      case LayerKind::add:
-      case LayerKind::global_avg_pool:
-      case LayerKind::flatten:
-      default:  // refused by make_backward_plan()
+      default:  // no parameters, or refused by make_backward_plan()
         break;
     }
   }

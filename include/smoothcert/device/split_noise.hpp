@@ -30,12 +30,16 @@ SMOOTHCERT_HD std::uint32_t split_offset_of(std::uint32_t word, std::uint32_t wi
   return static_cast<std::uint32_t>((std::uint64_t{word} * width) >> 32);
 }
 
+/// The words of the offsets of four neighbouring pixels.
+SMOOTHCERT_HD PhiloxWords split_offset_words(std::uint64_t seed, std::uint32_t group) {
+  return philox_at(seed, static_cast<std::uint32_t>(Purpose::split_offsets), 0, 0, group);
+}
+
 /// The offset of flat CHW pixel p, from word p mod 4 of group p / 4 of sample 0 of image 0: one g
 /// for all images. Any offsets are sound; these are uniform to within width / 2^32.
 SMOOTHCERT_HD std::uint32_t split_offset(std::uint64_t seed, std::uint32_t pixel,
                                          std::uint32_t width) {
-  const auto purpose = static_cast<std::uint32_t>(Purpose::split_offsets);
-  return split_offset_of(philox_at(seed, purpose, 0, 0, pixel / 4).v[pixel % 4], width);
+  return split_offset_of(split_offset_words(seed, pixel / 4).v[pixel % 4], width);
 }
 
 /// The split in which a training step shows an image: one for all of its pixels.
