@@ -11,6 +11,9 @@ if(SMOOTHCERT_HAVE_CUDA)
     message(STATUS "smoothcert: no cuRAND headers: its Philox is not compared with ours")
     set_source_files_properties(tests/gpu/curand_philox_test.cu PROPERTIES HEADER_FILE_ONLY ON)
   endif()
+  smoothcert_quick_tests(smoothcert_gpu_tests)
+  smoothcert_precompile(smoothcert_gpu_tests $<$<COMPILE_LANGUAGE:CXX>:<gmock/gmock.h$<ANGLE-R>>
+    $<$<COMPILE_LANGUAGE:CXX>:<gtest/gtest.h$<ANGLE-R>>)
   target_link_libraries(smoothcert_gpu_tests PRIVATE smoothcert smoothcert_options GTest::gtest
     GTest::gmock GTest::gtest_main CUDA::cudart_static Threads::Threads)
   gtest_discover_tests(smoothcert_gpu_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS gpu TIMEOUT 300)

@@ -56,6 +56,9 @@ if(NOT SMOOTHCERT_SANITIZE)  # too slow there
 endif()
 add_executable(smoothcert_simulated_tests ${_tests})
 target_include_directories(smoothcert_simulated_tests PRIVATE tests/gpu)
+smoothcert_quick_tests(smoothcert_simulated_tests)
+smoothcert_precompile(smoothcert_simulated_tests <gmock/gmock.h> <gtest/gtest.h> <nlohmann/json.hpp>
+  <fmt/format.h>)
 target_link_libraries(smoothcert_simulated_tests PRIVATE smoothcert_simulated_gpu smoothcert_core
   smoothcert_options GTest::gtest GTest::gmock GTest::gtest_main fmt::fmt nlohmann_json::nlohmann_json
   SQLite::SQLite3 ZLIB::ZLIB OpenSSL::Crypto Threads::Threads)

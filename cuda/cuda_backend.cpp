@@ -5,7 +5,7 @@
 
 #include "cuda/layers/library_engine.hpp"
 #include "cuda/runtime/context.hpp"
-#include "cuda/train/device_trainer.hpp"
+#include "cuda/train/gpu_trainer.hpp"
 #include "cuda/votes/exact_pass.hpp"
 #include "cuda/votes/vote_device.hpp"
 #include "cuda/votes/vote_paths.hpp"
@@ -107,8 +107,8 @@ class CudaModel final : public BackendModel {
 
  private:
   /// Training runs on the first GPU; made when first needed, since votes do without.
-  DeviceTrainer& trainer() {
-    if (!trainer_) trainer_ = std::make_unique<DeviceTrainer>(devices_.front(), net_.spec);
+  GpuTrainer& trainer() {
+    if (!trainer_) trainer_ = std::make_unique<GpuTrainer>(devices_.front(), net_.spec);
     return *trainer_;
   }
 
@@ -126,7 +126,7 @@ class CudaModel final : public BackendModel {
   std::vector<int> devices_;
   mutable DevicePlans plans_;
   OptimizerState optimizer_;
-  std::unique_ptr<DeviceTrainer> trainer_;
+  std::unique_ptr<GpuTrainer> trainer_;
   bool trained_ = false;
 };
 

@@ -403,7 +403,8 @@ TEST_F(CliBadInput, WhatIsMissing) {
   for (const char* command : {"certify", "predict", "attack"})
     EXPECT_THAT(fails(2, command), HasSubstr("which model?")) << command;
   EXPECT_THAT(fails(2, "merge"), HasSubstr("which stores?"));
-  EXPECT_THAT(fails(2, "recompute results.sqlite"), HasSubstr("at which α, or with which p_B?"));
+  EXPECT_THAT(fails(2, "recompute results.sqlite"),
+              HasSubstr("at which α, with which p_B, or for"));
   EXPECT_THAT(fails(2, "recompute results.sqlite --alpha 7"), HasSubstr("--alpha: 7"));
 }
 

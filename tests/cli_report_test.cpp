@@ -78,6 +78,82 @@ TEST_F(CliReport, TablesForAPaper) {
   EXPECT_THAT(fails(2, "report s.sqlite --tables latx"), HasSubstr("did you mean 'latex'?"));
 }
 
+TEST_F(CliReport, TopKRadiiAreDerivedAndNotStored) {
+  const json rows =
+      json::parse(ok("export s.sqlite --run 1 --json --top-k 2 --top-of label --top-from counts"));
+  EXPECT_EQ(rows.at("top_k"), (json{{"k", 2}, {"of", "label"}, {"from", "counts"}}));
+  const json own = json::parse(ok("export s.sqlite --run 1 --json --top-k 1"));
+  const json run = json::parse(ok("export s.sqlite --run 1 --json"));
+  EXPECT_TRUE(run.at("top_k").is_null());
+  for (std::size_t i = 0; i < run.at("certificates").size(); ++i)
+    EXPECT_EQ(own.at("certificates").at(i).at("radius"), run.at("certificates").at(i).at("radius"));
+  const std::string before = ok("export s.sqlite --dump");
+  const json table = json::parse(ok("recompute s.sqlite --top-k 2 --top-of label --json"));
+  EXPECT_EQ(table.at("runs").at(0).at("images"), run.at("certificates").size());
+  double sum = 0;
+  const json labels = json::parse(ok("export s.sqlite --run 1 --json --top-k 2 --top-of label"));
+  for (const json& row : labels.at("certificates")) {
+    EXPECT_EQ(row.at("correct"), row.at("radius").get<double>() > 0);
+    sum += row.at("radius").get<double>();
+  }
+  EXPECT_NEAR(table.at("runs").at(0).at("acr").get<double>(),
+              sum / static_cast<double>(labels.at("certificates").size()), 1e-12);
+  EXPECT_THAT(ok("recompute s.sqlite --top-k 2 --alpha 0.001"), HasSubstr("0.001"));
+  EXPECT_EQ(ok("export s.sqlite --dump"), before) << "nothing is stored";
+  ok("export s.sqlite --out tsv --top-k 2");
+  const std::filesystem::directory_iterator files(path("tsv"));
+  EXPECT_THAT(files->path().filename().string(), HasSubstr("_top2-selected-share"));
+}
+
+TEST_F(CliReport, TopKRadiiThatMakeNoSense) {
+  for (const char* command : {"export s.sqlite --run 1", "recompute s.sqlite"}) {
+    const std::string text = command;
+    EXPECT_THAT(fails(2, text + " --top-k 0"), HasSubstr("--top-k")) << text;
+    EXPECT_THAT(fails(2, text + " --top-k 1000"), HasSubstr("k is 1 … ")) << text;
+    EXPECT_THAT(fails(2, text + " --top-of label"), HasSubstr("Give --top-k K as well")) << text;
+    EXPECT_THAT(fails(2, text + " --top-k 2 --top-of labels"), HasSubstr("did you mean 'label'?"));
+    EXPECT_THAT(fails(2, text + " --top-k 2 --top-from all"), HasSubstr("--top-from")) << text;
+    EXPECT_THAT(fails(2, text + " --top-k 2 --p-b counted"), HasSubstr("--p-b")) << text;
+  }
+  EXPECT_THAT(fails(2, "export s.sqlite --run 1 --json --classes --top-k 2"),
+              HasSubstr("--classes"));
+}
+
+TEST_F(CliReport, DistancesToClassesAreInTheReport) {
+  ok("report s.sqlite");
+  const std::string html = test::file_text(path("s-report/report.html"));
+  EXPECT_THAT(html, HasSubstr("How far the images of each label are from each class"));
+  EXPECT_THAT(test::file_text(path("s-report/tables/class-distances.csv")),
+              testing::StartsWith("run,label,class,images,median_distance"));
+  const json report = json::parse(ok("report s.sqlite --json"));
+  EXPECT_GT(report.at("analysis").at("runs").at(0).at("analysis").at("class_distances").size(), 1u);
+}
+
+// A store has no pixels: the data has to be the one that its runs are over.
+TEST_F(CliReport, ShowsPicturesOfTheDataOfItsRuns) {
+  EXPECT_THAT(run("report s.sqlite --pictures --data data").err,
+              HasSubstr("no image is certified with another class than its label"));
+  // The same images under other labels.
+  std::filesystem::copy(path("data"), path("shifted"));
+  std::string labels = test::file_text(path("shifted/t10k-labels-idx1-ubyte"));
+  constexpr std::size_t kHeader = 8;
+  for (std::size_t i = kHeader; i < labels.size(); ++i)
+    labels[i] = static_cast<char>((labels[i] + 1) % 10);
+  test::write_text(path("shifted/t10k-labels-idx1-ubyte"), labels);
+  ok("certify toy.safetensors --data shifted --sigma 0.5 --n0 50 --n 500 --alpha 0.01 --no-checks "
+     "--store w.sqlite");
+  ok("report w.sqlite --pictures --data shifted");
+  const std::string html = test::file_text(path("w-report/report.html"));
+  EXPECT_THAT(html, HasSubstr("Robustly wrong: certified images"));
+  EXPECT_THAT(html, HasSubstr("data:image/png;base64,"));
+  EXPECT_THAT(fails(2, "report w.sqlite --pictures --data data"),
+              HasSubstr("--pictures: no run here is over"));
+  EXPECT_THAT(fails(2, "report s.sqlite --pictures --data digits"),
+              HasSubstr("--pictures: no run here is over digits"));
+  EXPECT_THAT(fails(2, "report s.sqlite --data data"), HasSubstr("for --pictures only"));
+  EXPECT_THAT(fails(2, "report s.sqlite --pictures --tables latex"), HasSubstr("--tables"));
+}
+
 TEST_F(CliReport, SaysWhatIsMissing) {
   EXPECT_THAT(fails(1, "report none.sqlite"), HasSubstr("there is no results store 'none.sqlite'"));
   EXPECT_THAT(fails(1, "report"), HasSubstr("there is no results store 'smoothcert-report'"));

@@ -69,11 +69,11 @@ class FakeDevice : public VoteDevice {
     prepared.push_back(samples);
     if (samples > memory) throw OutOfDeviceMemory("no room for " + std::to_string(samples));
   }
-  std::size_t lanes() const override { return 2; }
+  std::size_t slots() const override { return 2; }
   std::uint32_t max_segments() const override { return 3; }
-  void submit(std::size_t lane, const VoteBatch& batch) override {
+  void submit(std::size_t slot, const VoteBatch& batch) override {
     if (++submitted > survives) throw Error("device lost");
-    auto& counts = counts_[lane];
+    auto& counts = counts_[slot];
     counts.assign(batch.segments.size() * (classes_ + 1), 0);
     for (std::uint32_t n = 0, s = 0; n < batch.samples; ++n) {
       while (s + 1 < batch.segments.size() && batch.segments[s + 1].begin <= n) ++s;
@@ -82,7 +82,7 @@ class FakeDevice : public VoteDevice {
       ++counts[s * (classes_ + 1) + (segment.image * 7 + sample) % (classes_ + 1)];
     }
   }
-  std::span<const std::uint64_t> collect(std::size_t lane) override { return counts_[lane]; }
+  std::span<const std::uint64_t> collect(std::size_t slot) override { return counts_[slot]; }
 
   std::vector<std::uint32_t> prepared;
   std::uint32_t memory = ~0u;

@@ -12,7 +12,7 @@
 #include "report/accuracy_chart.hpp"
 #include "report/analysis_tables.hpp"
 #include "report/figures.hpp"
-#include "report/findings.hpp"
+#include "report/sentences.hpp"
 #include "report/study_tables.hpp"
 #include "report_support.hpp"
 #include "smoothcert/error.hpp"

@@ -63,6 +63,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   markup_support.cpp
   merge_stores_test.cpp
   mixed_batch_test.cpp
+  more_certificates_test.cpp
   model_name_test.cpp
   network_test.cpp
   noise_slack_test.cpp

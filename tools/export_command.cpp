@@ -19,6 +19,7 @@
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/results.hpp"
 #include "store/codec.hpp"
+#include "top_k_options.hpp"
 #include "util/atomic_file.hpp"
 #include "util/format_number.hpp"
 #include "util/model_name.hpp"
@@ -56,6 +57,7 @@ class ExportCommand : public Command {
                  "With --json: within which radius each class is not the answer");
     app.add_flag("--dump", dump_,
                  "Print the whole store as text without times: equal stores, equal text");
+    add_top_k_options(app, top_k_options_);
     add_output_options(app, output_);
   }
   bool quiet() const override { return output_.quiet; }
@@ -70,6 +72,9 @@ class ExportCommand : public Command {
     if (!norm_.empty()) as_ = from_name<Norm>(norm_, "--norm");
     if (format_ != "tsv" && format_ != "csv")
       throw UsageError("--format: " + unknown_name_message("format", format_, {"tsv", "csv"}));
+    top_k_ = top_k_question(top_k_options_);
+    if (top_k_ && with_.p_b)
+      throw UsageError("--p-b: top-k radii bound no second class; leave one of both out");
     const auto file = store_file(store_);
     const auto store = open_store(context, file);
     const auto runs = store->runs();
@@ -78,10 +83,12 @@ class ExportCommand : public Command {
       return context.console.result(output_.json ? nlohmann::json{{"dump", text}}.dump(2) + "\n"
                                                  : text);
     }
+    if (classes_ && top_k_)
+      throw UsageError("--classes: beside the radii of the run, not beside top-k radii");
     if (classes_ && (!output_.json || !tsv_.empty() || !folder_.empty()))
       throw UsageError("--classes: the distances of classes are members of what --json prints");
     if (!folder_.empty()) return write_all(context.console, *store, runs);
-    if (!run_ && tsv_.empty() && (with_.alpha || with_.p_b || as_ || format_ != "tsv"))
+    if (!run_ && tsv_.empty() && (with_.alpha || with_.p_b || as_ || top_k_ || format_ != "tsv"))
       throw UsageError(
           "export: without --run or --out the runs are listed as they are stored; which one is to "
           "be "
@@ -143,6 +150,11 @@ class ExportCommand : public Command {
     certificates.insert(certificates.end(), unfinished.begin(), unfinished.end());
     std::ranges::sort(certificates, {}, &Certificate::image);
     if (with_.alpha || with_.p_b) certificates = rederive(run, certificates, with_);
+    if (top_k_) {
+      const BoundSettings bounds =
+          bound_settings(with_.of(run.settings.certify), run.settings.shape);
+      for (Certificate& c : certificates) c = top_k_certificate(c, *top_k_, bounds);
+    }
     if (as != norm_of(run.settings))
       for (Certificate& c : certificates)
         c.radius = radius_in_norm(c.radius, as, run.settings.shape.size());
@@ -154,6 +166,11 @@ class ExportCommand : public Command {
       throw UsageError(
           fmt::format("{}: run {} is exact: it has no alpha, and no bound to derive otherwise",
                       with_.alpha ? "--alpha" : "--p-b", run.id));
+    if (top_k_ && norm_of(run.settings) != Norm::l2)
+      throw UsageError(
+          fmt::format("--top-k: run {} has {} noise, whose votes say nothing of the k "
+                      "likeliest classes",
+                      run.id, to_name(run.settings.certify.noise)));
     (void)norm_for(run);
   }
 
@@ -173,12 +190,13 @@ class ExportCommand : public Command {
   void tell(Console& console, const std::string& where, const RunInfo& run,
             std::size_t count) const {
     const Soundness soundness = soundness_of(run.settings);
-    const std::string line = fmt::format(
-        "{}: {}, radii in {}{}, {}", where, counted(count, "certificate"), to_name(norm_for(run)),
-        kind_of(run.settings) == CertificateKind::exact
-            ? std::string()
-            : " at alpha " + format_shortest(with_.of(run.settings.certify).alpha),
-        guarantee_text(run.settings));
+    const std::string line =
+        fmt::format("{}: {}, {} in {}{}, {}", where, counted(count, "certificate"),
+                    top_k_ ? to_text(*top_k_) : std::string("radii"), to_name(norm_for(run)),
+                    kind_of(run.settings) == CertificateKind::exact
+                        ? std::string()
+                        : " at alpha " + format_shortest(with_.of(run.settings.certify).alpha),
+                    guarantee_text(run.settings));
     if (soundness == Soundness::real_arithmetic)
       console.warn(line);
     else
@@ -197,7 +215,13 @@ class ExportCommand : public Command {
             {"certificates", certificates.size()},
             {"norm", to_name(norm_for(run))},
             {"kind", to_name(kind_of(run.settings))},
+            {"top_k", top_k_json()},
             {"guarantee", guarantee_text(run.settings)}};
+  }
+  /// What the radii are of, null for the certificates themselves.
+  [[nodiscard]] nlohmann::json top_k_json() const {
+    if (!top_k_) return {};
+    return {{"k", top_k_->k}, {"of", to_name(top_k_->of)}, {"from", to_name(top_k_->from)}};
   }
   static std::string files_text(const nlohmann::json& files) {
     return nlohmann::json{{"files", files}}.dump(2) + "\n";
@@ -232,6 +256,8 @@ class ExportCommand : public Command {
       if (!run.settings.pixels.empty()) name += "_" + run.settings.pixels;
       if (c.sequential) name += "_" + safe_file_name(stopping_text(c));
       if (only_correct(store, run)) name += "_only-correct";
+      if (top_k_)
+        name += fmt::format("_top{}-{}-{}", top_k_->k, to_name(top_k_->of), to_name(top_k_->from));
       if (norm_for(run) != Norm::l2) name += "_" + to_name(norm_for(run));
       if (!taken.insert(name).second) name += fmt::format("_run{}", run.id);
       const auto file = std::filesystem::path(folder_) / (name + "." + format_);
@@ -275,12 +301,13 @@ class ExportCommand : public Command {
                       {"seconds", c.seconds}});
       // Units are exact; the quotient by 255 is rounded down.
       if (exact) rows.back()["units"] = std::llround(c.radius * 255);
-      if (norm_for(run) == Norm::l2) add_more(rows.back(), c, bounds);
+      if (norm_for(run) == Norm::l2 && !top_k_) add_more(rows.back(), c, bounds);
     }
     return nlohmann::json{{"run", run.id},
                           {"key", run.key},
                           {"norm", to_name(norm_for(run))},
                           {"kind", to_name(kind_of(run.settings))},
+                          {"top_k", top_k_json()},
                           {"guarantee", guarantee_text(run.settings)},
                           {"certificates", rows}}
                .dump(2) +
@@ -294,6 +321,8 @@ class ExportCommand : public Command {
   std::string p_b_, norm_, format_ = "tsv";
   Rederivation with_;
   std::optional<Norm> as_;
+  TopKOptions top_k_options_;
+  std::optional<TopKQuestion> top_k_;
   OutputOptions output_;
 };
 

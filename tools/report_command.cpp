@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "data_options.hpp"
 #include "options.hpp"
 #include "run_list.hpp"
 #include "smoothcert/error.hpp"
@@ -30,12 +31,20 @@ class ReportCommand : public Command {
         ->type_name("[NAME=]FILE");
     app.add_option("-o,--out", out_, "Folder for a store's report (STORE-report)")
         ->type_name("DIR");
+    app.add_flag("--pictures", pictures_,
+                 "Show the images that are robustly wrong: a store has no pixels, --data names the "
+                 "data of its runs");
+    add_data_options(app, data_);
     add_output_options(app, output_);
   }
   bool quiet() const override { return output_.quiet; }
 
   void run(Context& context) override {
     if (!tables_.empty()) (void)table_format_from_name(tables_);
+    if (!pictures_ && (!data_.data.empty() || data_.round || !data_.mirror.empty()))
+      throw UsageError("report: data is looked at for --pictures only");
+    if (pictures_ && !tables_.empty())
+      throw UsageError("report: --tables prints no pictures; leave one of both out");
     const fs::path file = store_file(source_);
     std::error_code ignored;
     const bool folder = fs::is_directory(source_, ignored);
@@ -60,6 +69,8 @@ class ReportCommand : public Command {
     if (!out_.empty())
       throw UsageError(
           "report: the report of a comparison stays in its folder; --out is for stores");
+    if (pictures_)
+      throw UsageError("report: a comparison keeps its pictures; --pictures is for stores");
     const auto study = load_study(source_);
     if (!tables_.empty())
       return print_tables(console, report_tables(study, table_format_from_name(tables_)));
@@ -81,6 +92,11 @@ class ReportCommand : public Command {
         add_peer(sweep, peer);
       else
         add_peer(sweep, peer.substr(equals + 1), peer.substr(0, equals));
+    }
+    if (pictures_) {
+      add_pictures(sweep, load_data(context, data_, Splits::test, false).test);
+      if (sweep.worst.empty())
+        context.console.say("no image is certified with another class than its label");
     }
     for (const std::string& line : sweep.left_out) context.console.warn(line);
     if (!tables_.empty())
@@ -104,6 +120,8 @@ class ReportCommand : public Command {
 
   std::string source_ = "smoothcert-report", tables_, out_;
   std::vector<std::string> peers_;
+  bool pictures_ = false;
+  DataOptions data_;
   OutputOptions output_;
 };
 

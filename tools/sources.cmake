@@ -28,6 +28,7 @@ smoothcert_sources(SMOOTHCERT_TOOL_SOURCES
   slurm_script.cpp
   smoothcert.cpp
   status_command.cpp
+  top_k_options.cpp
   sweep_command.cpp
   train_command.cpp
   verify_command.cpp)

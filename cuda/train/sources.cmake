@@ -1,5 +1,5 @@
 smoothcert_sources(SMOOTHCERT_CUDA_HOST_SOURCES
-  cuda_train_device.cpp)
+  cuda_queue.cpp)
 # Launch kernels, so that the emulator compiles them too (tests/simt/emulated_*.cpp).
 smoothcert_sources(SMOOTHCERT_CUDA_LAUNCHING_SOURCES
   train_pass.cpp

@@ -34,7 +34,7 @@ struct SizedProgram {
 
 /// Memory for batches of up to `capacity` images.
 struct Trainer::Batch {
-  Batch(TrainDevice& device, const TrainPlan& plan, std::uint32_t images)
+  Batch(DeviceQueue& device, const TrainPlan& plan, std::uint32_t images)
       : capacity(images),
         values(device, plan.values * images),
         gradients(device, plan.values * images),
@@ -52,7 +52,7 @@ struct Trainer::Batch {
 
 /// What an epoch uploads, and what its steps report.
 struct Trainer::Epoch {
-  Epoch(TrainDevice& device, std::size_t visits, std::size_t steps)
+  Epoch(DeviceQueue& device, std::size_t visits, std::size_t steps)
       : order(device, visits),
         schedule(device, steps),
         state(device, 1),
@@ -64,7 +64,7 @@ struct Trainer::Epoch {
   TrainArray<float> loss, accuracy;
 };
 
-Trainer::Trainer(std::unique_ptr<TrainDevice> device, NetworkSpec spec)
+Trainer::Trainer(std::unique_ptr<DeviceQueue> device, NetworkSpec spec)
     : device_(std::move(device)),
       spec_(std::move(spec)),
       plan_(make_train_plan(spec_)),

@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "cuda/train/train_device.hpp"
+#include "cuda/train/device_queue.hpp"
 #include "cuda/train/train_step.hpp"
 #include "smoothcert/epoch.hpp"
 
@@ -14,7 +14,7 @@ inline namespace SMOOTHCERT_GPU_ABI {
 
 class Trainer {
  public:
-  Trainer(std::unique_ptr<TrainDevice> device, NetworkSpec spec);
+  Trainer(std::unique_ptr<DeviceQueue> device, NetworkSpec spec);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
@@ -47,7 +47,7 @@ class Trainer {
   [[nodiscard]] TrainBuffers buffers() const;
   void run_steps(const EpochRequest& request, std::uint64_t first_global, EpochReport& report);
 
-  std::unique_ptr<TrainDevice> device_;
+  std::unique_ptr<DeviceQueue> device_;
   NetworkSpec spec_;
   TrainPlan plan_;
   TrainArray<float> parameters_, parameter_gradients_, statistics_, saved_, constants_;

@@ -10,7 +10,7 @@
 #include "cuda/votes/feature_pass.hpp"
 #include "cuda/votes/noise_table.hpp"
 #include "cuda/votes/vote_device.hpp"
-#include "cuda/votes/vote_lane.hpp"
+#include "cuda/votes/vote_slot.hpp"
 #include "smoothcert/error.hpp"
 
 namespace smoothcert::gpu {
@@ -35,16 +35,16 @@ class FeatureVoteDevice final : public VoteDevice {
 
   ~FeatureVoteDevice() override {
     cudaSetDevice(device_);
-    for (const Lane& lane : lanes_) lane.votes.drain();
+    for (const Slot& slot : slots_) slot.votes.drain();
   }
 
   void prepare(std::uint32_t samples) override {
     if (samples != plan_.tile) throw Error("feature votes run in whole tiles");
     SMOOTHCERT_CUDA(cudaSetDevice(device_));
-    for (Lane& lane : lanes_) {
-      lane.votes = VoteLane(plan_.image_size, static_cast<std::size_t>(plan_.network.classes));
+    for (Slot& slot : slots_) {
+      slot.votes = VoteSlot(plan_.image_size, static_cast<std::size_t>(plan_.network.classes));
     }
-    const cudaStream_t stream = lanes_[0].votes.stream.get();
+    const cudaStream_t stream = slots_[0].votes.stream.get();
     const FeatureNetwork& network = plan_.network;
     fragments_ = upload(pack_features(network), stream);
     model_.noise = settings_.noise;
@@ -62,36 +62,36 @@ class FeatureVoteDevice final : public VoteDevice {
       linear_.push_back(
           {layer.in, layer.out, layer.scale, weights_.back().data(), biases_.back().data()});
     }
-    for (Lane& lane : lanes_) {
-      lane.features = tile_of<std::uint16_t>(static_cast<std::size_t>(linear_[0].in), lane);
-      lane.hidden = tile_of<std::uint16_t>(hidden, lane);
-      lane.sums = tile_of<float>(sums, lane);
-      lane.engine = make_half_engine();
+    for (Slot& slot : slots_) {
+      slot.features = tile_of<std::uint16_t>(static_cast<std::size_t>(linear_[0].in), slot);
+      slot.hidden = tile_of<std::uint16_t>(hidden, slot);
+      slot.sums = tile_of<float>(sums, slot);
+      slot.engine = make_half_engine();
     }
   }
 
-  std::size_t lanes() const override { return lanes_.size(); }
-  std::uint32_t max_segments() const override { return VoteLane::kMaxSegments; }
+  std::size_t slots() const override { return slots_.size(); }
+  std::uint32_t max_segments() const override { return VoteSlot::kMaxSegments; }
 
   void submit(std::size_t index, const VoteBatch& batch) override {
     const NvtxRange range("submit feature vote batch");
-    Lane& lane = lanes_[index];
-    const DeviceSegments on_device = lane.votes.stage(batch);
-    count_feature_votes(lane.votes.stream.get(), *lane.engine, model_, plan_.shape, linear_,
+    Slot& slot = slots_[index];
+    const DeviceSegments on_device = slot.votes.stage(batch);
+    count_feature_votes(slot.votes.stream.get(), *slot.engine, model_, plan_.shape, linear_,
                         plan_.network.classes, on_device,
-                        {lane.features.data(), lane.hidden.data(), lane.sums.data()}, plan_.tile,
-                        lane.votes.counts.data());
-    lane.votes.finish();
+                        {slot.features.data(), slot.hidden.data(), slot.sums.data()}, plan_.tile,
+                        slot.votes.counts.data());
+    slot.votes.finish();
   }
 
   std::span<const std::uint64_t> collect(std::size_t index) override {
     const NvtxRange range("collect feature vote batch");
-    return lanes_[index].votes.collect();
+    return slots_[index].votes.collect();
   }
 
  private:
-  struct Lane {
-    VoteLane votes;
+  struct Slot {
+    VoteSlot votes;
     DeviceBuffer<std::uint16_t> features, hidden;
     DeviceBuffer<float> sums;
     std::unique_ptr<HalfEngine> engine;
@@ -99,11 +99,11 @@ class FeatureVoteDevice final : public VoteDevice {
 
   /// Zeros: the tail of a short batch is computed and not counted.
   template <class T>
-  DeviceBuffer<T> tile_of(std::size_t values, const Lane& lane) const {
+  DeviceBuffer<T> tile_of(std::size_t values, const Slot& slot) const {
     DeviceBuffer<T> buffer(values * plan_.tile);
     if (buffer.size() > 0) {
       SMOOTHCERT_CUDA(
-          cudaMemsetAsync(buffer.data(), 0, buffer.size() * sizeof(T), lane.votes.stream.get()));
+          cudaMemsetAsync(buffer.data(), 0, buffer.size() * sizeof(T), slot.votes.stream.get()));
     }
     return buffer;
   }
@@ -117,7 +117,7 @@ class FeatureVoteDevice final : public VoteDevice {
   std::vector<DeviceBuffer<std::uint16_t>> weights_;
   std::vector<DeviceBuffer<float>> biases_;
   std::vector<DeviceLinear> linear_;
-  std::array<Lane, 2> lanes_;
+  std::array<Slot, 2> slots_;
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "cuda/runtime/context.hpp"
 #include "cuda/runtime/nvtx.hpp"
 #include "cuda/votes/noise_table.hpp"
-#include "cuda/votes/vote_lane.hpp"
+#include "cuda/votes/vote_slot.hpp"
 #include "gpu/fused_packing.hpp"
 #include "gpu/vote_tiles.hpp"
 
@@ -45,18 +45,18 @@ class FusedVoteDevice final : public VoteDevice {
 
   ~FusedVoteDevice() override {
     cudaSetDevice(device_);
-    for (const Lane& lane : lanes_) lane.votes.drain();
+    for (const Slot& slot : slots_) slot.votes.drain();
   }
 
   void prepare(std::uint32_t) override {
     SMOOTHCERT_CUDA(cudaSetDevice(device_));
-    for (Lane& lane : lanes_) {
-      lane.votes =
-          VoteLane(plan_.image_size, static_cast<std::size_t>(plan_.classes), kMaxSegments);
-      lane.tiles = DeviceBuffer<std::uint32_t>(kMaxSegments + 1);
-      lane.host_tiles = PinnedBuffer<std::uint32_t>(kMaxSegments + 1);
+    for (Slot& slot : slots_) {
+      slot.votes =
+          VoteSlot(plan_.image_size, static_cast<std::size_t>(plan_.classes), kMaxSegments);
+      slot.tiles = DeviceBuffer<std::uint32_t>(kMaxSegments + 1);
+      slot.host_tiles = PinnedBuffer<std::uint32_t>(kMaxSegments + 1);
     }
-    const cudaStream_t stream = lanes_[0].votes.stream.get();
+    const cudaStream_t stream = slots_[0].votes.stream.get();
     model_.noise = settings_.noise;
     if (plan_.half) {
       shape_ = launch_shape(device_, settings_.noise.law);
@@ -74,40 +74,40 @@ class FusedVoteDevice final : public VoteDevice {
     model_.table = table_.view();
   }
 
-  std::size_t lanes() const override { return lanes_.size(); }
+  std::size_t slots() const override { return slots_.size(); }
   std::uint32_t max_segments() const override { return kMaxSegments; }
 
   void submit(std::size_t index, const VoteBatch& batch) override {
     const NvtxRange range("submit fused vote batch");
-    Lane& lane = lanes_[index];
-    const cudaStream_t stream = lane.votes.stream.get();
+    Slot& slot = slots_[index];
+    const cudaStream_t stream = slot.votes.stream.get();
     const auto tiles =
         tile_offsets(batch.segments, batch.samples,
                      plan_.half ? shape_.tile() : static_cast<std::uint32_t>(plan_.exact->samples));
-    std::copy(tiles.begin(), tiles.end(), lane.host_tiles.data());
-    copy_to_device(lane.tiles.data(), lane.host_tiles.data(), tiles.size(), stream);
-    const DeviceSegments staged = lane.votes.stage(batch);
-    const FusedBatch on_device{staged.segments, lane.tiles.data(), staged.count,
-                               batch.samples,   staged.pixels,     lane.votes.counts.data()};
+    std::copy(tiles.begin(), tiles.end(), slot.host_tiles.data());
+    copy_to_device(slot.tiles.data(), slot.host_tiles.data(), tiles.size(), stream);
+    const DeviceSegments staged = slot.votes.stage(batch);
+    const FusedBatch on_device{staged.segments, slot.tiles.data(), staged.count,
+                               batch.samples,   staged.pixels,     slot.votes.counts.data()};
     if (plan_.half) {
       count_fused_votes(stream, model_, on_device, shape_);
     } else {
       count_fused_exact_votes(stream, *plan_.exact, weights_.data(), settings_.noise, model_.table,
                               on_device, shape_.blocks);
     }
-    lane.votes.finish();
+    slot.votes.finish();
   }
 
   std::span<const std::uint64_t> collect(std::size_t index) override {
     const NvtxRange range("collect fused vote batch");
-    return lanes_[index].votes.collect();
+    return slots_[index].votes.collect();
   }
 
  private:
   static constexpr std::uint32_t kMaxSegments = 8192;
 
-  struct Lane {
-    VoteLane votes;
+  struct Slot {
+    VoteSlot votes;
     DeviceBuffer<std::uint32_t> tiles;
     PinnedBuffer<std::uint32_t> host_tiles;
   };
@@ -120,7 +120,7 @@ class FusedVoteDevice final : public VoteDevice {
   DeviceBuffer<std::uint32_t> fragments_;
   NoiseTable table_;
   DeviceBuffer<float> weights_;
-  std::array<Lane, 2> lanes_;
+  std::array<Slot, 2> slots_;
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "cuda/runtime/nvtx.hpp"
 #include "cuda/votes/library_pass.hpp"
 #include "cuda/votes/noise_table.hpp"
-#include "cuda/votes/vote_lane.hpp"
+#include "cuda/votes/vote_slot.hpp"
 
 namespace smoothcert::gpu {
 namespace {
@@ -19,46 +19,46 @@ class LibraryVoteDevice final : public VoteDevice {
 
   ~LibraryVoteDevice() override {
     cudaSetDevice(plan_->device);
-    for (const Lane& lane : lanes_) lane.votes.drain();
+    for (const Slot& slot : slots_) slot.votes.drain();
   }
 
   void prepare(std::uint32_t samples) override {
     if (samples != tile_) throw Error("library votes run in whole tiles");
     SMOOTHCERT_CUDA(cudaSetDevice(plan_->device));
     const InferencePlan& plan = plan_->plan;
-    for (Lane& lane : lanes_) {
-      lane.votes = VoteLane(plan.input.size(), static_cast<std::size_t>(plan.classes));
-      lane.values = DeviceBuffer<float>(plan_->layout.total * tile_);
+    for (Slot& slot : slots_) {
+      slot.votes = VoteSlot(plan.input.size(), static_cast<std::size_t>(plan.classes));
+      slot.values = DeviceBuffer<float>(plan_->layout.total * tile_);
       // The tail of a short batch is computed and not counted.
-      SMOOTHCERT_CUDA(cudaMemsetAsync(lane.values.data(), 0, lane.values.size() * sizeof(float),
-                                      lane.votes.stream.get()));
-      lane.engine = make_library_engine(MathPrecision::tf32);
-      prepare_engine(*lane.engine, plan, tile_);
+      SMOOTHCERT_CUDA(cudaMemsetAsync(slot.values.data(), 0, slot.values.size() * sizeof(float),
+                                      slot.votes.stream.get()));
+      slot.engine = make_library_engine(MathPrecision::tf32);
+      prepare_engine(*slot.engine, plan, tile_);
     }
-    table_ = NoiseTable(settings_.noise, lanes_[0].votes.stream.get());
+    table_ = NoiseTable(settings_.noise, slots_[0].votes.stream.get());
   }
 
-  std::size_t lanes() const override { return lanes_.size(); }
-  std::uint32_t max_segments() const override { return VoteLane::kMaxSegments; }
+  std::size_t slots() const override { return slots_.size(); }
+  std::uint32_t max_segments() const override { return VoteSlot::kMaxSegments; }
 
   void submit(std::size_t index, const VoteBatch& batch) override {
     const NvtxRange range("submit library vote batch");
-    Lane& lane = lanes_[index];
-    const DeviceSegments on_device = lane.votes.stage(batch);
-    count_library_votes(lane.votes.stream.get(), *lane.engine, plan_->plan, plan_->layout,
+    Slot& slot = slots_[index];
+    const DeviceSegments on_device = slot.votes.stage(batch);
+    count_library_votes(slot.votes.stream.get(), *slot.engine, plan_->plan, plan_->layout,
                         plan_->params.data(), settings_.noise, table_.view(), on_device,
-                        lane.values.data(), tile_, lane.votes.counts.data());
-    lane.votes.finish();
+                        slot.values.data(), tile_, slot.votes.counts.data());
+    slot.votes.finish();
   }
 
   std::span<const std::uint64_t> collect(std::size_t index) override {
     const NvtxRange range("collect library vote batch");
-    return lanes_[index].votes.collect();
+    return slots_[index].votes.collect();
   }
 
  private:
-  struct Lane {
-    VoteLane votes;
+  struct Slot {
+    VoteSlot votes;
     DeviceBuffer<float> values;
     std::unique_ptr<LayerEngine> engine;
   };
@@ -67,7 +67,7 @@ class LibraryVoteDevice final : public VoteDevice {
   VoteSettings settings_;
   std::uint32_t tile_;
   NoiseTable table_;
-  std::array<Lane, 2> lanes_;
+  std::array<Slot, 2> slots_;
 };
 
 }  // namespace

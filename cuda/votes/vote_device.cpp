@@ -6,7 +6,7 @@
 
 #include "cuda/runtime/nvtx.hpp"
 #include "cuda/votes/noise_table.hpp"
-#include "cuda/votes/vote_lane.hpp"
+#include "cuda/votes/vote_slot.hpp"
 
 namespace smoothcert::gpu {
 namespace {
@@ -18,48 +18,48 @@ class ExactVoteDevice final : public VoteDevice {
 
   ~ExactVoteDevice() override {
     cudaSetDevice(plan_->device);
-    for (const Lane& lane : lanes_) lane.votes.drain();
+    for (const Slot& slot : slots_) slot.votes.drain();
   }
 
   void prepare(std::uint32_t samples) override {
     SMOOTHCERT_CUDA(cudaSetDevice(plan_->device));
-    for (Lane& lane : lanes_) lane = Lane{};  // free the larger try first
-    for (Lane& lane : lanes_) {
-      lane.votes =
-          VoteLane(plan_->plan.input.size(), static_cast<std::size_t>(plan_->plan.classes));
-      lane.values = DeviceBuffer<float>(plan_->layout.total * value_pitch(samples));
+    for (Slot& slot : slots_) slot = Slot{};  // free the larger try first
+    for (Slot& slot : slots_) {
+      slot.votes =
+          VoteSlot(plan_->plan.input.size(), static_cast<std::size_t>(plan_->plan.classes));
+      slot.values = DeviceBuffer<float>(plan_->layout.total * value_pitch(samples));
     }
-    table_ = NoiseTable(settings_.noise, lanes_[0].votes.stream.get());
+    table_ = NoiseTable(settings_.noise, slots_[0].votes.stream.get());
   }
 
-  std::size_t lanes() const override { return lanes_.size(); }
-  std::uint32_t max_segments() const override { return VoteLane::kMaxSegments; }
+  std::size_t slots() const override { return slots_.size(); }
+  std::uint32_t max_segments() const override { return VoteSlot::kMaxSegments; }
 
   void submit(std::size_t index, const VoteBatch& batch) override {
     const NvtxRange range("submit vote batch");
-    Lane& lane = lanes_[index];
-    const DeviceSegments on_device = lane.votes.stage(batch);
-    count_exact_votes(lane.votes.stream.get(), plan_->plan, plan_->layout, plan_->params.data(),
-                      settings_.noise, table_.view(), on_device, lane.values.data(),
-                      lane.votes.counts.data());
-    lane.votes.finish();
+    Slot& slot = slots_[index];
+    const DeviceSegments on_device = slot.votes.stage(batch);
+    count_exact_votes(slot.votes.stream.get(), plan_->plan, plan_->layout, plan_->params.data(),
+                      settings_.noise, table_.view(), on_device, slot.values.data(),
+                      slot.votes.counts.data());
+    slot.votes.finish();
   }
 
   std::span<const std::uint64_t> collect(std::size_t index) override {
     const NvtxRange range("collect vote batch");
-    return lanes_[index].votes.collect();
+    return slots_[index].votes.collect();
   }
 
  private:
-  struct Lane {
-    VoteLane votes;
+  struct Slot {
+    VoteSlot votes;
     DeviceBuffer<float> values;
   };
 
   std::shared_ptr<const DevicePlan> plan_;
   VoteSettings settings_;
   NoiseTable table_;
-  std::array<Lane, 2> lanes_;
+  std::array<Slot, 2> slots_;
 };
 
 }  // namespace

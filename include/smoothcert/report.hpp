@@ -52,6 +52,8 @@ struct SweepResult {
   std::vector<ReportedRun> runs;
   std::vector<std::filesystem::path> stores;  ///< that the runs came from
   std::vector<std::string> left_out;          ///< lines about peers' files without images
+  std::vector<WorstImages> worst;             ///< pictures, of the runs that add_pictures() knew
+  ImageShape pictured;                        ///< of these
 };
 
 /// Every run of a store that has certificates, and what was imported into it, named by what tells
@@ -60,6 +62,10 @@ SweepResult sweep_of_store(const std::filesystem::path& file,
                            ResultsStore::FaultHandler on_fault = {});
 /// Adds a peer's file; one without images goes to `left_out`. Throws Error as import_tsv() does.
 void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::string& name = "");
+
+/// Pictures of the images that runs over `test` certify wrongly, up to ten a run. Throws UsageError
+/// where no run is over these images.
+void add_pictures(SweepResult& sweep, const Dataset& test);
 
 /// All runs in one report: certified accuracy against radius, ACR, abstention and saturation.
 std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files = nullptr);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,6 +94,11 @@ struct WorstImages {
   std::string model;  ///< StudyModel::name
   std::vector<Image> images;
 };
+
+/// The first `count` of them, with their pixels from `test`. Throws Error where a certificate is of
+/// an image that `test` does not have.
+WorstImages worst_images(const Dataset& test, const std::string& model,
+                         std::span<const Certificate> certificates, std::size_t count);
 
 struct StudyResult {
   std::string title;  ///< "MNIST, three ways of training"

@@ -34,6 +34,15 @@ json analysis_json(std::span<const Certificate> certificates, const CertifySetti
   if (!noise_traits(settings->noise).has_width()) {
     const MoreOfRun more = more_of_run(certificates, bound_settings(*settings, shape));
     result["top_k_acr"] = more.top_k_acr;
+    if (!certificates.empty() &&
+        certificates.front().estimation.counts.size() <= kMostDistanceClasses) {
+      json distances = json::array();
+      for (const LabelDistances& of :
+           distances_by_label(certificates, bound_settings(*settings, shape)))
+        distances.push_back(
+            {{"label", of.label}, {"images", of.images}, {"median_distance", of.median}});
+      result["class_distances"] = std::move(distances);
+    }
     result["median_share_of_ceiling"] = more.ceiling_share < 0 ? json() : json(more.ceiling_share);
   }
   json quantiles = json::object();

@@ -193,7 +193,9 @@ StudyResult compare(Backend& backend, const Dataset& train, const Dataset& test,
       compare_detail::make_showcase(test, pairs, plan.certify_indices, kShowcaseImages);
   study.demonstrations = compare_detail::make_demonstrations(
       test, pairs, vote_settings(options.certify, test.shape), options.certify.n, kNoisyCopies);
-  study.worst = compare_detail::worst_images(test, study.models, kWorstImages);
+  study.worst.clear();
+  for (const StudyModel& model : study.models)
+    study.worst.push_back(worst_images(test, model.name, model.certificates, kWorstImages));
   save_study(*store, study);
   write_files(options.folder, study);
   return study;

@@ -183,20 +183,4 @@ std::vector<NoiseDemonstration> make_demonstrations(const Dataset& test,
   return demonstrations;
 }
 
-std::vector<WorstImages> worst_images(const Dataset& test, std::span<const StudyModel> models,
-                                      std::size_t count) {
-  std::vector<WorstImages> all;
-  for (const StudyModel& model : models) {
-    auto& worst = all.emplace_back();
-    worst.model = model.name;
-    for (const auto at : worst_certificates(model.certificates, count)) {
-      const Certificate& c = model.certificates[at];
-      const auto pixels = test.image(c.image);
-      worst.images.push_back(
-          {c.image, c.label, c.prediction, c.radius, {pixels.begin(), pixels.end()}});
-    }
-  }
-  return all;
-}
-
 }  // namespace smoothcert::compare_detail

@@ -29,8 +29,4 @@ std::vector<NoiseDemonstration> make_demonstrations(const Dataset& test,
                                                     const VoteSettings& votes, std::uint64_t n,
                                                     std::size_t copies);
 
-/// Each model's certified but wrong images, the largest radius first, `count` at most.
-std::vector<WorstImages> worst_images(const Dataset& test, std::span<const StudyModel> models,
-                                      std::size_t count);
-
 }  // namespace smoothcert::compare_detail

@@ -31,21 +31,21 @@ void prepare_halving(VoteDevice& device, std::uint32_t samples, std::uint32_t le
 
 void work(VoteScheduler& scheduler, VoteDevice& device, std::uint32_t samples,
           std::vector<std::optional<VoteBatch>>& in_flight) {
-  std::size_t lane = 0, busy = 0;
+  std::size_t slot = 0, busy = 0;
   while (!scheduler.stopped()) {
-    if (in_flight[lane]) {
-      scheduler.complete(*in_flight[lane], device.collect(lane));
-      in_flight[lane].reset();
+    if (in_flight[slot]) {
+      scheduler.complete(*in_flight[slot], device.collect(slot));
+      in_flight[slot].reset();
       --busy;
     }
     if (auto batch = scheduler.next(samples, device.max_segments())) {
-      in_flight[lane] = std::move(batch);
+      in_flight[slot] = std::move(batch);
       ++busy;
-      device.submit(lane, *in_flight[lane]);
+      device.submit(slot, *in_flight[slot]);
     } else if (busy == 0 && !scheduler.wait_for_work()) {
       return;
     }
-    lane = (lane + 1) % in_flight.size();
+    slot = (slot + 1) % in_flight.size();
   }
 }
 
@@ -87,11 +87,11 @@ void run_vote_worker(VoteScheduler& scheduler, VoteDevice& device, std::uint32_t
   try {
     std::uint32_t granted = 0;
     prepare_halving(device, samples, least, granted, note);
-    in_flight.resize(device.lanes());
+    in_flight.resize(device.slots());
     work(scheduler, device, granted, in_flight);
     // A stopped run may have left batches behind: let the device finish before its memory goes.
-    for (std::size_t lane = 0; lane < in_flight.size(); ++lane) {
-      if (in_flight[lane]) device.collect(lane);
+    for (std::size_t slot = 0; slot < in_flight.size(); ++slot) {
+      if (in_flight[slot]) device.collect(slot);
     }
   } catch (...) {
     for (const auto& batch : in_flight) {

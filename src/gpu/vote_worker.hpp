@@ -15,17 +15,17 @@
 
 namespace smoothcert::gpu {
 
-/// One device's pipeline of `lanes()` batches in flight (a stream each).
+/// One device's pipeline of `slots()` batches in flight (a stream each).
 class VoteDevice {
  public:
   virtual ~VoteDevice() = default;
   /// Allocates for batches of that many samples; throws OutOfDeviceMemory.
   virtual void prepare(std::uint32_t samples) = 0;
-  [[nodiscard]] virtual std::size_t lanes() const = 0;
+  [[nodiscard]] virtual std::size_t slots() const = 0;
   [[nodiscard]] virtual std::uint32_t max_segments() const = 0;
-  virtual void submit(std::size_t lane, const VoteBatch& batch) = 0;
-  /// Waits for the lane's batch; (classes + 1) counts per segment, valid until the next submit.
-  virtual std::span<const std::uint64_t> collect(std::size_t lane) = 0;
+  virtual void submit(std::size_t slot, const VoteBatch& batch) = 0;
+  /// Waits for the slot's batch; (classes + 1) counts per segment, valid until the next submit.
+  virtual std::span<const std::uint64_t> collect(std::size_t slot) = 0;
 };
 
 /// Works until nothing is left or the run has stopped. `samples` is the batch to try first, halved

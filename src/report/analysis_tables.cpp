@@ -278,6 +278,52 @@ Table more_table(const std::vector<RunView>& runs) {
   return table;
 }
 
+bool has_distances(const RunView& run) {
+  if (run.settings == nullptr || noise_traits(run.settings->noise).has_width() ||
+      run.certificates->empty())
+    return false;
+  const std::size_t classes = run.certificates->front().estimation.counts.size();
+  return classes > 2 && classes <= kMostDistanceClasses;  // of two classes it is the radius again
+}
+
+std::vector<Table> distance_tables(const std::vector<RunView>& runs, std::size_t most) {
+  std::vector<Table> tables;
+  std::size_t left_out = 0;
+  for (const RunView& run : runs) {
+    if (!has_distances(run)) continue;
+    if (tables.size() == most) {
+      ++left_out;
+      continue;
+    }
+    Table& table = tables.emplace_back();
+    table.caption = fmt::format(
+        "Distance to each class, {}: half of the images with the label of the row are, as "
+        "certified, "
+        "not answered with the class of the column anywhere within this L2 radius.",
+        run.name);
+    table.label = fmt::format("distances-{}", tables.size());
+    table.columns = {{"label", false}, {"images"}};
+    const std::size_t classes = run.certificates->front().estimation.counts.size();
+    for (std::size_t c = 0; c < classes; ++c)
+      table.columns.push_back({fmt::format("class\u00a0{}", c)});
+    for (const LabelDistances& of :
+         distances_by_label(*run.certificates, bound_settings(*run.settings, run.shape))) {
+      std::vector<std::string> row = {fmt::format("{}", of.label), format_count(of.images)};
+      for (std::size_t c = 0; c < classes; ++c)
+        row.push_back(c == of.label ? "–" : format_down(of.median[c], 3));
+      table.rows.push_back(std::move(row));
+    }
+    table.notes = {
+        "All classes of an image hold at once at the run's α, which they share: a distance can be "
+        "below the radius, which has the whole α. Images of another selected class count as 0."};
+  }
+  if (left_out > 0)
+    tables.back().notes.push_back(
+        fmt::format("{} further run{} not shown; every one is in tables/class-distances.csv.",
+                    left_out, left_out == 1 ? " is" : "s are"));
+  return tables;
+}
+
 std::string constancy_sentence(const std::vector<RunView>& runs, std::size_t most) {
   std::vector<std::string> named;
   std::size_t count = 0;

@@ -25,6 +25,11 @@ Table standing_table(const std::vector<RunView>& runs);
 /// What the same counts certify beyond the radii: top-k radii, and how much of the method's ceiling
 /// these samples reach. Without rows where no run has counts of more than two classes.
 Table more_table(const std::vector<RunView>& runs);
+/// One table a run of Gaussian noise and few classes: how far the images of each label are from
+/// every other class. Of the first `most` such runs.
+std::vector<Table> distance_tables(const std::vector<RunView>& runs, std::size_t most = 4);
+/// Whether a run has such a table.
+bool has_distances(const RunView& run);
 /// One sentence that names the runs which are nearly constant, `named` of them at most; empty where
 /// none is.
 std::string constancy_sentence(const std::vector<RunView>& runs, std::size_t named = 3);

@@ -166,15 +166,15 @@ void masking(Page& page, const StudyResult& study) {
 
 }  // namespace
 
-void worst_images_figure(Page& page, const StudyResult& study) {
+void worst_images_figure(Page& page, const std::vector<WorstImages>& all, const ImageShape& shape) {
   std::size_t columns = 0;
-  for (const WorstImages& worst : study.worst) columns = std::max(columns, worst.images.size());
+  for (const WorstImages& worst : all) columns = std::max(columns, worst.images.size());
   columns = std::min(columns, kMaxShown);
   if (columns == 0) return;
   std::string html =
       "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Certified but wrong "
       "images\"><table class=\"images\"><tbody>\n";
-  for (const WorstImages& worst : study.worst) {
+  for (const WorstImages& worst : all) {
     html += fmt::format("<tr><th scope=\"row\">{}</th>", xml(worst.model));
     for (std::size_t i = 0; i < columns; ++i) {
       if (i >= worst.images.size()) {
@@ -183,19 +183,18 @@ void worst_images_figure(Page& page, const StudyResult& study) {
       }
       const WorstImages::Image& image = worst.images[i];
       const std::string text =
-          fmt::format("image {}, label {}, the {} model answers {} with radius {}", image.image,
-                      image.label, worst.model, image.prediction, format_down(image.radius, 3));
+          fmt::format("image {}, label {}, {} answers {} with radius {}", image.image, image.label,
+                      worst.model, image.prediction, format_down(image.radius, 3));
       html += fmt::format("<td>{}<span class=\"wrong\">{} → {}</span><br>{}</td>",
-                          picture(image.pixels, study.shape, text), image.label, image.prediction,
+                          picture(image.pixels, shape, text), image.label, image.prediction,
                           format_down(image.radius, 3));
     }
     html += "</tr>\n";
   }
-  page.figure_html(
-      html + "</tbody></table></div>",
-      "Robustly wrong: each model’s certified images with another class than their label "
-      "(label → answer, and the radius), the largest radius first. Within it no "
-      "perturbation makes the answer right.");
+  page.figure_html(html + "</tbody></table></div>",
+                   "Robustly wrong: certified images with another class than their label "
+                   "(label → answer, and the radius), the largest radius first. Within it no "
+                   "perturbation makes the answer right.");
 }
 
 void noise_section(Page& page, const StudyResult& study) {

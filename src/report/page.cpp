@@ -32,6 +32,13 @@ std::string plot_html(const Chart& chart, Size size) {
   return html + "</div>";
 }
 
+void Page::details(std::string_view summary, const std::vector<Table>& tables) {
+  if (tables.empty()) return;
+  raw(fmt::format("<details><summary>{}</summary>\n", xml(summary)));
+  for (const Table& one : tables) table(one);
+  raw("</details>\n");
+}
+
 void Page::figure(const Chart& chart, std::string_view caption) {
   figure_html(fmt::format("<div class=\"wide\">{}</div><div class=\"narrow\">{}</div>",
                           plot_html(chart, {830, 430}), plot_html(chart, {350, 330})),

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "report/svg_chart.hpp"
 #include "report/table.hpp"
@@ -23,6 +24,9 @@ class Page {
   void subheading(std::string_view text);
   void paragraph(std::string_view text, std::string_view css_class = {});
   void table(const Table& table) { body_ += table_html(table, ++tables_); }
+
+  /// Tables that open where somebody asks for them.
+  void details(std::string_view summary, const std::vector<Table>& tables);
 
   /// A chart at two sizes, one for wide and one for narrow screens (styles choose), inside a
   /// figure.

@@ -9,8 +9,8 @@
 #include "report/analysis_tables.hpp"
 #include "report/escape.hpp"
 #include "report/figures.hpp"
-#include "report/findings.hpp"
 #include "report/published.hpp"
+#include "report/sentences.hpp"
 #include "report/study_tables.hpp"
 #include "util/format_number.hpp"
 
@@ -99,11 +99,12 @@ void analysis_section(Page& page, const StudyResult& study) {
   if (runs.empty()) return;
   page.heading("Label by label, image by image", "analysis");
   page.table(label_table(runs));
-  worst_images_figure(page, study);
+  worst_images_figure(page, study.worst, study.shape);
   if (runs.size() > 1) page.table(pair_table(compared_pairs(runs)));
   page.subheading("What stands behind the radii");
   page.table(standing_table(runs));
   if (const Table more = more_table(runs); !more.rows.empty()) page.table(more);
+  page.details("How far the images of each label are from each class", distance_tables(runs));
   for (const Chart& chart : bound_charts(charted(runs), "bounds", ""))
     page.figure(
         chart,

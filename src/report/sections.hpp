@@ -10,7 +10,8 @@ namespace smoothcert::report {
 void title_section(Page& page, const StudyResult& study, bool with_files);
 void certification_section(Page& page, const StudyResult& study);
 /// Pictures of each model's certified but wrong images, the largest radius first.
-void worst_images_figure(Page& page, const StudyResult& study);
+/// Pictures of certified images with another class than their label; nothing where there are none.
+void worst_images_figure(Page& page, const std::vector<WorstImages>& all, const ImageShape& shape);
 void noise_section(Page& page, const StudyResult& study);    ///< what smoothing does to one image
 void answers_section(Page& page, const StudyResult& study);  ///< why radii are as they are
 void analysis_section(Page& page,

@@ -5,7 +5,7 @@ smoothcert_sources(SMOOTHCERT_REPORT_SOURCES
   escape.cpp
   figure_files.cpp
   figures.cpp
-  findings.cpp
+  sentences.cpp
   image_panel.cpp
   image_sections.cpp
   page.cpp

@@ -14,6 +14,7 @@
 #include "report/figure_files.hpp"
 #include "report/page.hpp"
 #include "report/references.hpp"
+#include "report/sections.hpp"
 #include "report/study_tables.hpp"
 #include "report/sweep_tables.hpp"
 #include "report/table_files.hpp"
@@ -374,10 +375,13 @@ std::string sweep_report_html(const SweepResult& sweep, const ReportFiles* files
   page.table(report::label_table(runs));
   for (const NormGroup& group : groups)
     page.table(group.marked(report::worst_table(group.runs(), kWorstShown)));
+  report::worst_images_figure(page, sweep.worst, sweep.pictured);
   page.heading("What stands behind the radii", "saturation");
   for (const NormGroup& group : groups) {
     page.table(group.marked(report::standing_table(group.runs())));
     if (const auto more = report::more_table(group.runs()); !more.rows.empty()) page.table(more);
+    page.details("How far the images of each label are from each class",
+                 report::distance_tables(group.runs()));
     for (const Chart& chart : sweep_bound_charts(group))
       page.figure(chart,
                   "The distribution of the bounds p̲ from which the radii follow" +

@@ -15,6 +15,8 @@ namespace smoothcert {
 
 namespace {
 
+constexpr std::size_t kMostPictures = 10;
+
 using Part = std::string (*)(const RunSettings&);
 
 /// Of exact runs nothing is sampled, bounded or clamped.
@@ -136,6 +138,23 @@ void add_peer(SweepResult& sweep, const std::filesystem::path& file, const std::
     return;
   }
   add_imported(sweep, std::move(results));
+}
+
+void add_pictures(SweepResult& sweep, const Dataset& test) {
+  const std::string hash = test.sha256.empty() ? dataset_hash(test) : test.sha256;
+  bool any = false;
+  sweep.pictured = test.shape;
+  for (const ReportedRun& run : sweep.runs) {
+    if (run.imported || run.settings.dataset_hash != hash) continue;
+    any = true;
+    WorstImages worst = worst_images(test, run.name, run.certificates, kMostPictures);
+    if (!worst.images.empty()) sweep.worst.push_back(std::move(worst));
+  }
+  if (!any)
+    throw UsageError(fmt::format(
+        "--pictures: no run here is over {} ({} test images); name the data they were certified on "
+        "with --data",
+        test.name, test.size()));
 }
 
 }  // namespace smoothcert

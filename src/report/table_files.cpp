@@ -4,12 +4,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "report/analysis_tables.hpp"
 #include "report/escape.hpp"
 #include "smoothcert/analysis.hpp"
 #include "smoothcert/error.hpp"
+#include "smoothcert/more_certificates.hpp"
 #include "smoothcert/result_files.hpp"
 #include "smoothcert/soundness.hpp"
 #include "util/atomic_file.hpp"
@@ -121,6 +123,20 @@ std::string label_csv(const std::vector<RunView>& runs) {
   return csv;
 }
 
+std::string distance_csv(const std::vector<RunView>& runs) {
+  std::string csv = csv_line({"run", "label", "class", "images", "median_distance"});
+  for (const RunView& run : runs) {
+    if (!has_distances(run)) continue;
+    for (const LabelDistances& of :
+         distances_by_label(*run.certificates, bound_settings(*run.settings, run.shape)))
+      for (std::size_t c = 0; c < of.median.size(); ++c)
+        if (c != of.label)
+          csv += csv_line({run.name, fmt::format("{}", of.label), fmt::format("{}", c),
+                           text(of.images), text(of.median[c])});
+  }
+  return csv;
+}
+
 std::string bound_csv(const std::vector<RunView>& runs) {
   std::string csv = csv_line({"run", "image", "label", "selected", "p_lower"});
   for (const RunView& run : runs) {
@@ -161,6 +177,7 @@ std::vector<std::filesystem::path> write_tables(const std::vector<RunView>& runs
   write("certified-accuracy.csv", accuracy_csv(runs));
   write("by-label.csv", label_csv(runs));
   write("bounds.csv", bound_csv(runs));
+  if (std::ranges::any_of(runs, has_distances)) write("class-distances.csv", distance_csv(runs));
   write("pairs.csv", pair_csv(runs));
   std::set<std::string> taken;
   for (const RunView& run : runs) {

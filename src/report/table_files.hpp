@@ -16,6 +16,8 @@ std::string csv_line(const std::vector<std::string>& fields);
 std::string summary_csv(const std::vector<RunView>& runs);
 std::string accuracy_csv(const std::vector<RunView>& runs);  ///< certified accuracy at round radii
 std::string label_csv(const std::vector<RunView>& runs);
+/// Median distances of each label's images to each class (has_distances() runs alone).
+std::string distance_csv(const std::vector<RunView>& runs);
 std::string bound_csv(const std::vector<RunView>& runs);  ///< one line an image: p̲_A
 std::string pair_csv(const std::vector<RunView>& runs);
 

@@ -8,6 +8,7 @@
 
 #include "analysis/analysis_json.hpp"
 #include "smoothcert/analysis.hpp"
+#include "smoothcert/error.hpp"
 #include "smoothcert/names.hpp"
 #include "smoothcert/soundness.hpp"
 #include "study/study_json.hpp"
@@ -179,6 +180,21 @@ std::string study_summary_json(const StudyResult& s) {
   summary["models"] = std::move(models);
   summary["pairs"] = pairs_json(s);
   return summary.dump(2);
+}
+
+WorstImages worst_images(const Dataset& test, const std::string& model,
+                         std::span<const Certificate> certificates, std::size_t count) {
+  WorstImages worst{model, {}};
+  for (const std::size_t at : worst_certificates(certificates, count)) {
+    const Certificate& c = certificates[at];
+    if (c.image >= test.size())
+      throw Error(fmt::format("{}: image {} is not among the {} of {}", model, c.image, test.size(),
+                              test.name));
+    const auto pixels = test.image(c.image);
+    worst.images.push_back(
+        {c.image, c.label, c.prediction, c.radius, {pixels.begin(), pixels.end()}});
+  }
+  return worst;
 }
 
 }  // namespace smoothcert

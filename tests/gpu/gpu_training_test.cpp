@@ -8,7 +8,7 @@
 
 #include "cuda/layers/library_engine.hpp"
 #include "cuda/runtime/context.hpp"
-#include "cuda/train/cuda_train_device.hpp"
+#include "cuda/train/cuda_queue.hpp"
 #include "cuda/train/trainer.hpp"
 #include "gpu_support.hpp"
 
@@ -203,9 +203,9 @@ TEST_F(GpuTraining, EnginesAgree) {
 }
 
 /// A GPU whose arrays lie between guard bands, looked at when they are given back.
-class GuardedDevice final : public gpu::TrainDevice {
+class GuardedDevice final : public gpu::DeviceQueue {
  public:
-  explicit GuardedDevice(bool* intact) : inner_(gpu::make_cuda_train_device()), intact_(intact) {}
+  explicit GuardedDevice(bool* intact) : inner_(gpu::make_cuda_queue()), intact_(intact) {}
   gpu::Stream stream() const override { return inner_->stream(); }
   gpu::LayerEngine& engine() override { return inner_->engine(); }
   void* allocate(std::size_t bytes) override {
@@ -241,7 +241,7 @@ class GuardedDevice final : public gpu::TrainDevice {
 
  private:
   static constexpr std::size_t kGuard = 4096;
-  std::unique_ptr<gpu::TrainDevice> inner_;
+  std::unique_ptr<gpu::DeviceQueue> inner_;
   bool* intact_;
   std::map<unsigned char*, std::size_t> sizes_;
 };

@@ -1,4 +1,4 @@
-// A TrainDevice whose memory is the host's: full of NaN when handed out, with guard bands around
+// A DeviceQueue whose memory is the host's: full of NaN when handed out, with guard bands around
 // each array.
 #pragma once
 
@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "cuda/layers/layer_engine.hpp"
-#include "cuda/train/train_device.hpp"
+#include "cuda/train/device_queue.hpp"
 #include "gpu/device_memory.hpp"
 
 namespace smoothcert::simt_test {
 
-class EmulatedDevice final : public gpu::TrainDevice {
+class EmulatedDevice final : public gpu::DeviceQueue {
  public:
   explicit EmulatedDevice(std::size_t memory = ~std::size_t{0})
       : engine_(gpu::emulated::make_direct_engine()), memory_(memory) {}

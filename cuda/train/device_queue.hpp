@@ -18,9 +18,9 @@ namespace smoothcert::gpu {
 class LayerEngine;
 
 /// One device and one stream of it. Everything but wait(), upload() and download() returns at once.
-class TrainDevice {
+class DeviceQueue {
  public:
-  virtual ~TrainDevice() = default;
+  virtual ~DeviceQueue() = default;
   [[nodiscard]] virtual Stream stream() const = 0;
   virtual LayerEngine& engine() = 0;
 
@@ -43,12 +43,12 @@ class TrainDevice {
   virtual void download_beside(void* host, const void* device, std::size_t bytes) = 0;
 };
 
-/// A typed array in the memory of a TrainDevice.
+/// A typed array in the memory of a DeviceQueue.
 template <class T>
 class TrainArray {
  public:
   TrainArray() = default;
-  TrainArray(TrainDevice& device, std::size_t count)
+  TrainArray(DeviceQueue& device, std::size_t count)
       : device_(&device),
         data_(static_cast<T*>(device.allocate((count > 0 ? count : 1) * sizeof(T)))),
         size_(count) {}
@@ -79,7 +79,7 @@ class TrainArray {
   void zero() { device_->zero(data_, size_ * sizeof(T)); }
 
  private:
-  TrainDevice* device_ = nullptr;
+  DeviceQueue* device_ = nullptr;
   T* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -3,11 +3,11 @@
 
 #include <memory>
 
-#include "cuda/train/train_device.hpp"
+#include "cuda/train/device_queue.hpp"
 
 namespace smoothcert::gpu {
 
 /// On the calling thread's current device, which must be current in every later call, too.
-std::unique_ptr<TrainDevice> make_cuda_train_device();
+std::unique_ptr<DeviceQueue> make_cuda_queue();
 
 }  // namespace smoothcert::gpu

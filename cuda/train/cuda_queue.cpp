@@ -1,5 +1,5 @@
 // A GPU as the trainer sees it.
-#include "cuda/train/cuda_train_device.hpp"
+#include "cuda/train/cuda_queue.hpp"
 
 #include <map>
 #include <set>
@@ -10,13 +10,13 @@
 namespace smoothcert::gpu {
 namespace {
 
-class CudaTrainDevice final : public TrainDevice {
+class CudaQueue final : public DeviceQueue {
  public:
-  CudaTrainDevice()
+  CudaQueue()
       : stream_(make_stream()),
         copies_(make_stream()),
         engine_(make_library_engine(MathPrecision::fp32)) {}
-  ~CudaTrainDevice() override { cudaStreamSynchronize(stream_.get()); }
+  ~CudaQueue() override { cudaStreamSynchronize(stream_.get()); }
 
   Stream stream() const override { return stream_.get(); }
   LayerEngine& engine() override { return *engine_; }
@@ -117,8 +117,6 @@ class CudaTrainDevice final : public TrainDevice {
 
 }  // namespace
 
-std::unique_ptr<TrainDevice> make_cuda_train_device() {
-  return std::make_unique<CudaTrainDevice>();
-}
+std::unique_ptr<DeviceQueue> make_cuda_queue() { return std::make_unique<CudaQueue>(); }
 
 }  // namespace smoothcert::gpu

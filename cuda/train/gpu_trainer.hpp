@@ -8,25 +8,25 @@
 
 #include "cuda/layers/layer_engine.hpp"
 #include "cuda/runtime/context.hpp"
-#include "cuda/train/cuda_train_device.hpp"
+#include "cuda/train/cuda_queue.hpp"
 #include "cuda/train/trainer.hpp"
 
 namespace smoothcert::gpu {
 
-class DeviceTrainer {
+class GpuTrainer {
  public:
-  DeviceTrainer(int device, const NetworkSpec& spec) : device_(device) {
+  GpuTrainer(int device, const NetworkSpec& spec) : device_(device) {
     const DeviceScope scope(device_);
-    auto on_device = make_cuda_train_device();
+    auto on_device = make_cuda_queue();
     engine_ = &on_device->engine();
     trainer_ = std::make_unique<Trainer>(std::move(on_device), spec);
   }
-  ~DeviceTrainer() {
+  ~GpuTrainer() {
     cudaSetDevice(device_);
     trainer_.reset();
   }
-  DeviceTrainer(const DeviceTrainer&) = delete;
-  DeviceTrainer& operator=(const DeviceTrainer&) = delete;
+  GpuTrainer(const GpuTrainer&) = delete;
+  GpuTrainer& operator=(const GpuTrainer&) = delete;
 
   /// The network has other parameters now.
   void changed() { loaded_ = false; }

@@ -1,5 +1,5 @@
 // One batch of votes in flight: a stream, the batch's segments and images on the device, and its
-// counts on the way back. What every vote device has per lane, whatever computes the votes.
+// counts on the way back. What every vote device has per slot, whatever computes the votes.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace smoothcert::gpu {
 
-struct VoteLane {
+struct VoteSlot {
   static constexpr std::uint32_t kMaxSegments = 1024;  ///< of a batch, where nothing else is said
 
   OwnedStream stream;
@@ -24,8 +24,8 @@ struct VoteLane {
   PinnedBuffer<std::uint64_t> host_counts;
   std::size_t image = 0, classes = 0, counters = 0;
 
-  VoteLane() = default;
-  VoteLane(std::size_t image_size, std::size_t class_count, std::size_t most = kMaxSegments)
+  VoteSlot() = default;
+  VoteSlot(std::size_t image_size, std::size_t class_count, std::size_t most = kMaxSegments)
       : stream(make_stream()),
         finished(make_event()),
         segments(most),

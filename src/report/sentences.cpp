@@ -1,5 +1,5 @@
 // What the figures say, in plain words.
-#include "report/findings.hpp"
+#include "report/sentences.hpp"
 
 #include <fmt/format.h>
 
