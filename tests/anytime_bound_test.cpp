@@ -1,3 +1,4 @@
+// Bounds that hold at any n: exact error over all paths, monotonicity, golden values.
 #include "smoothcert/anytime_bound.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Accuracy under attack, counted: losses, the worse of both, images without a gradient.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Attacks on small networks: steps, projections, budgets, the iterate that counts.
 #include "smoothcert/attack.hpp"
 
 #include <gmock/gmock.h>

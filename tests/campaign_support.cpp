@@ -1,3 +1,4 @@
+// A backend of the tests that counts what it is asked for, with a toy network and its data.
 #include "campaign_support.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Checkpoints of the tests, written byte by byte as PyTorch writes them.
 #include "checkpoint_support.hpp"
 
 #include <zlib.h>

@@ -1,3 +1,4 @@
+// Top-k radii and distances to classes: worst arrangements, exact error, golden values.
 #include "smoothcert/class_bounds.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Starts the program, waits for it, and writes the toy study it works on.
 #include "cli_support.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Runs the lane kernels of one instruction set on networks of the tests.
 #include "cpu_engine_support.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Data files of the tests: IDX, CIFAR, NumPy, and an environment of their own.
 #include "data_support.hpp"
 
 #include <stdlib.h>

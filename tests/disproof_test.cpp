@@ -1,3 +1,4 @@
+// The test behind a disproof: p-values, distances from integers, its exact error.
 #include "smoothcert/disproof.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A model whose votes are known beforehand.
 #include "fake_model_support.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// A trainer that learns nothing and remembers what it was asked for.
 #include "fake_trainer_support.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Numbers as text: rounded down, shortest, grouped.
 #include "util/format_number.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A web server of a few lines for the tests of downloads.
 #include "http_support.hpp"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// L1 certificates of uniform and of splitting noise, by brute force.
 #include "smoothcert/l1_certificates.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A linear model, whose smoothed classifier is known in closed form.
 #include "linear_model_support.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Reads HTML and SVG strictly and names the first thing that is wrong.
 #include "markup_support.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Network descriptions and parameters: reading, shapes, initialisation, refusals.
 #include "smoothcert/network.hpp"
 
 #include <gmock/gmock.h>

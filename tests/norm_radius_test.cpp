@@ -1,3 +1,4 @@
+// L2 radii in other norms.
 #include "smoothcert/norm_radius.hpp"
 
 #include <gtest/gtest.h>

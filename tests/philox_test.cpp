@@ -1,3 +1,4 @@
+// Philox4x32-10 against its published vectors, and the layout of counters.
 #include "smoothcert/device/philox.hpp"
 
 #include <gtest/gtest.h>

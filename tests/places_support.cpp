@@ -1,3 +1,4 @@
+// Where the sources and the program are.
 #include "places_support.hpp"
 
 namespace smoothcert::test {

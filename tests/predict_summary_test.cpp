@@ -1,3 +1,4 @@
+// PREDICT and the figures that a summary reads off certificates.
 #include <gtest/gtest.h>
 
 #include <cmath>

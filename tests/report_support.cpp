@@ -1,3 +1,4 @@
+// Studies of the tests, random and full.
 #include "report_support.hpp"
 
 #include <algorithm>

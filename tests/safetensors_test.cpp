@@ -1,3 +1,4 @@
+// Safetensors files: read, written, refused.
 #include "network/safetensors.hpp"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// Clopper–Pearson, radii and binomial tests against 40-digit tables.
 #include "smoothcert/statistics.hpp"
 
 #include <gtest/gtest.h>

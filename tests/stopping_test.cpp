@@ -1,3 +1,4 @@
+// Checkpoints and stopping rules: when an image stops, and that bounds hold where it does.
 #include "smoothcert/stopping.hpp"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// Stores of the tests: folders, settings, certificates, files.
 #include "store_support.hpp"
 
 #include <cstdlib>

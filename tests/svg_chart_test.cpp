@@ -1,3 +1,4 @@
+// Charts as SVG, and how text and pixels get into a report unharmed.
 #include "report/svg_chart.hpp"
 
 #include <gmock/gmock.h>

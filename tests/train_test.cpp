@@ -1,3 +1,4 @@
+// Training from the outside: order of images, learning rates, subsets, records.
 #include "smoothcert/train.hpp"
 
 #include <gmock/gmock.h>

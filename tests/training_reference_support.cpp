@@ -1,3 +1,4 @@
+// Training in plain loops, for the lane kernels to be compared with.
 #include "training_reference_support.hpp"
 
 #include <algorithm>

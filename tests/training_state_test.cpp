@@ -1,3 +1,4 @@
+// Files from which a training goes on: read, written, refused.
 #include "smoothcert/training_state.hpp"
 
 #include <gmock/gmock.h>

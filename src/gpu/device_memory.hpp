@@ -1,3 +1,4 @@
+// The error that says a GPU has no memory left, so that a smaller batch can be tried.
 #pragma once
 
 #include "smoothcert/error.hpp"

@@ -1,3 +1,4 @@
+// A file in memory, for parsers that want a path.
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,3 +1,4 @@
+// Runs emulated kernels: blocks, warps and threads as fibers, with barriers and shuffles.
 #include "engine.hpp"
 
 #include <algorithm>

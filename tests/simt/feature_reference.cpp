@@ -1,3 +1,4 @@
+// LeNet's features in the arithmetic of the fused kernel, plainly.
 #include "feature_reference.hpp"
 
 #include <cmath>

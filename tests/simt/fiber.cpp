@@ -1,3 +1,4 @@
+// Fibers: a stack and a switch, for the emulator's threads.
 #include "fiber.hpp"
 
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+// Votes in the arithmetic of the fused kernel, plainly.
 #include "fused_reference.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Finds two threads of a block that touch the same memory with no barrier between.
 #include "racecheck.hpp"
 
 #include <algorithm>

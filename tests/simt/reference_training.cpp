@@ -1,3 +1,4 @@
+// A training step in plain loops, for the kernels to be compared with.
 #include "reference_training.hpp"
 
 #include <algorithm>

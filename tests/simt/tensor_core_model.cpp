@@ -1,3 +1,4 @@
+// What mma.sync and wgmma compute, element by element.
 #include "tensor_core_model.hpp"
 
 #include <cstring>

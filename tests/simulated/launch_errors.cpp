@@ -1,3 +1,4 @@
+// The errors that calls on a simulated GPU end with.
 #include "launch_errors.hpp"
 
 #include <cstdlib>

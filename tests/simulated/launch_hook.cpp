@@ -1,3 +1,4 @@
+// What a simulated GPU allows a kernel: which architecture it is built for, how much shared memory.
 #include "launch_hook.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Device memory of simulated GPUs: guarded pages, NaN at first.
 #include "memory.hpp"
 
 #include <signal.h>

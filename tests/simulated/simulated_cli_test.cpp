@@ -62,7 +62,7 @@ TEST_F(SimulatedCli, ALostGpuLeavesAStoreThatGoesOn) {
 // The search follows a GPU's gradients, the test counts a GPU's votes: of a linear model the points
 // are the CPU's, and the votes at them are in exact mode.
 TEST_F(SimulatedCli, DisproofsAreTheCpus) {
-  ok("certify toy.safetensors --mode exact --device cpu --store cpu.sqlite --max 4" + kSettings);
+  ok("certify toy.safetensors --mode exact --device cpu --store cpu.sqlite --max 8" + kSettings);
   std::filesystem::copy_file(path("cpu.sqlite"), path("gpu.sqlite"));
   const std::string search =
       "disprove toy.safetensors --data data --noises 8 --steps 4 --bisections 3 --samples 400 "
@@ -73,7 +73,7 @@ TEST_F(SimulatedCli, DisproofsAreTheCpus) {
   const auto set = machine("gpus=2 order=shuffled");
   const json gpu = json::parse(ok(search + " --device cuda --store gpu.sqlite"));
   const json &ours = gpu.at("runs").at(0), &theirs = cpu.at("runs").at(0);
-  EXPECT_EQ(ours.at("tested"), 2);
+  EXPECT_EQ(ours.at("tested"), theirs.at("tested"));
   EXPECT_GT(ours.at("confirmed"), 0);
   EXPECT_EQ(ours.at("confirmed"), theirs.at("confirmed"));
   for (std::size_t i = 0; i < ours.at("disproofs").size(); ++i) {

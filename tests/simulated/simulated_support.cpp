@@ -1,3 +1,4 @@
+// Simulated machines of the tests.
 #include "simulated_support.hpp"
 
 #include "smoothcert/error.hpp"
