@@ -91,6 +91,13 @@ if(SMOOTHCERT_HAVE_CUDA AND Python3_FOUND)
   set_tests_properties(KernelStatics.AsCommitted KernelResources.NothingSpills PROPERTIES
     LABELS simt SKIP_RETURN_CODE 77)
 endif()
+# Packs for a machine with a GPU, and what runs them there.
+if(Python3_FOUND AND NOT SMOOTHCERT_SANITIZE)
+  add_test(NAME gpu_pack COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_SOURCE_DIR}/tests/gpu_pack_test.py ${CMAKE_CURRENT_BINARY_DIR})
+  set_tests_properties(gpu_pack PROPERTIES LABELS simulated TIMEOUT 600)
+endif()
+
 # Every source file is in the list of its folder.
 add_test(NAME listed_sources
   COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_CURRENT_SOURCE_DIR}

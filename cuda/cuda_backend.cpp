@@ -1,4 +1,5 @@
 // The CUDA backend behind the seam.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -30,7 +31,7 @@ class CudaModel final : public BackendModel {
     validate(net, "network");
     net_.tensors = net.tensors;
     if (trainer_) trainer_->changed();
-    plans_.clear();
+    forget_plans();
   }
   /// The engine and its algorithms join the record of a network that was trained here.
   void download(Network& net) const override {
@@ -44,9 +45,9 @@ class CudaModel final : public BackendModel {
 
   EpochReport train_epoch(const EpochRequest& request) override {
     require_gradients(net_.spec, "training");
+    forget_plans();  // before, since training wants their memory
     EpochReport report = trainer().train_epoch(request, net_, optimizer_);
     trained_ = true;
-    plans_.clear();
     return report;
   }
 
@@ -82,7 +83,13 @@ class CudaModel final : public BackendModel {
   void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                       std::span<float> gradient, std::span<float> logits) override {
     require_gradients(net_.spec, "attacks");
-    trainer().input_gradient(net_, images, labels, loss, gradient, logits);
+    try {
+      trainer().input_gradient(net_, images, labels, loss, gradient, logits);
+    } catch (const OutOfDeviceMemory&) {
+      if (kept_.empty()) throw;
+      kept_.clear();  // of votes that may never be counted again
+      trainer().input_gradient(net_, images, labels, loss, gradient, logits);
+    }
   }
 
   std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
@@ -94,11 +101,16 @@ class CudaModel final : public BackendModel {
                          std::to_string(job.last) + " are not a range " +
                          samples_text(settings.noise));
     const VotePath path = choose_vote_path(plans(), settings);
-    std::vector<std::unique_ptr<VoteDevice>> devices;
-    for (std::size_t i = 0; i < devices_.size(); ++i) devices.push_back(path.make(i));
+    if (!kept_fits(settings)) {
+      kept_.clear();  // first, since the new ones want its memory
+      std::vector<std::unique_ptr<VoteDevice>> devices;
+      for (std::size_t i = 0; i < devices_.size(); ++i) devices.push_back(path.make(i));
+      kept_ = keep(std::move(devices));
+      kept_settings_ = settings;
+    }
     auto scheduler =
         std::make_unique<VoteScheduler>(std::move(jobs), net_.spec.classes, std::move(on_result));
-    return start_vote_run(std::move(scheduler), std::move(devices), path.batch, path.least, note);
+    return start_vote_run(std::move(scheduler), kept_, path.batch, path.least, note);
   }
 
   std::string describe_votes(const VoteSettings& settings) const override {
@@ -106,6 +118,23 @@ class CudaModel final : public BackendModel {
   }
 
  private:
+  /// Whether the devices of the last run can count these votes: set-up costs as much as a window of
+  /// votes on small networks.
+  [[nodiscard]] bool kept_fits(const VoteSettings& s) const {
+    const NoiseSpec &ours = kept_settings_.noise, &noise = s.noise;
+    return !kept_.empty() && kept_settings_.mode == s.mode && kept_settings_.fused == s.fused &&
+           ours.law == noise.law && ours.sigma == noise.sigma && ours.clamp == noise.clamp &&
+           ours.seed == noise.seed && ours.table == noise.table && ours.width == noise.width &&
+           std::ranges::none_of(kept_, [](const std::shared_ptr<KeptVoteDevice>& kept) {
+             return kept->failed || kept.use_count() > 1;  // more: another run has them
+           });
+  }
+  /// The network has other parameters now.
+  void forget_plans() {
+    plans_.clear();
+    kept_.clear();
+  }
+
   /// Training runs on the first GPU; made when first needed, since votes do without.
   GpuTrainer& trainer() {
     if (!trainer_) trainer_ = std::make_unique<GpuTrainer>(devices_.front(), net_.spec);
@@ -125,6 +154,8 @@ class CudaModel final : public BackendModel {
   Network net_;
   std::vector<int> devices_;
   mutable DevicePlans plans_;
+  KeptVoteDevices kept_;
+  VoteSettings kept_settings_;
   OptimizerState optimizer_;
   std::unique_ptr<GpuTrainer> trainer_;
   bool trained_ = false;
@@ -135,13 +166,17 @@ class CudaBackend final : public Backend {
   CudaBackend() {
     int count = 0;
     SMOOTHCERT_CUDA(cudaGetDeviceCount(&count));
-    for (int d = 0; d < count; ++d) devices_.push_back(d);
+    DeviceChoice choice = choose_devices(count);
+    devices_ = std::move(choice.devices);
+    left_out_ = std::move(choice.left_out);
   }
   std::string name() const override { return "cuda"; }
   std::string describe() const override {
     std::string text = "cuda, " + describe_device(devices_.front());
     if (devices_.size() > 1) text += ", " + std::to_string(devices_.size()) + " GPUs";
-    return text + ", " + library_versions();
+    text += ", " + library_versions();
+    for (const std::string& line : left_out_) text += "; left out: " + line;
+    return text;
   }
   std::unique_ptr<BackendModel> load(const Network& net) override {
     validate(net, "network");
@@ -150,6 +185,7 @@ class CudaBackend final : public Backend {
 
  private:
   std::vector<int> devices_;
+  std::vector<std::string> left_out_;
 };
 
 }  // namespace

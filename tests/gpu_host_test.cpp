@@ -129,7 +129,7 @@ TEST(VoteScheduler, AnyNumberOfDevicesAndBatchSizesCountTheSame) {
       });
       std::vector<std::unique_ptr<VoteDevice>> fakes;
       for (std::size_t d = 0; d < devices; ++d) fakes.push_back(std::make_unique<FakeDevice>(3));
-      const auto run = start_vote_run(std::move(scheduler), std::move(fakes), batch, 1, {});
+      const auto run = start_vote_run(std::move(scheduler), keep(std::move(fakes)), batch, 1, {});
       run->wait();
       expect_right(some_jobs(), results);
       EXPECT_EQ(run->samples_done(), 10u + 1 + 0 + 1000 + 37 + 100);
@@ -140,10 +140,11 @@ TEST(VoteScheduler, AnyNumberOfDevicesAndBatchSizesCountTheSame) {
 TEST(VoteScheduler, OutOfMemoryHalvesTheBatchAndSaysSo) {
   std::vector<VoteResult> results;
   VoteScheduler scheduler(some_jobs(), 3, [&](const VoteResult& r) { results.push_back(r); });
-  FakeDevice device(3);
+  KeptVoteDevice kept{std::make_unique<FakeDevice>(3)};
+  auto& device = static_cast<FakeDevice&>(*kept.device);
   device.memory = 100;
   std::vector<std::string> notes;
-  run_vote_worker(scheduler, device, 512, 16, [&](const std::string& n) { notes.push_back(n); });
+  run_vote_worker(scheduler, kept, 512, 16, [&](const std::string& n) { notes.push_back(n); });
   scheduler.wait();
   expect_right(some_jobs(), results);
   EXPECT_THAT(device.prepared, ElementsAre(512, 256, 128, 64));
@@ -151,21 +152,38 @@ TEST(VoteScheduler, OutOfMemoryHalvesTheBatchAndSaysSo) {
                                  HasSubstr("halved to 64 samples")));
 }
 
+// The next window of a run finds the device as the last one left it, halved batch included.
+TEST(VoteScheduler, AKeptDeviceIsPreparedOnce) {
+  KeptVoteDevice kept{std::make_unique<FakeDevice>(3)};
+  auto& device = static_cast<FakeDevice&>(*kept.device);
+  device.memory = 100;
+  for (int window = 0; window < 3; ++window) {
+    std::vector<VoteResult> results;
+    VoteScheduler scheduler(some_jobs(), 3, [&](const VoteResult& r) { results.push_back(r); });
+    run_vote_worker(scheduler, kept, 128, 16, {});
+    scheduler.wait();
+    expect_right(some_jobs(), results);
+  }
+  EXPECT_THAT(device.prepared, ElementsAre(128, 64));
+  EXPECT_FALSE(kept.failed);
+}
+
 TEST(VoteScheduler, OutOfMemoryForGoodIsReported) {
   VoteScheduler scheduler(some_jobs(), 3, {});
-  FakeDevice device(3);
-  device.memory = 10;
-  run_vote_worker(scheduler, device, 512, 16, {});
+  KeptVoteDevice kept{std::make_unique<FakeDevice>(3)};
+  static_cast<FakeDevice&>(*kept.device).memory = 10;
+  run_vote_worker(scheduler, kept, 512, 16, {});
   EXPECT_THROW(scheduler.wait(), OutOfDeviceMemory);
 }
 
 TEST(VoteScheduler, ALostDeviceKeepsWhatWasReportedAndNothingElse) {
   std::vector<VoteResult> results;
   VoteScheduler scheduler(some_jobs(), 3, [&](const VoteResult& r) { results.push_back(r); });
-  FakeDevice device(3);
-  device.survives = 4;
-  run_vote_worker(scheduler, device, 8, 1, {});
+  KeptVoteDevice kept{std::make_unique<FakeDevice>(3)};
+  static_cast<FakeDevice&>(*kept.device).survives = 4;
+  run_vote_worker(scheduler, kept, 8, 1, {});
   EXPECT_THAT([&] { scheduler.wait(); }, testing::ThrowsMessage<Error>("device lost"));
+  EXPECT_TRUE(kept.failed);
   ASSERT_FALSE(results.empty());
   EXPECT_LT(results.size(), some_jobs().size());
   for (const VoteResult& r : results) {

@@ -34,6 +34,28 @@ TEST(Throughput, MiddleAndEnds) {
   EXPECT_EQ(odd.highest(), 5);
 }
 
+TEST(Throughput, SpreadAndDriftAreOfTheMeasurementsInTheirOrder) {
+  const Throughput steady{"", {100, 101, 99, 100, 100}};
+  EXPECT_DOUBLE_EQ(steady.spread(), 0.0);  // of the quartiles: one outlier at either end is none
+  EXPECT_DOUBLE_EQ((Throughput{"", {90, 100, 110}}.spread()), 0.2);
+  EXPECT_DOUBLE_EQ((Throughput{"", {100, 100, 80, 80}}.drift()), -0.2);
+  EXPECT_DOUBLE_EQ((Throughput{"", {80, 80, 100, 100}}.drift()), 0.25);
+  EXPECT_EQ((Throughput{"", {100, 50, 10}}.drift()), 0);
+}
+
+// Until the spread is below the limit, or there are as many as are allowed.
+TEST(Throughput, GoesOnWhileMeasurementsSpread) {
+  FakeModel model(kShape, 2, [](std::span<const float>) { return 0; });
+  ThroughputSettings settings{2, 0.002};
+  settings.most = 7;
+  settings.spread = 1e-300;  // never reached but by equal times
+  EXPECT_EQ(measure_votes(model, gaussian_votes(), settings).rates.size(), 7u);
+  settings.spread = 1e300;
+  EXPECT_EQ(measure_votes(model, gaussian_votes(), settings).rates.size(), 2u);
+  settings.spread = 0;
+  EXPECT_THROW(measure_votes(model, gaussian_votes(), settings), UsageError);
+}
+
 TEST(Throughput, VotesAreTimedAfterAWarmUp) {
   FakeModel model(kShape, 2, [](std::span<const float>) { return 0; });
   // At most so many jobs a second, whatever the machine: 16 of them are one measurement or more.

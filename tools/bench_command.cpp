@@ -58,7 +58,16 @@ class BenchCommand : public Command {
         ->group(group);
     app.add_flag("--no-clamp", no_clamp_, "Do not clamp noisy pixels to [0,1]")->group(group);
     add_number_option(app, "--seconds", settings_.seconds, "Of one measurement")->group(group);
-    app.add_option("--repeats", settings_.repeats, "Measurements of each, of which the median")
+    settings_.spread = 0.02;
+    app.add_option("--repeats", settings_.repeats,
+                   "Measurements of each at least, of which the median")
+        ->type_name("N")
+        ->capture_default_str()
+        ->group(group);
+    add_number_option(app, "--spread", settings_.spread,
+                      "Go on until the quartiles are this share of the median apart")
+        ->group(group);
+    app.add_option("--most", settings_.most, "Measurements of each at most")
         ->type_name("N")
         ->capture_default_str()
         ->group(group);
@@ -86,6 +95,7 @@ class BenchCommand : public Command {
                                        progress(context, "attack " + name), context.stop)});
       }
     context.console.end_progress();
+    for (const Row& row : rows) say_unsteady(context, row);
     context.console.result(output_.json ? json_text(network, *backend, rows)
                                         : table(network, *backend, rows));
   }
@@ -98,6 +108,10 @@ class BenchCommand : public Command {
     for (const auto& name : attacks_)
       if (name != "none") attack_from_name(name);
     if (!(sigma_ > 0)) throw UsageError("--sigma: it must be above 0");
+    if (!(settings_.spread > 0)) throw UsageError("--spread: it must be above 0");
+    if (settings_.most < settings_.repeats)
+      throw UsageError(fmt::format("--most: {} is less than the {} of --repeats", settings_.most,
+                                   settings_.repeats));
   }
 
   Network load() const {
@@ -117,7 +131,7 @@ class BenchCommand : public Command {
   ThroughputProgress progress(Context& context, std::string activity) const {
     return [&console = context.console, activity = std::move(activity),
             repeats = settings_.repeats](int done) {
-      console.progress(activity, static_cast<double>(done) / repeats,
+      console.progress(activity, std::min(1.0, static_cast<double>(done) / repeats),
                        fmt::format("{}/{}", done, repeats));
     };
   }
@@ -156,6 +170,20 @@ class BenchCommand : public Command {
     return path;
   }
 
+  /// What makes a median doubtful, in one line.
+  void say_unsteady(Context& context, const Row& row) const {
+    const Throughput& speed = row.speed;
+    const bool fell = speed.drift() < -std::max(settings_.spread, 0.03);
+    if (speed.spread() <= settings_.spread && !fell) return;
+    context.console.warn(fmt::format(
+        "{}: {} measurements of this are {} % apart between the quartiles{}", speed.path,
+        speed.rates.size(), format_percent(speed.spread(), 1),
+        fell ? fmt::format(", and the later half is {} % slower than the earlier one: clocks "
+                           "dropped, or other work began",
+                           format_percent(-speed.drift(), 1))
+             : std::string()));
+  }
+
   std::string table(const Network& network, const Backend& backend,
                     const std::vector<Row>& rows) const {
     std::string text = fmt::format("{} on {}\n\n", network.spec.name, backend.describe());
@@ -171,8 +199,9 @@ class BenchCommand : public Command {
                           row.speed.path);
     }
     return text +
-           fmt::format("\ncertify: samples, attack: images. Medians of {} measurements of {} s.\n",
-                       settings_.repeats, format_shortest(settings_.seconds));
+           fmt::format(
+               "\ncertify: samples, attack: images. Medians of {} to {} measurements of {} s.\n",
+               settings_.repeats, settings_.most, format_shortest(settings_.seconds));
   }
 
   std::string json_text(const Network& network, const Backend& backend,
@@ -185,6 +214,8 @@ class BenchCommand : public Command {
                               {"median", row.speed.median()},
                               {"lowest", row.speed.lowest()},
                               {"highest", row.speed.highest()},
+                              {"spread", row.speed.spread()},
+                              {"drift", row.speed.drift()},
                               {"rates", row.speed.rates}};
       if (row.what == "certify") {
         entry["noise"] = row.noise;

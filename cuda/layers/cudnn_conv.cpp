@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
+#include <utility>
 
 namespace smoothcert::gpu {
 namespace {
@@ -48,10 +50,14 @@ bool transforms(cudnnConvolutionBwdFilterAlgo_t a) {
          a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED;
 }
 
-/// The heuristics' answer for one direction; `Perf` is that direction's result type.
+/// Whether the library says that it cannot do this, which it may say of what its heuristics listed.
+bool refused(cudnnStatus_t status) {
+  return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED;
+}
+
+/// Index of the heuristics' answer for one direction; `Perf` is that direction's result type.
 template <class Perf>
-Perf pick(const std::vector<Perf>& found, MathPrecision precision, const char* direction,
-          const ConvShape& shape) {
+std::optional<std::size_t> pick(const std::vector<Perf>& found, MathPrecision precision) {
   std::vector<AlgorithmCandidate> candidates;
   for (const Perf& p : found) {
     // ALLOW_CONVERSION rounds to halves, with their range.
@@ -60,13 +66,7 @@ Perf pick(const std::vector<Perf>& found, MathPrecision precision, const char* d
     candidates.push_back({static_cast<int>(p.algo), works, p.determinism == CUDNN_DETERMINISTIC,
                           p.mathType == CUDNN_TENSOR_OP_MATH, transforms(p.algo), p.memory});
   }
-  const auto index = choose_algorithm(candidates, precision, workspace_limit(precision));
-  if (!index) {
-    throw Error(std::string("cuDNN: no deterministic ") + direction + " algorithm for " +
-                shape_text(shape) +
-                "; SMOOTHCERT_GPU_ENGINE=direct uses the project's own kernels");
-  }
-  return found[*index];
+  return choose_algorithm(candidates, precision, workspace_limit(precision));
 }
 
 template <class Handle, cudnnStatus_t (*create)(Handle*), cudnnStatus_t (*destroy)(Handle)>
@@ -96,6 +96,7 @@ struct Direction {
   ConvolutionDescriptor conv;  ///< in the algorithm's mathematics
   Algorithm algorithm{};
   bool chosen = false;
+  bool direct = false;  ///< cuDNN has none: the project's own kernels do it
   void* workspace = nullptr;
   std::size_t bytes = 0;
 
@@ -116,7 +117,46 @@ struct Direction {
     algorithm = perf.algo;
     bytes = perf.memory;
   }
+
+  [[nodiscard]] std::string text() const { return direct ? "direct" : std::to_string(algorithm); }
 };
+
+/// Memory to try an algorithm on once.
+struct Trial {
+  explicit Trial(const ConvShape& s)
+      : in(std::size_t(s.images) * s.in_channels * s.in_height * s.in_width),
+        out(std::size_t(s.images) * s.out_channels * s.out_height * s.out_width),
+        weights(std::size_t(s.out_channels) * s.in_channels * s.kernel * s.kernel) {}
+  OwnedStream stream = make_stream();
+  DeviceBuffer<float> in, out, weights;
+};
+
+/// Takes the first of the candidates that may be used, whose workspace can be had and that runs
+/// once; the project's own kernels where none does. `size` and `run` are cuDNN's calls.
+template <class Direction, class Perf, class Size, class Room, class Run>
+void choose(Direction& d, std::vector<Perf> found, MathPrecision precision, Size size, Room room,
+            Run run) {
+  for (d.chosen = true;;) {
+    const auto index = pick(found, precision);
+    if (!index) {
+      d.direct = true;
+      d.workspace = nullptr;
+      d.bytes = 0;
+      return;
+    }
+    d.take(found[*index], precision);
+    std::size_t needed = 0;
+    cudnnStatus_t status = size(&needed);
+    if (status == CUDNN_STATUS_SUCCESS) {
+      d.bytes = std::max(d.bytes, needed);
+      d.workspace = room(d.bytes);
+      status = run();
+    }
+    if (status == CUDNN_STATUS_SUCCESS) return;
+    if (!refused(status)) check_cudnn(status, "the trial of an algorithm", __FILE__, __LINE__);
+    found[*index].status = status;
+  }
+}
 
 }  // namespace
 
@@ -164,13 +204,22 @@ void CudnnConv::choose_forward(Plan& p, const ConvShape& shape) {
   SMOOTHCERT_CUDNN(cudnnGetConvolutionForwardAlgorithm_v7(
       handle_, p.in, p.weights, p.forward.conv, p.out, kMostAnswers, &count, found.data()));
   found.resize(static_cast<std::size_t>(count));
-  p.forward.take(pick(found, precision_, "forward", shape), precision_);
-  std::size_t needed = 0;
-  SMOOTHCERT_CUDNN(cudnnGetConvolutionForwardWorkspaceSize(handle_, p.in, p.weights, p.forward.conv,
-                                                           p.out, p.forward.algorithm, &needed));
-  p.forward.bytes = std::max(p.forward.bytes, needed);
-  p.forward.workspace = workspace(p.forward.bytes);
-  p.forward.chosen = true;
+  const Trial trial(shape);
+  SMOOTHCERT_CUDNN(cudnnSetStream(handle_, trial.stream.get()));
+  choose(
+      p.forward, std::move(found), precision_,
+      [&](std::size_t* bytes) {
+        return cudnnGetConvolutionForwardWorkspaceSize(handle_, p.in, p.weights, p.forward.conv,
+                                                       p.out, p.forward.algorithm, bytes);
+      },
+      [&](std::size_t bytes) { return workspace(bytes); },
+      [&] {
+        return cudnnConvolutionForward(handle_, &kOne, p.in, trial.in.data(), p.weights,
+                                       trial.weights.data(), p.forward.conv, p.forward.algorithm,
+                                       p.forward.workspace, p.forward.bytes, &kZero, p.out,
+                                       trial.out.data());
+      });
+  SMOOTHCERT_CUDA(cudaStreamSynchronize(trial.stream.get()));
 }
 
 void CudnnConv::choose_gradients(Plan& p, const ConvShape& shape) {
@@ -180,24 +229,44 @@ void CudnnConv::choose_gradients(Plan& p, const ConvShape& shape) {
   SMOOTHCERT_CUDNN(cudnnGetConvolutionBackwardDataAlgorithm_v7(
       handle_, p.weights, p.out, p.data.conv, p.in, kMostAnswers, &count, data.data()));
   data.resize(static_cast<std::size_t>(count));
-  p.data.take(pick(data, precision_, "data-gradient", shape), precision_);
-  std::size_t needed = 0;
-  SMOOTHCERT_CUDNN(cudnnGetConvolutionBackwardDataWorkspaceSize(
-      handle_, p.weights, p.out, p.data.conv, p.in, p.data.algorithm, &needed));
-  p.data.bytes = std::max(p.data.bytes, needed);
-
   std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> filter(kMostAnswers);
   SMOOTHCERT_CUDNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7(
       handle_, p.in, p.out, p.filter.conv, p.weights, kMostAnswers, &count, filter.data()));
   filter.resize(static_cast<std::size_t>(count));
-  p.filter.take(pick(filter, precision_, "filter-gradient", shape), precision_);
-  SMOOTHCERT_CUDNN(cudnnGetConvolutionBackwardFilterWorkspaceSize(
-      handle_, p.in, p.out, p.filter.conv, p.weights, p.filter.algorithm, &needed));
-  p.filter.bytes = std::max(p.filter.bytes, needed);
+  const Trial trial(shape);
+  SMOOTHCERT_CUDNN(cudnnSetStream(handle_, trial.stream.get()));
+  const auto room = [&](std::size_t bytes) { return workspace(bytes); };
+  choose(
+      p.data, std::move(data), precision_,
+      [&](std::size_t* bytes) {
+        return cudnnGetConvolutionBackwardDataWorkspaceSize(handle_, p.weights, p.out, p.data.conv,
+                                                            p.in, p.data.algorithm, bytes);
+      },
+      room,
+      [&] {
+        return cudnnConvolutionBackwardData(
+            handle_, &kOne, p.weights, trial.weights.data(), p.out, trial.out.data(), p.data.conv,
+            p.data.algorithm, p.data.workspace, p.data.bytes, &kZero, p.in, trial.in.data());
+      });
+  choose(
+      p.filter, std::move(filter), precision_,
+      [&](std::size_t* bytes) {
+        return cudnnGetConvolutionBackwardFilterWorkspaceSize(handle_, p.in, p.out, p.filter.conv,
+                                                              p.weights, p.filter.algorithm, bytes);
+      },
+      room,
+      [&] {
+        return cudnnConvolutionBackwardFilter(handle_, &kOne, p.in, trial.in.data(), p.out,
+                                              trial.out.data(), p.filter.conv, p.filter.algorithm,
+                                              p.filter.workspace, p.filter.bytes, &kZero, p.weights,
+                                              trial.weights.data());
+      });
+  SMOOTHCERT_CUDA(cudaStreamSynchronize(trial.stream.get()));
+}
 
-  p.data.workspace = workspace(p.data.bytes);
-  p.filter.workspace = workspace(p.filter.bytes);
-  p.data.chosen = p.filter.chosen = true;
+CudnnConv::Directly CudnnConv::direct(const ConvShape& shape) {
+  const Plan& p = plan_of(shape);
+  return {p.forward.direct, p.data.direct, p.filter.direct};
 }
 
 void CudnnConv::prepare(const ConvShape& shape, bool gradients) {
@@ -254,11 +323,9 @@ std::string CudnnConv::describe() const {
 std::vector<std::string> CudnnConv::algorithms() const {
   std::vector<std::string> lines;
   for (const auto& [shape, plan] : plans_) {
-    std::string line = shape_text(shape) + ": forward " + std::to_string(plan->forward.algorithm);
-    if (plan->filter.chosen) {
-      line += ", data " + std::to_string(plan->data.algorithm) + ", filter " +
-              std::to_string(plan->filter.algorithm);
-    }
+    std::string line = shape_text(shape) + ": forward " + plan->forward.text();
+    if (plan->filter.chosen)
+      line += ", data " + plan->data.text() + ", filter " + plan->filter.text();
     lines.push_back(std::move(line));
   }
   return lines;

@@ -24,9 +24,17 @@ class CudnnConv {
   CudnnConv(const CudnnConv&) = delete;
   CudnnConv& operator=(const CudnnConv&) = delete;
 
-  /// Chooses algorithms for the shape, once; for its gradients where they will be asked for. Throws
-  /// Error where cuDNN has no deterministic one.
+  /// Chooses algorithms for the shape, once; for its gradients where they will be asked for. Each
+  /// is run once before it is taken, on memory of its own: what the heuristics list may still be
+  /// refused. Throws OutOfDeviceMemory where there is no room for that.
   void prepare(const ConvShape& shape, bool gradients);
+
+  /// Which directions of a prepared shape cuDNN has no deterministic algorithm for, so that the
+  /// project's own kernels have to do them.
+  struct Directly {
+    bool forward, data, filter;
+  };
+  Directly direct(const ConvShape& shape);
 
   /// out = in ∗ weights, without a bias.
   void forward(cudaStream_t stream, const ConvShape& shape, const float* in, const float* weights,

@@ -77,16 +77,23 @@ class LibraryEngine final : public LayerEngine {
   bool adds_bias_apart() const override { return true; }
   void conv(Stream stream, const ConvShape& s, const float* in, const float* weights,
             const float* bias, float* out) override {
+    if (cudnn_.direct(s).forward) return direct_->conv(stream, s, in, weights, bias, out);
     cudnn_.forward(stream, s, in, weights, out);
     biases(stream, s, bias, out);
   }
   void conv_input_gradient(Stream stream, const ConvShape& s, const float* out_gradient,
                            const float* weights, bool add, float* in_gradient) override {
+    if (cudnn_.direct(s).data)
+      return direct_->conv_input_gradient(stream, s, out_gradient, weights, add, in_gradient);
     cudnn_.input_gradient(stream, s, out_gradient, weights, add, in_gradient);
   }
   void conv_weight_gradient(Stream stream, const ConvShape& s, const float* in,
                             const float* out_gradient, bool add, float* gradient,
                             float* bias_grad) override {
+    if (cudnn_.direct(s).filter) {
+      direct_->use_scratch(scratch_);
+      return direct_->conv_weight_gradient(stream, s, in, out_gradient, add, gradient, bias_grad);
+    }
     cudnn_.weight_gradient(stream, s, in, out_gradient, add, gradient);
     bias_gradients(stream, s, out_gradient, add, bias_grad);
   }

@@ -14,7 +14,8 @@ inline void check_cudnn(cudnnStatus_t status, const char* call, const char* file
   char more[512] = "";
   cudnnGetLastErrorString(more, sizeof more);
   if (more[0] != '\0') text += std::string(", ") + more;
-  if (status == CUDNN_STATUS_ALLOC_FAILED) throw OutOfDeviceMemory(text);
+  // CUDNN_STATUS_ALLOC_FAILED is the host's memory.
+  if (status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) throw OutOfDeviceMemory(text);
   throw Error(text);
 }
 

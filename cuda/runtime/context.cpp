@@ -1,6 +1,10 @@
 // RAII over the CUDA runtime: device selection, streams, events, memory.
 #include "cuda/runtime/context.hpp"
 
+#include <algorithm>
+#include <map>
+#include <utility>
+
 namespace smoothcert::gpu {
 
 std::string version_text(int version) {
@@ -19,15 +23,39 @@ bool cuda_usable(std::string* why) {
   } else if (status != cudaSuccess) {
     reason = std::string("CUDA: ") + cudaGetErrorString(status);
   } else {
-    cudaDeviceProp properties{};
-    if (cudaGetDeviceProperties(&properties, 0) != cudaSuccess || properties.major < 8) {
-      reason = "the GPU is older than compute capability 8.0";
-    }
+    const DeviceChoice choice = choose_devices(count);
+    if (choice.devices.empty())
+      reason = count == 1 ? "the GPU is older than compute capability 8.0"
+                          : "no GPU of compute capability 8.0 or newer";
   }
   cudaGetLastError();
   if (reason.empty()) return true;
   if (why) *why = reason;
   return false;
+}
+
+DeviceChoice choose_devices(int count) {
+  std::vector<cudaDeviceProp> properties(static_cast<std::size_t>(count));
+  std::map<std::pair<int, int>, int> multiprocessors;  // by compute capability
+  for (int d = 0; d < count; ++d) {
+    cudaDeviceProp& p = properties[static_cast<std::size_t>(d)];
+    if (cudaGetDeviceProperties(&p, d) != cudaSuccess) p.major = 0;
+    if (p.major >= 8) multiprocessors[{p.major, p.minor}] += p.multiProcessorCount;
+  }
+  const auto most =
+      std::ranges::max_element(multiprocessors, {}, [](const auto& group) { return group.second; });
+  DeviceChoice choice;
+  for (int d = 0; d < count; ++d) {
+    const cudaDeviceProp& p = properties[static_cast<std::size_t>(d)];
+    if (p.major >= 8 && std::pair{p.major, p.minor} == most->first) {
+      choice.devices.push_back(d);
+      continue;
+    }
+    choice.left_out.push_back("device " + std::to_string(d) + " (" + p.name + ", compute " +
+                              std::to_string(p.major) + "." + std::to_string(p.minor) +
+                              (p.major < 8 ? ": older than 8.0)" : ": unlike the others)"));
+  }
+  return choice;
 }
 
 std::string describe_device(int device) {

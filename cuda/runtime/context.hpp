@@ -139,6 +139,15 @@ std::string version_text(int version);
 /// Whether any device can be used; the reason why not in one line.
 bool cuda_usable(std::string* why);
 
+/// Which of a machine's GPUs work together. They take one path through the kernels and count alike,
+/// so all are of one compute capability, 8.0 or newer: the one with the most multiprocessors in
+/// sum.
+struct DeviceChoice {
+  std::vector<int> devices;           ///< empty where none can be used
+  std::vector<std::string> left_out;  ///< "device 1 (Some GPU, compute 8.6: unlike the others)"
+};
+DeviceChoice choose_devices(int count);
+
 /// "NVIDIA H200, compute 9.0, 139 GiB, driver 13.0, runtime 13.0".
 std::string describe_device(int device);
 

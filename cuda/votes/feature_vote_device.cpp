@@ -38,9 +38,10 @@ class FeatureVoteDevice final : public VoteDevice {
     for (const Slot& slot : slots_) slot.votes.drain();
   }
 
+  void enter() override { SMOOTHCERT_CUDA(cudaSetDevice(device_)); }
+
   void prepare(std::uint32_t samples) override {
     if (samples != plan_.tile) throw Error("feature votes run in whole tiles");
-    SMOOTHCERT_CUDA(cudaSetDevice(device_));
     for (Slot& slot : slots_) {
       slot.votes = VoteSlot(plan_.image_size, static_cast<std::size_t>(plan_.network.classes));
     }

@@ -48,8 +48,9 @@ class FusedVoteDevice final : public VoteDevice {
     for (const Slot& slot : slots_) slot.votes.drain();
   }
 
+  void enter() override { SMOOTHCERT_CUDA(cudaSetDevice(device_)); }
+
   void prepare(std::uint32_t) override {
-    SMOOTHCERT_CUDA(cudaSetDevice(device_));
     for (Slot& slot : slots_) {
       slot.votes =
           VoteSlot(plan_.image_size, static_cast<std::size_t>(plan_.classes), kMaxSegments);

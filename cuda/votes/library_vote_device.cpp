@@ -22,9 +22,10 @@ class LibraryVoteDevice final : public VoteDevice {
     for (const Slot& slot : slots_) slot.votes.drain();
   }
 
+  void enter() override { SMOOTHCERT_CUDA(cudaSetDevice(plan_->device)); }
+
   void prepare(std::uint32_t samples) override {
     if (samples != tile_) throw Error("library votes run in whole tiles");
-    SMOOTHCERT_CUDA(cudaSetDevice(plan_->device));
     const InferencePlan& plan = plan_->plan;
     for (Slot& slot : slots_) {
       slot.votes = VoteSlot(plan.input.size(), static_cast<std::size_t>(plan.classes));

@@ -21,8 +21,9 @@ class ExactVoteDevice final : public VoteDevice {
     for (const Slot& slot : slots_) slot.votes.drain();
   }
 
+  void enter() override { SMOOTHCERT_CUDA(cudaSetDevice(plan_->device)); }
+
   void prepare(std::uint32_t samples) override {
-    SMOOTHCERT_CUDA(cudaSetDevice(plan_->device));
     for (Slot& slot : slots_) slot = Slot{};  // free the larger try first
     for (Slot& slot : slots_) {
       slot.votes =

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -13,8 +14,11 @@
 namespace smoothcert {
 
 struct ThroughputSettings {
-  int repeats = 5;       ///< timed measurements, ≥ 1, after an untimed warm-up
+  int repeats = 5;       ///< timed measurements at least, ≥ 1, after an untimed warm-up
   double seconds = 1.0;  ///< of each, about; > 0
+  /// Measurements go on until their spread() is at most this, > 0; infinity: `repeats` of them.
+  double spread = std::numeric_limits<double>::infinity();
+  int most = 25;  ///< measurements at most, whatever their spread
 };
 
 /// One quantity, measured several times.
@@ -24,6 +28,11 @@ struct Throughput {
   [[nodiscard]] double median() const;
   [[nodiscard]] double lowest() const;
   [[nodiscard]] double highest() const;
+  /// Between the quartiles, as a share of the median: how far it is from being repeatable.
+  [[nodiscard]] double spread() const;
+  /// Median of the later half as a share of that of the earlier one, minus 1: below 0 where clocks
+  /// dropped, or other work began, while this was measured. 0 for fewer than four measurements.
+  [[nodiscard]] double drift() const;
 };
 
 /// Called before each measurement with the number of those done.

@@ -19,6 +19,13 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const auto middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values.at(middle)
+                                : (values.at(middle - 1) + values.at(middle)) / 2;
+}
+
 std::vector<std::uint8_t> made_up_pixels(std::size_t count) {
   std::vector<std::uint8_t> pixels(count);
   for (std::size_t i = 0; i < count; ++i)
@@ -36,6 +43,8 @@ std::vector<double> rates_of(const ThroughputSettings& settings, const Throughpu
     throw UsageError("repeats: " + std::to_string(settings.repeats) + " is outside 1 … 10000");
   if (!(settings.seconds > 0) || settings.seconds > 3600)
     throw UsageError("seconds: " + std::to_string(settings.seconds) + " is outside 0 … 3600");
+  if (!(settings.spread > 0))
+    throw UsageError("spread: " + std::to_string(settings.spread) + " is not above 0");
   if (progress) progress(0);
   std::uint64_t units = first_units;
   double rate = 0;
@@ -50,7 +59,12 @@ std::vector<double> rates_of(const ThroughputSettings& settings, const Throughpu
   }
   units = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rate * settings.seconds));
   std::vector<double> rates;
-  while (rates.size() < static_cast<std::size_t>(settings.repeats)) {
+  const auto enough = [&] {
+    const int done = static_cast<int>(rates.size());
+    return done >= settings.repeats &&
+           (done >= settings.most || Throughput{"", rates}.spread() <= settings.spread);
+  };
+  while (!enough()) {
     if (progress) progress(static_cast<int>(rates.size()));
     const auto start = Clock::now();
     const auto done = work(units);
@@ -62,15 +76,24 @@ std::vector<double> rates_of(const ThroughputSettings& settings, const Throughpu
 
 }  // namespace
 
-double Throughput::median() const {
-  auto sorted = rates;
-  std::sort(sorted.begin(), sorted.end());
-  const auto middle = sorted.size() / 2;
-  return sorted.size() % 2 == 1 ? sorted.at(middle)
-                                : (sorted.at(middle - 1) + sorted.at(middle)) / 2;
-}
+double Throughput::median() const { return median_of(rates); }
 double Throughput::lowest() const { return *std::min_element(rates.begin(), rates.end()); }
 double Throughput::highest() const { return *std::max_element(rates.begin(), rates.end()); }
+
+double Throughput::spread() const {
+  auto sorted = rates;
+  std::sort(sorted.begin(), sorted.end());
+  const std::size_t quarter = sorted.size() / 4;
+  return (sorted.at(sorted.size() - 1 - quarter) - sorted.at(quarter)) / median();
+}
+
+double Throughput::drift() const {
+  if (rates.size() < 4) return 0;
+  const auto half = static_cast<std::ptrdiff_t>(rates.size() / 2);
+  return median_of({rates.end() - half, rates.end()}) /
+             median_of({rates.begin(), rates.begin() + half}) -
+         1;
+}
 
 Throughput measure_votes(BackendModel& model, const VoteSettings& votes,
                          const ThroughputSettings& settings, const ThroughputProgress& progress,

@@ -12,7 +12,7 @@ namespace smoothcert::gpu {
 /// What cuda/votes uses: tile_sizes() in vote_device.hpp, smaller on simulated GPUs.
 struct TileSizes {
   std::uint32_t feature = 32768;  ///< samples whose features are multiplied at once
-  std::uint32_t library_most = 8192, library_least = 256;  ///< bounds of library_tile()
+  std::uint32_t library_most = 8192, library_least = 16;  ///< bounds of library_tile()
 };
 
 /// How many samples fast mode's library path runs at once: a power of two within `sizes` whose

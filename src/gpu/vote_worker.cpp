@@ -11,13 +11,12 @@
 namespace smoothcert::gpu {
 namespace {
 
-void prepare_halving(VoteDevice& device, std::uint32_t samples, std::uint32_t least,
-                     std::uint32_t& granted, const std::function<void(const std::string&)>& note) {
-  for (;;) {
+void prepare_halving(KeptVoteDevice& kept, std::uint32_t samples, std::uint32_t least,
+                     const std::function<void(const std::string&)>& note) {
+  while (kept.granted == 0) {
     try {
-      device.prepare(samples);
-      granted = samples;
-      return;
+      kept.device->prepare(samples);
+      kept.granted = samples;
     } catch (const OutOfDeviceMemory& error) {
       if (samples / 2 < least) throw;
       if (note) {
@@ -51,9 +50,9 @@ void work(VoteScheduler& scheduler, VoteDevice& device, std::uint32_t samples,
 
 class DeviceVoteRun final : public VoteRun {
  public:
-  DeviceVoteRun(std::unique_ptr<VoteScheduler> scheduler,
-                std::vector<std::unique_ptr<VoteDevice>> devices, std::uint32_t samples,
-                std::uint32_t least, std::function<void(const std::string&)> note)
+  DeviceVoteRun(std::unique_ptr<VoteScheduler> scheduler, KeptVoteDevices devices,
+                std::uint32_t samples, std::uint32_t least,
+                std::function<void(const std::string&)> note)
       : scheduler_(std::move(scheduler)), devices_(std::move(devices)), note_(std::move(note)) {
     for (auto& device : devices_) {
       threads_.emplace_back([this, d = device.get(), samples, least] {
@@ -74,26 +73,35 @@ class DeviceVoteRun final : public VoteRun {
 
  private:
   std::unique_ptr<VoteScheduler> scheduler_;
-  std::vector<std::unique_ptr<VoteDevice>> devices_;
+  KeptVoteDevices devices_;
   std::function<void(const std::string&)> note_;
   std::vector<std::thread> threads_;
 };
 
 }  // namespace
 
-void run_vote_worker(VoteScheduler& scheduler, VoteDevice& device, std::uint32_t samples,
+KeptVoteDevices keep(std::vector<std::unique_ptr<VoteDevice>> devices) {
+  KeptVoteDevices kept;
+  for (auto& device : devices)
+    kept.push_back(std::make_shared<KeptVoteDevice>(KeptVoteDevice{std::move(device)}));
+  return kept;
+}
+
+void run_vote_worker(VoteScheduler& scheduler, KeptVoteDevice& kept, std::uint32_t samples,
                      std::uint32_t least, const std::function<void(const std::string&)>& note) {
   std::vector<std::optional<VoteBatch>> in_flight;
+  VoteDevice& device = *kept.device;
   try {
-    std::uint32_t granted = 0;
-    prepare_halving(device, samples, least, granted, note);
+    device.enter();
+    prepare_halving(kept, samples, least, note);
     in_flight.resize(device.slots());
-    work(scheduler, device, granted, in_flight);
+    work(scheduler, device, kept.granted, in_flight);
     // A stopped run may have left batches behind: let the device finish before its memory goes.
     for (std::size_t slot = 0; slot < in_flight.size(); ++slot) {
       if (in_flight[slot]) device.collect(slot);
     }
   } catch (...) {
+    kept.failed = true;
     for (const auto& batch : in_flight) {
       if (batch) scheduler.give_back(*batch);
     }
@@ -102,8 +110,8 @@ void run_vote_worker(VoteScheduler& scheduler, VoteDevice& device, std::uint32_t
 }
 
 std::unique_ptr<VoteRun> start_vote_run(std::unique_ptr<VoteScheduler> scheduler,
-                                        std::vector<std::unique_ptr<VoteDevice>> devices,
-                                        std::uint32_t samples, std::uint32_t least,
+                                        KeptVoteDevices devices, std::uint32_t samples,
+                                        std::uint32_t least,
                                         std::function<void(const std::string&)> note) {
   return std::make_unique<DeviceVoteRun>(std::move(scheduler), std::move(devices), samples, least,
                                          std::move(note));

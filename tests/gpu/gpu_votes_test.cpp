@@ -60,7 +60,8 @@ TEST_F(GpuVotes, OneDeviceOrSeveralCountTheSame) {
       devices.push_back(gpu::make_exact_vote_device(
           gpu::make_device_plan(0, make_inference_plan(net)), settings));
     }
-    gpu::start_vote_run(std::move(scheduler), std::move(devices), 1024 * workers - 7, 16, {})
+    gpu::start_vote_run(std::move(scheduler), gpu::keep(std::move(devices)), 1024 * workers - 7, 16,
+                        {})
         ->wait();
     results.push_back(counted);
   }

@@ -3,6 +3,8 @@
 // they need; a broken promise shows in the result or as a complaint.
 #include <cudnn.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -166,6 +168,16 @@ double operand(float value, const Algorithm& a) {
   return tf32(value);
 }
 
+/// Whether it is one of the machine's refused algorithms, which refuse for good.
+bool refuses(Direction direction, int algo, cudnnMathType_t math) {
+  auto& refused = refused_so_far();
+  const std::array<int, 3> name{direction, algo, static_cast<int>(math)};
+  if (std::ranges::find(refused, name) != refused.end()) return true;
+  if (refused.size() >= refused_algorithms()) return false;
+  refused.push_back(name);
+  return true;
+}
+
 /// Checks the call and queues  result = alpha · products + beta · result.
 cudnnStatus_t convolve(cudnnHandle_t handle, const Shape& s, Direction direction, int algo,
                        const float* a, const float* b, float* result, const void* alpha,
@@ -183,6 +195,7 @@ cudnnStatus_t convolve(cudnnHandle_t handle, const Shape& s, Direction direction
     complain("a convolution's workspace is too small");
     return CUDNN_STATUS_BAD_PARAM;
   }
+  if (refuses(direction, chosen->algo, chosen->math)) return CUDNN_STATUS_NOT_SUPPORTED;
   const bool first = handle->loaded.insert({direction, chosen->algo, chosen->math}).second;
   if (first && thread_captures()) {
     complain("cuDNN loads a kernel during a capture");
@@ -244,8 +257,8 @@ const char* cudnnGetErrorString(cudnnStatus_t status) {
   switch (status) {
     case CUDNN_STATUS_SUCCESS:
       return "CUDNN_STATUS_SUCCESS";
-    case CUDNN_STATUS_ALLOC_FAILED:
-      return "CUDNN_STATUS_ALLOC_FAILED";
+    case CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED:
+      return "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED";
     case CUDNN_STATUS_BAD_PARAM:
       return "CUDNN_STATUS_BAD_PARAM";
     case CUDNN_STATUS_NOT_SUPPORTED:
@@ -269,7 +282,8 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
   }
   const Verdict verdict = begin_allocation();
   if (verdict != Verdict::go_on) {
-    return verdict == Verdict::no_memory ? CUDNN_STATUS_ALLOC_FAILED : CUDNN_STATUS_INTERNAL_ERROR;
+    return verdict == Verdict::no_memory ? CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED
+                                         : CUDNN_STATUS_INTERNAL_ERROR;
   }
   *handle = new cudnnContext{current_gpu(), nullptr, {}};
   count_handle("cuDNN handle", 1);

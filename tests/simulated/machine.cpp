@@ -83,6 +83,7 @@ struct State {
   std::mt19937_64 rng{machine.seed};
   Tally tally = fresh(machine);
   bool lost = false, running = false;
+  std::vector<std::array<int, 3>> refused;
   std::vector<std::string> complaints;
   std::set<CUstream_st*> streams;
   std::map<std::string, std::int64_t> handles;
@@ -148,8 +149,12 @@ void set_machine(const Machine& machine) {
   s.rng.seed(machine.seed);
   s.tally = State::fresh(machine);
   s.lost = false;
+  s.refused.clear();
   s.handles.clear();
 }
+
+std::size_t refused_algorithms() { return state().machine.refused_algorithms; }
+std::vector<std::array<int, 3>>& refused_so_far() { return state().refused; }
 
 Tally tally() {
   const auto lock = enter();

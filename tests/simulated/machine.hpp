@@ -40,6 +40,8 @@ struct Machine {
   std::uint64_t seed = 1;
   std::uint64_t no_memory_at = 0;  ///< the n-th allocation (1: the first) finds no memory
   std::uint64_t lost_at = 0;       ///< from the n-th call on, every GPU is lost
+  /// So many of the algorithms that cuDNN lists refuse when they are called, the first first.
+  std::size_t refused_algorithms = 0;
 };
 
 /// Replaces the machine. What the last one still holds is a complaint.

@@ -2,6 +2,7 @@
 // CUDA's headers, since the emulator brings its own built-in types.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,10 @@ Verdict begin_allocation();
 
 /// Something that real CUDA would not forgive, or not promise.
 void complain(const std::string& text);
+
+/// Machine::refused_algorithms, and those that have refused.
+std::size_t refused_algorithms();
+std::vector<std::array<int, 3>>& refused_so_far();
 
 int current_gpu();
 /// For the calling thread, as in a new program.

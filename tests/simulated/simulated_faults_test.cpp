@@ -67,7 +67,8 @@ TEST_P(SimulatedVoteFaults, OutOfMemoryAtAnyAllocation) {
     } else {
       EXPECT_THAT(error, kNamesTheCall);
       EXPECT_THAT(error, testing::AnyOf(testing::HasSubstr("out of memory"),
-                                        testing::HasSubstr("ALLOC_FAILED")));
+                                        testing::HasSubstr("ALLOC_FAILED"),
+                                        testing::HasSubstr("DEVICE_ALLOCATION_FAILED")));
     }
     expect_nothing_left("after allocation " + std::to_string(n) + " failed");
   }

@@ -193,5 +193,32 @@ TEST_F(SimulatedTraining, ConvolutionsAreTheDeterministicFp32Ones) {
   EXPECT_GT(simulated::tally().products, 0u);
 }
 
+// What cuDNN's heuristics list it may refuse to run: the next one is taken, at last our own
+// kernels.
+TEST_F(SimulatedTraining, RefusedAlgorithmsHaveSuccessors) {
+  const Network net = initialise(builtin_network("convnn"), 1);
+  const Dataset data = gpu_test::random_data(net.spec, 8, 1);
+  const auto gradient = [&](std::size_t refused) {
+    simulated::Machine machine;
+    machine.refused_algorithms = refused;
+    simulated::set_machine(machine);
+    const auto model = make_cuda_backend(nullptr)->load(net);
+    std::vector<float> x(data.pixels.begin(), data.pixels.end()), result(x.size()), logits(8 * 10);
+    for (float& v : x) v /= 255;
+    model->input_gradient(x, data.labels, LossKind::cross_entropy, result, logits);
+    EXPECT_THAT(simulated::complaints(), testing::IsEmpty());
+    return result;
+  };
+  const auto all = gradient(0);
+  double largest = 0;
+  for (const float v : all) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  for (const std::size_t refused : {1, 2, 100}) {
+    const auto with = gradient(refused);
+    for (std::size_t i = 0; i < all.size(); ++i)
+      ASSERT_NEAR(with[i], all[i], 1e-4 * largest) << refused << " refused, value " << i;
+  }
+  simulated::set_machine({});
+}
+
 }  // namespace
 }  // namespace smoothcert

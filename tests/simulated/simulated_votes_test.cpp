@@ -61,6 +61,32 @@ TEST_P(SimulatedVotes, AreTheSameInAnyOrderOnAnyNumberOfGpus) {
 INSTANTIATE_TEST_SUITE_P(Paths, SimulatedVotes, testing::ValuesIn(paths()),
                          [](const auto& info) { return info.param.name; });
 
+// A run counts in windows of a second or two: only the first makes devices ready.
+TEST_P(SimulatedVotes, TheNextWindowFindsItsDevicesReady) {
+  const Path& path = GetParam();
+  const Workload workload(path);
+  simulated::set_machine(machine_of(path, 2, Order::at_last));
+  const auto model = make_cuda_backend(nullptr)->load(workload.net);
+  const auto first = gpu_test::votes(*model, workload.settings, workload.jobs);
+  const simulated::Tally ready = simulated::tally();
+  expect_equal(gpu_test::votes(*model, workload.settings, workload.jobs), first, "the next window");
+  const simulated::Tally next = simulated::tally();
+  EXPECT_EQ(next.allocations, ready.allocations);
+  EXPECT_EQ(next.handles, ready.handles);
+  EXPECT_GT(next.launches, ready.launches);
+  // Other settings are other devices, and the old ones' memory is given back.
+  VoteSettings other = workload.settings;
+  other.noise.seed += 1;
+  (void)gpu_test::votes(*model, other, workload.jobs);
+  EXPECT_EQ(simulated::tally().memory_in_use, next.memory_in_use);
+  // Other weights are other votes.
+  model->upload(initialise(builtin_network(path.network), 77));
+  const auto changed = gpu_test::votes(*model, workload.settings, workload.jobs);
+  bool differ = false;
+  for (std::size_t j = 0; j < first.size(); ++j) differ |= first[j].counts != changed[j].counts;
+  EXPECT_TRUE(differ);
+}
+
 class SimulatedGpus : public SimulatedTest {};
 
 TEST_F(SimulatedGpus, AreWhatInfoListsAndAutoChooses) {
@@ -72,6 +98,37 @@ TEST_F(SimulatedGpus, AreWhatInfoListsAndAutoChooses) {
   std::string note;
   EXPECT_EQ(make_backend("auto", 1, &note)->name(), "cuda");
   EXPECT_THAT(note, testing::HasSubstr("2 GPUs"));
+}
+
+// A display's GPU beside two that compute neither fails a run nor mixes its kernel's counts with
+// theirs.
+TEST_F(SimulatedGpus, UnlikeOnesAreLeftOutAndNamed) {
+  const Workload workload(paths().front());
+  const auto expected = workload.count();
+  simulated::Machine machine = machine_of(paths().front(), 4, Order::at_last);
+  machine.gpus[0].name = "Old One";
+  machine.gpus[0].major = 6;
+  machine.gpus[2].name = "Display One";
+  machine.gpus[2].major = 8;
+  machine.gpus[2].minor = 6;
+  simulated::set_machine(machine);
+  expect_equal(workload.count(), expected, "two of four GPUs");
+  const auto arrays = simulated::tally().arrays_of;
+  EXPECT_EQ(arrays[0], 0u);
+  EXPECT_GT(arrays[1], 0u);
+  EXPECT_EQ(arrays[2], 0u);
+  EXPECT_GT(arrays[3], 0u);
+  const std::string described = make_cuda_backend(nullptr)->describe();
+  EXPECT_THAT(described, testing::HasSubstr("2 GPUs"));
+  EXPECT_THAT(described,
+              testing::HasSubstr("left out: device 0 (Old One, compute 6.0: older than 8.0)"));
+  EXPECT_THAT(described, testing::HasSubstr("device 2 (Display One, compute 8.6: unlike"));
+  machine.gpus = {machine.gpus[0]};
+  simulated::set_machine(machine);
+  std::string why;
+  EXPECT_EQ(make_cuda_backend(&why), nullptr);
+  EXPECT_THAT(why, testing::HasSubstr("older than compute capability 8.0"));
+  simulated::set_machine({});
 }
 
 TEST_F(SimulatedGpus, WithoutDriverOrDeviceOrNewEnoughOneTheCpuIsChosenAndSaysWhy) {
