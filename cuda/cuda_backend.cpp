@@ -81,7 +81,6 @@ class CudaModel final : public BackendModel {
 
   void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                       std::span<float> gradient, std::span<float> logits) override {
-    require_gradients(net_.spec, "attacks");
     trainer().input_gradient(net_, images, labels, loss, gradient, logits);
   }
 
