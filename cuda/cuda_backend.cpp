@@ -82,7 +82,6 @@ class CudaModel final : public BackendModel {
 
   void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                       std::span<float> gradient, std::span<float> logits) override {
-    require_gradients(net_.spec, "attacks");
     try {
       trainer().input_gradient(net_, images, labels, loss, gradient, logits);
     } catch (const OutOfDeviceMemory&) {

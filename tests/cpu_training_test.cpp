@@ -110,7 +110,6 @@ TEST_P(TrainingOnIsa, WeightGradientsAreTheLosssSlopes) {
     expect_weight_gradients(lively_network(spec, 3), 5, 41);
   }
   for (const LayerCase& c : layer_cases()) {
-    if (!c.gradients) continue;
     SCOPED_TRACE(c.name);
     expect_weight_gradients(formula_network(case_network(c)), 5, 23);
   }
@@ -120,7 +119,6 @@ TEST_P(TrainingOnIsa, InputGradientsAreTheLosssSlopes) {
   std::vector<Network> networks;
   for (const NetworkSpec& spec : small_networks()) networks.push_back(lively_network(spec, 3));
   for (const LayerCase& c : layer_cases()) {
-    if (!c.gradients) continue;
     networks.push_back(formula_network(case_network(c)));
     networks.back().spec.name = c.name;
   }
@@ -131,6 +129,11 @@ TEST_P(TrainingOnIsa, InputGradientsAreTheLosssSlopes) {
       const std::size_t images = 19, size = spec.input.size();
       const Dataset data = random_dataset(spec, images, 5);
       auto pixels = pixels_of(data, first_indices(images));
+      // No two pixels alike: at a tie of a maximum there is no slope.
+      for (auto& image : pixels)
+        for (std::size_t p = 0; p < size; ++p)
+          image[p] = double{static_cast<float>(
+              image[p] + 0.003 * std::fmod(0.6180339887 * static_cast<double>(p), 1.0))};
       std::vector<float> x, gradient(images * size),
           logits(images * static_cast<std::size_t>(spec.classes));
       for (const auto& image : pixels) x.insert(x.end(), image.begin(), image.end());

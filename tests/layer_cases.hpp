@@ -15,8 +15,7 @@ struct LayerCase {
   /// The layers under test as JSON, as in docs/network-format.md; a flatten and a linear layer
   /// 'head' to five classes follow.
   std::string layers;
-  double bound;    ///< largest difference from PyTorch, relative to the largest logit
-  bool gradients;  ///< whether training and attacks go through it
+  double bound;  ///< largest difference from PyTorch, relative to the largest logit
 };
 
 const std::vector<LayerCase>& layer_cases();

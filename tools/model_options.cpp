@@ -39,13 +39,15 @@ NetworkSpec normalized(NetworkSpec spec, const ModelOptions& options) {
 
 void add_model_options(CLI::App& app, ModelOptions& options) {
   app.add_option("MODEL", options.file,
-                 "Model file: safetensors, or a PyTorch checkpoint (.pt, .pth) with --network");
+                 "Model file: safetensors, an ONNX model, or a PyTorch checkpoint (.pt, .pth) with "
+                 "--network");
   app.add_option("--network", options.network,
                  "The network in MODEL: a built-in name or a JSON description; needed where MODEL "
                  "was not written by smoothcert and has no arch entry that is known")
       ->type_name("NAME|FILE");
   app.add_option("--normalize", options.normalize,
-                 "With --network: per-channel means and deviations applied after the noise")
+                 "With --network or an ONNX model: per-channel means and deviations applied after "
+                 "the noise")
       ->type_name("MEANS/STDS");
 }
 
@@ -62,15 +64,21 @@ Network load_model(Context& context, const ModelOptions& options, const std::str
     spec = network_of_checkpoint(options.file, &notes);
   else
     spec = network_by_name(options.network);
+  const auto said = [&](Network network) {
+    for (const auto& note : notes) context.console.say(note);
+    return network;
+  };
   if (!spec) {
+    if (auto network = load_onnx(options.file, &notes)) {
+      network->spec = normalized(std::move(network->spec), options);
+      return said(*std::move(network));
+    }
     if (!options.normalize.empty())
       throw UsageError("--normalize goes with --network; this model has its own description");
     return load_network(options.file);
   }
-  auto network =
-      load_checkpoint(options.file, normalized(*std::move(spec), options), &notes, dataset);
-  for (const auto& note : notes) context.console.say(note);
-  return network;
+  return said(
+      load_checkpoint(options.file, normalized(*std::move(spec), options), &notes, dataset));
 }
 
 }  // namespace smoothcert::cli

@@ -1,4 +1,5 @@
-// Models that others trained: PyTorch checkpoints and plain safetensors, fitted to a description.
+// Models that others trained: PyTorch checkpoints and plain safetensors, fitted to a description,
+// and ONNX models.
 #pragma once
 
 #include <filesystem>
@@ -45,8 +46,15 @@ Network checkpoint_from_bytes(std::span<const std::uint8_t> bytes, const std::st
 std::optional<NetworkSpec> network_of_checkpoint(const std::filesystem::path& file,
                                                  std::vector<std::string>* notes = nullptr);
 
+/// The network of an ONNX model, opset 11 and newer; nothing for other files. Its constants are
+/// folded; what has no layer here is refused (docs/network-format.md), one line that names the node
+/// and its operator, and so is every ONNX model where the program was built without libonnx-dev.
+/// Weights may lie in a file beside it. A note says what was found.
+std::optional<Network> load_onnx(const std::filesystem::path& file,
+                                 std::vector<std::string>* notes = nullptr);
+
 /// load_checkpoint() with network_by_name(network). Where `network` is "": with
-/// network_of_checkpoint(), else load_network().
+/// network_of_checkpoint(), else load_onnx(), else load_network().
 Network load_model(const std::filesystem::path& file, const std::string& network,
                    std::vector<std::string>* notes = nullptr, const std::string& dataset = "");
 

@@ -7,6 +7,7 @@
 
 #include "checkpoint/fit.hpp"
 #include "checkpoint/known_models.hpp"
+#include "checkpoint/onnx_network.hpp"
 #include "checkpoint/torch_file.hpp"
 #include "network/model_file_kind.hpp"
 #include "network/safetensors.hpp"
@@ -56,6 +57,9 @@ Network checkpoint_from_bytes(std::span<const std::uint8_t> bytes, const std::st
   std::vector<std::string>& lines = notes != nullptr ? *notes : unread;
   const ModelFileKind kind = model_file_kind(bytes);
   refuse_legacy_checkpoint(kind, where);
+  if (kind == ModelFileKind::onnx)
+    throw UsageError(where +
+                     ": an ONNX model says itself which network it is; leave --network out");
   TensorSource source;
   auto usual = normalization_of_dataset(dataset);
   std::string chosen_by = "the data set";
@@ -99,11 +103,21 @@ std::optional<NetworkSpec> network_of_checkpoint(const std::filesystem::path& fi
   return spec;
 }
 
+std::optional<Network> load_onnx(const std::filesystem::path& file,
+                                 std::vector<std::string>* notes) {
+  const auto bytes = read_file(file);
+  if (model_file_kind(bytes) != ModelFileKind::onnx) return std::nullopt;
+  std::vector<std::string> unread;
+  return onnx_network(bytes, file.string(), file.parent_path().empty() ? "." : file.parent_path(),
+                      notes != nullptr ? *notes : unread);
+}
+
 Network load_model(const std::filesystem::path& file, const std::string& network,
                    std::vector<std::string>* notes, const std::string& dataset) {
   if (!network.empty()) return load_checkpoint(file, network_by_name(network), notes, dataset);
   if (auto spec = network_of_checkpoint(file, notes))
     return load_checkpoint(file, *std::move(spec), notes, dataset);
+  if (auto net = load_onnx(file, notes)) return *std::move(net);
   return load_network(file);
 }
 

@@ -5,3 +5,17 @@ smoothcert_sources(SMOOTHCERT_CHECKPOINT_SOURCES
   pickle.cpp
   pickle_globals.cpp
   torch_file.cpp)
+# With libonnx-dev (cmake/Onnx.cmake), and without.
+smoothcert_sources(SMOOTHCERT_ONNX_SOURCES
+  onnx_arithmetic.cpp
+  onnx_builder.cpp
+  onnx_constants.cpp
+  onnx_network.cpp
+  onnx_node.cpp
+  onnx_norms.cpp
+  onnx_operators.cpp
+  onnx_shapes.cpp
+  onnx_tensor.cpp
+  onnx_windows.cpp)
+smoothcert_sources(SMOOTHCERT_ONNX_STUB_SOURCES
+  onnx_stub.cpp)

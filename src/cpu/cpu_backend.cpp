@@ -43,7 +43,6 @@ class CpuModel final : public BackendModel {
 
   void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                       std::span<float> gradient, std::span<float> logits) override {
-    require_gradients(net_.spec, "attacks");
     cpu::input_gradient(net_, *pool_, images, labels, loss, gradient, logits);
   }
 

@@ -8,6 +8,7 @@
 #include "cpu/lane_attack.hpp"
 #include "cpu/lane_backward.hpp"
 #include "cpu/lane_batchnorm.hpp"
+#include "cpu/lane_general_backward.hpp"
 #include "cpu/lane_images.hpp"
 #include "cpu/lane_norm_pool.hpp"
 #include "cpu/lane_optimizer.hpp"
@@ -45,6 +46,16 @@ const TrainKernels SMOOTHCERT_JOIN(train_kernels_, SMOOTHCERT_ISA) = {
     attack_step,
     project,
     adam,
-    sgd};
+    sgd,
+    window_conv_input,
+    window_conv_weights,
+    window_max_backward,
+    window_mean_backward,
+    activate_backward,
+    prelu_backward,
+    prelu_slopes,
+    softmax_backward,
+    group_norm_backward,
+    arithmetic_backward};
 
 }  // namespace smoothcert::cpu

@@ -113,6 +113,30 @@ struct TrainKernels {
                float* m, float* v);
   void (*sgd)(const SgdParameters& step, std::size_t count, const float* grad, float* parameter,
               float* buffer);
+
+  // Of the layers of lane_steps.hpp.
+  void (*window_conv_input)(const WindowStep& step, const float* grad, float* grad_in);
+  /// weights: O × C/groups × ky × kx, overwritten with the sum over the group's lanes.
+  void (*window_conv_weights)(const WindowShape& shape, const float* in, const float* grad,
+                              float* weights);
+  void (*window_max_backward)(const WindowShape& shape, const float* in, const float* grad,
+                              float* grad_in);
+  void (*window_mean_backward)(const WindowShape& shape, const float* grad, float* grad_in);
+  void (*activate_backward)(Activation kind, float alpha, std::size_t count, const float* in,
+                            const float* grad, float* grad_in);
+  void (*prelu_backward)(std::size_t channels, std::size_t area, const float* slopes,
+                         const float* in, const float* grad, float* grad_in);
+  /// sums[c] = Σ grad · min(in, 0).
+  void (*prelu_slopes)(std::size_t channels, std::size_t area, const float* in, const float* grad,
+                       float* sums);
+  void (*softmax_backward)(std::size_t channels, std::size_t area, const float* out,
+                           const float* grad, float* grad_in);
+  /// grad_in, and the two sums together, may be null: not wanted.
+  void (*group_norm_backward)(const NormStep& step, const float* in, const float* grad,
+                              float* grad_in, float* scale_sums, float* shift_sums);
+  /// Of the first operand, or the second; `other` holds the other one's values.
+  void (*arithmetic_backward)(const ArithmeticShape& shape, bool second, const float* other,
+                              const float* grad, float* grad_in);
 };
 
 extern const TrainKernels train_kernels_baseline, train_kernels_avx2, train_kernels_avx512;

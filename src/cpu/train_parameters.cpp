@@ -40,22 +40,25 @@ TrainParameters::TrainParameters(TrainGraph& graph, const Network& net)
       gradients_(graph.plan.parameters),
       moments_{AlignedFloats(graph.plan.parameters), AlignedFloats(graph.plan.parameters)},
       packed_(graph.packed),
+      constants_(graph.plan.statistics),
       forward_at_(graph.plan.parameters, kUnpacked),
       backward_at_(graph.plan.parameters, kUnpacked) {
   std::size_t channels = 0;
   for (const PlanTensor& t : graph.plan.tensors) {
-    if (!t.trainable) continue;
     const auto& data = tensor(net, t.name).data;
-    std::copy(data.begin(), data.end(), values_.data() + t.offset);
+    std::copy(data.begin(), data.end(),
+              (t.trainable ? values_.data() : constants_.data()) + t.offset);
   }
   for (const TrainNode& node : graph.nodes)
     channels = std::max({channels, node.channels * node.area, node.out_shape.size()});
   no_bias_ = AlignedFloats(channels);
+  no_scale_ = AlignedFloats(channels);
+  std::fill_n(no_scale_.data(), channels, 1.0f);
   for (TrainNode& node : graph.nodes) {
-    if (node.kind != LayerKind::conv2d && node.kind != LayerKind::linear) continue;
+    if (!node.is_dense()) continue;
     map_packing(node);
     node.forward.weights = packed_.data() + node.packed_forward;
-    node.forward.bias = node.has_bias() ? values_.data() + node.bias : no_bias_.data();
+    node.forward.bias = bias(node);
     node.backward.weights = packed_.data() + node.packed_backward;
     node.backward.bias = no_bias_.data();
   }
@@ -108,7 +111,7 @@ void TrainParameters::use_running_statistics() {
     const TrainNode& norm = graph_.norm(static_cast<int>(i));
     NormState& state = norms_[i];
     for (std::size_t c = 0; c < norm.channels; ++c) {
-      const double gamma = values_.data()[norm.weight + c], beta = values_.data()[norm.bias + c];
+      const double gamma = scale(norm)[c], beta = bias(norm)[c];
       const double scale = gamma / std::sqrt(double{state.running_var[c]} + norm.eps);
       state.scale[c] = static_cast<float>(scale);
       state.backward[c] = {state.scale[c]};

@@ -43,13 +43,24 @@ class TrainParameters {
   float* values() { return values_.data(); }
   float* gradients() { return gradients_.data(); }
   float* moment(int i) { return moments_[i].data(); }
+  /// A layer's weight or scale, ones where it has none; its bias or shift, zeros where it has none.
+  [[nodiscard]] const float* scale(const PlanNode& node) const {
+    return node.has_weight() ? values_.data() + node.weight : no_scale_.data();
+  }
+  [[nodiscard]] const float* bias(const PlanNode& node) const {
+    return node.has_bias() ? values_.data() + node.bias : no_bias_.data();
+  }
+  /// The values of a constant.
+  [[nodiscard]] const float* constant(const PlanNode& node) const {
+    return constants_.data() + node.statistics;
+  }
   NormState& norm(int i) { return norms_[static_cast<std::size_t>(i)]; }
 
  private:
   void map_packing(const TrainNode& node);
 
   const TrainGraph& graph_;
-  AlignedFloats values_, gradients_, moments_[2], packed_, no_bias_;
+  AlignedFloats values_, gradients_, moments_[2], packed_, constants_, no_bias_, no_scale_;
   std::vector<std::uint32_t> forward_at_, backward_at_;  ///< parameter → place in packed_
   std::vector<NormState> norms_;
 };

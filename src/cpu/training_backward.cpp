@@ -50,61 +50,171 @@ void TrainingPass::conv_input(const TrainNode& node, const float* grad, float* t
   lane_kernels_.conv(node.backward, node.backward.out_width, grad, to);
 }
 
+void TrainingPass::parameter_gradients(const TrainNode& node, int group, Scratch& scratch) {
+  const float* grad = gradient(node.out, group);
+  float* weights = slot(group) + node.weight_slot;
+  switch (node.kind) {
+    case LayerKind::conv2d:
+      if (node.plain_window) return conv_weights(node, group, scratch);
+      kernels_.window_conv_weights(node.window, value(node.in, group), grad, weights);
+      if (node.has_bias())
+        kernels_.channel_sums(node.bias_count, node.out_shape.size() / node.bias_count, grad,
+                              slot(group) + node.bias_slot);
+      break;
+    case LayerKind::prelu:
+      kernels_.prelu_slopes(node.weight_count, node.channels * node.area / node.weight_count,
+                            value(node.in, group), grad, weights);
+      break;
+    case LayerKind::groupnorm:
+    case LayerKind::layernorm:
+    case LayerKind::instancenorm:
+      kernels_.group_norm_backward(norm_step(node), value(node.in, group), grad, nullptr, weights,
+                                   slot(group) + node.bias_slot);
+      break;
+    case LayerKind::batchnorm:  // combine_backward()
+    case LayerKind::linear:     // linear()
+    case LayerKind::relu:
+    case LayerKind::maxpool:
+    case LayerKind::flatten:
+    case LayerKind::normalize:
+    case LayerKind::add:
+    case LayerKind::global_avg_pool:
+    case LayerKind::avgpool:
+    case LayerKind::adaptive_avgpool:
+    case LayerKind::adaptive_maxpool:
+    case LayerKind::leaky_relu:
+    case LayerKind::relu6:
+    case LayerKind::elu:
+    case LayerKind::silu:
+    case LayerKind::sigmoid:
+    case LayerKind::tanh:
+    case LayerKind::gelu:
+    case LayerKind::hardswish:
+    case LayerKind::softmax:
+    case LayerKind::concat:
+    case LayerKind::mul:
+    case LayerKind::sub:
+    case LayerKind::constant:
+    case LayerKind::reshape:
+    case LayerKind::identity:
+    case LayerKind::dropout:
+      break;
+  }
+}
+
+void TrainingPass::gradient_of_input(const Op& op, const TrainNode& node, const Batch& batch,
+                                     int group, float* to, Scratch& scratch) {
+  const float* grad = gradient(node.out, group);
+  const float* in = value(node.in, group);
+  const std::size_t count = node.channels * node.area;
+  switch (node.kind) {
+    case LayerKind::conv2d:
+      if (node.plain_window)
+        conv_input(node, grad, to, scratch);
+      else
+        kernels_.window_conv_input(window_step(node), grad, to);
+      break;
+    case LayerKind::relu:
+      kernels_.relu_backward(count, value(node.out, group), grad, to);
+      break;
+    case LayerKind::batchnorm: {
+      const NormState& norm = parameters_.norm(node.norm);
+      if (node.pool_out != kNoValue)
+        kernels_.norm_pool_backward(norm_pool(node), valid(batch, group), norm.backward.data(), in,
+                                    gradient(node.pool_out, group), to);
+      else if (op.mode == ForwardMode::train)
+        kernels_.norm_backward(node.channels, node.area, valid(batch, group), norm.backward.data(),
+                               in, grad, to);
+      else
+        kernels_.scale_channels(node.channels, node.area, norm.scale.data(), grad, to);
+      break;
+    }
+    case LayerKind::normalize:
+      kernels_.scale_channels(node.channels, node.area, node.scale.data(), grad, to);
+      break;
+    case LayerKind::maxpool:
+    case LayerKind::adaptive_maxpool:
+      if (node.plain_window)
+        kernels_.maxpool_backward(node.pool, in, grad, to);
+      else
+        kernels_.window_max_backward(node.window, in, grad, to);
+      break;
+    case LayerKind::avgpool:
+    case LayerKind::adaptive_avgpool:
+      kernels_.window_mean_backward(node.window, grad, to);
+      break;
+    case LayerKind::global_avg_pool:
+      kernels_.average_backward(node.channels, node.area, grad, to);
+      break;
+    case LayerKind::add:
+    case LayerKind::sub:
+    case LayerKind::mul:
+      if (node.plain_add)
+        std::copy_n(grad, count * lanes_, to);
+      else
+        kernels_.arithmetic_backward(node.arithmetic, false, value(node.in2, group), grad, to);
+      break;
+    case LayerKind::concat:
+      std::copy_n(grad, group_stride(node.in), to);
+      break;
+    case LayerKind::leaky_relu:
+    case LayerKind::relu6:
+    case LayerKind::elu:
+    case LayerKind::silu:
+    case LayerKind::sigmoid:
+    case LayerKind::tanh:
+    case LayerKind::gelu:
+    case LayerKind::hardswish:
+      kernels_.activate_backward(node.activation, node.alpha, count, in, grad, to);
+      break;
+    case LayerKind::prelu:
+      kernels_.prelu_backward(node.weight_count, count / node.weight_count, parameters_.scale(node),
+                              in, grad, to);
+      break;
+    case LayerKind::softmax:
+      kernels_.softmax_backward(node.channels, node.area, value(node.out, group), grad, to);
+      break;
+    case LayerKind::groupnorm:
+    case LayerKind::layernorm:
+    case LayerKind::instancenorm:
+      kernels_.group_norm_backward(norm_step(node), in, grad, to, nullptr, nullptr);
+      break;
+    case LayerKind::linear:  // linear()
+    case LayerKind::constant:
+    case LayerKind::flatten:
+    case LayerKind::reshape:
+    case LayerKind::identity:
+    case LayerKind::dropout:
+      break;
+  }
+}
+
 void TrainingPass::backward(const Op& op, const TrainNode& node, const Batch& batch, int group,
                             Scratch& scratch) {
+  const BackwardStep& step = op.gradient;
+  if (step.parameters) parameter_gradients(node, group, scratch);
+  flow(node.in, step.in, group, scratch,
+       [&](float* to) { gradient_of_input(op, node, batch, group, to, scratch); });
+  if (node.in2 == kNoValue) return;
   const float* grad = gradient(node.out, group);
-  if (node.kind == LayerKind::conv2d && op.gradient.parameters) conv_weights(node, group, scratch);
-  const std::size_t count = node.channels * node.area;
-  if (op.gradient.in != Flow::skip) {
-    const bool adds = op.gradient.in == Flow::add;
-    float* to = adds ? scratch.sum.data() : gradient(node.in, group);
-    switch (node.kind) {
-      case LayerKind::conv2d:
-        conv_input(node, grad, to, scratch);
-        break;
-      case LayerKind::relu:
-        kernels_.relu_backward(count, value(node.out, group), grad, to);
-        break;
-      case LayerKind::batchnorm: {
-        const NormState& norm = parameters_.norm(node.norm);
-        if (node.pool_out != kNoValue)
-          kernels_.norm_pool_backward(norm_pool(node), valid(batch, group), norm.backward.data(),
-                                      value(node.in, group), gradient(node.pool_out, group), to);
-        else if (op.mode == ForwardMode::train)
-          kernels_.norm_backward(node.channels, node.area, valid(batch, group),
-                                 norm.backward.data(), value(node.in, group), grad, to);
-        else
-          kernels_.scale_channels(node.channels, node.area, norm.scale.data(), grad, to);
-        break;
-      }
-      case LayerKind::normalize:
-        kernels_.scale_channels(node.channels, node.area, node.scale.data(), grad, to);
-        break;
-      case LayerKind::maxpool:
-        kernels_.maxpool_backward(node.pool, value(node.in, group), grad, to);
-        break;
-      case LayerKind::global_avg_pool:
-        kernels_.average_backward(node.channels, node.area, grad, to);
-        break;
-      case LayerKind::add:
-        std::copy_n(grad, count * lanes_, to);
-        break;
-      case LayerKind::linear:
-      case LayerKind::flatten:
-      default:  // refused by make_backward_plan()
-        break;
-    }
-    if (adds) {
-      float* sum = gradient(node.in, group);
-      lane_kernels_.add(count, sum, to, sum);
-    }
-  }
-  if (op.gradient.in2 != Flow::skip) {
-    float* to = gradient(node.in2, group);
-    if (op.gradient.in2 == Flow::add)
-      lane_kernels_.add(count, to, grad, to);
-    else
-      std::copy_n(grad, count * lanes_, to);
+  if (node.kind == LayerKind::concat) {
+    const auto part = [&](int v, Flow how) {
+      flow(v, how, group, scratch, [&](float* to) { std::copy_n(grad, group_stride(v), to); });
+      grad += group_stride(v);
+    };
+    grad += group_stride(node.in);
+    part(node.in2, step.in2);
+    for (std::size_t i = 0; i < node.more.size(); ++i) part(node.more[i], step.more[i]);
+  } else if (node.plain_add && step.in2 == Flow::add) {
+    float* sum = gradient(node.in2, group);
+    lane_kernels_.add(node.channels * node.area, sum, grad, sum);
+  } else {
+    flow(node.in2, step.in2, group, scratch, [&](float* to) {
+      if (node.plain_add)
+        std::copy_n(grad, node.channels * node.area * lanes_, to);
+      else
+        kernels_.arithmetic_backward(node.arithmetic, true, value(node.in, group), grad, to);
+    });
   }
 }
 

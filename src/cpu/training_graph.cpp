@@ -48,8 +48,8 @@ class Lowering {
 
  private:
   TrainNode* before(const TrainNode& node) {
-    const int writer = graph_.plan.value(node.in).writer;
-    return writer == kNoNode ? nullptr : &graph_.nodes[cast(writer)];
+    const PlanNode* found = graph_.plan.before(node);
+    return found == nullptr ? nullptr : &graph_.nodes[cast(graph_.plan.value(node.in).writer)];
   }
   /// The node that alone reads what this one gives.
   TrainNode* behind(const TrainNode& node) {
@@ -63,13 +63,14 @@ class Lowering {
     for (TrainNode& node : graph_.nodes) {
       TrainNode* from = before(node);
       if (from == nullptr) continue;
-      if (node.in_place && (from->kind == LayerKind::conv2d || from->kind == LayerKind::linear)) {
+      if (node.in_place && from->is_dense()) {
         from->forward.post_ops = 1;
         node.in_forward = true;
       }
       const PoolStep& pool = node.pool;
       if (node.kind == LayerKind::maxpool && node.reached && pool.kernel == 2 && pool.stride == 2 &&
-          pool.padding == 0 && from->kind == LayerKind::batchnorm && behind(*from) == &node) {
+          pool.padding == 0 && from->kind == LayerKind::batchnorm && behind(*from) == &node &&
+          node.in_shape == from->out_shape) {
         node.in_norm = true;
         from->pool_out = node.out;
         TrainNode* relu = before(*from);
@@ -85,17 +86,19 @@ class Lowering {
     return offset;
   }
 
-  void weights(TrainNode& node) {
+  void slots(TrainNode& node) {
+    if (node.has_weight()) node.weight_slot = take(graph_.slot, node.weight_count);
+    if (node.has_bias()) node.bias_slot = take(graph_.slot, node.bias_count);
+  }
+  void packed(TrainNode& node) {
     node.packed_forward = take(graph_.packed, node.weight_count);
     node.packed_backward = take(graph_.packed, node.weight_count);
-    if (node.has_bias()) node.bias_slot = take(graph_.slot, cast(node.out_shape.channels));
   }
 
   void conv(TrainNode& node) {
     const ActivationShape &in = node.in_shape, &out = node.out_shape;
     const int k = node.kernel;
-    weights(node);
-    node.weight_slot = take(graph_.slot, node.weight_count);
+    packed(node);
 
     ConvStep& f = node.forward;
     f.in_channels = in.channels;
@@ -138,14 +141,24 @@ class Lowering {
   }
   void spread(std::size_t count) { graph_.largest_spread = std::max(graph_.largest_spread, count); }
 
+  /// A relu may write over what it alone reads, where the gradient of the layer before does not
+  /// read its own output again.
+  bool writes_over(const TrainNode& relu, std::size_t index) {
+    const TrainNode* from = before(relu);
+    return relu.in != kImage && graph_.plan.value(relu.in).only_reader == static_cast<int>(index) &&
+           (from == nullptr || from->kind != LayerKind::softmax);
+  }
+
   void lower(TrainNode& node, std::size_t index) {
     switch (node.kind) {
       case LayerKind::conv2d:
-        conv(node);
+        slots(node);
+        if (node.plain_window) conv(node);
         break;
       case LayerKind::linear: {
         const auto inputs = static_cast<int>(node.in_shape.size());
-        weights(node);
+        packed(node);
+        if (node.has_bias()) node.bias_slot = take(graph_.slot, node.bias_count);
         node.forward = linear_step(inputs, node.out_shape.channels, cast(graph_.lanes));
         node.backward = linear_step(node.out_shape.channels, inputs, cast(graph_.lanes));
         break;
@@ -155,6 +168,7 @@ class Lowering {
         graph_.norms.push_back(static_cast<int>(index));
         break;
       case LayerKind::maxpool:
+        if (!node.plain_window) break;
         node.pool = {node.in_shape.channels,
                      node.in_shape.height,
                      node.in_shape.width,
@@ -165,15 +179,38 @@ class Lowering {
                      node.padding};
         break;
       case LayerKind::relu:
-        node.in_place =
-            node.in != kImage && graph_.plan.value(node.in).only_reader == static_cast<int>(index);
+        node.in_place = writes_over(node, index);
         if (node.in_place) graph_.memory[cast(node.out)] = graph_.memory[cast(node.in)];
+        break;
+      case LayerKind::groupnorm:
+      case LayerKind::layernorm:
+      case LayerKind::instancenorm:
+      case LayerKind::prelu:
+        slots(node);
         break;
       case LayerKind::normalize:
       case LayerKind::add:
+      case LayerKind::sub:
+      case LayerKind::mul:
+      case LayerKind::concat:
+      case LayerKind::constant:
       case LayerKind::global_avg_pool:
+      case LayerKind::avgpool:
+      case LayerKind::adaptive_avgpool:
+      case LayerKind::adaptive_maxpool:
+      case LayerKind::leaky_relu:
+      case LayerKind::relu6:
+      case LayerKind::elu:
+      case LayerKind::silu:
+      case LayerKind::sigmoid:
+      case LayerKind::tanh:
+      case LayerKind::gelu:
+      case LayerKind::hardswish:
+      case LayerKind::softmax:
       case LayerKind::flatten:
-      default:  // refused by make_backward_plan()
+      case LayerKind::reshape:
+      case LayerKind::identity:
+      case LayerKind::dropout:
         break;
     }
   }

@@ -18,10 +18,10 @@ struct TrainNode : PlanNode {
   std::size_t channels = 0, area = 0;  ///< of the input
   bool in_place = false;               ///< relu: alone reads its input, and writes over it
 
-  ConvStep forward;         ///< conv2d, linear; `weights` and `bias` point into TrainParameters
+  ConvStep forward;         ///< of is_dense(); `weights` and `bias` point into TrainParameters
   ConvStep backward;        ///< the same layer's gradient with respect to its input
-  ConvWeightStep gradient;  ///< conv2d
-  PoolStep pool;            ///< maxpool
+  ConvWeightStep gradient;  ///< conv2d of plain windows
+  PoolStep pool;            ///< maxpool of plain windows
   std::size_t weight_slot = kNoPlace, bias_slot = kNoPlace;  ///< offsets in a group's gradient slot
   std::size_t packed_forward = 0, packed_backward = 0;       ///< offsets in the packed weights
   int norm = -1;                                             ///< batchnorm: its number

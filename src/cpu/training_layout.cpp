@@ -60,10 +60,11 @@ std::vector<ParameterRun> split_parameters(const TrainGraph& graph) {
                         &node, row, end});
       }
     }
-    if (node.bias_slot != kNoPlace) slots(node.bias, cast(node.out_shape.channels), node.bias_slot);
+    if (node.bias_slot != kNoPlace) slots(node.bias, node.bias_count, node.bias_slot);
   }
   for (const int norm : graph.norms) {
     const TrainNode& node = graph.node(norm);
+    if (!node.has_weight()) continue;
     runs.push_back({node.weight, node.weight + node.channels});
     runs.push_back({node.bias, node.bias + node.channels});
   }

@@ -194,11 +194,14 @@ void TrainingPass::run_step(const StepOp& op, const Batch& batch, int group) {
 }
 
 void TrainingPass::forward(const TrainNode& node, int group) {
-  const float* in = value(node.in, group);
+  const float* in = node.in == kNoValue ? nullptr : value(node.in, group);
   float* out = value(node.out, group);
   switch (node.kind) {
     case LayerKind::conv2d:
-      lane_kernels_.conv(node.forward, node.forward.out_width, in, out);
+      if (node.plain_window)
+        lane_kernels_.conv(node.forward, node.forward.out_width, in, out);
+      else
+        lane_kernels_.window_conv(window_step(node), in, out);
       break;
     case LayerKind::relu:
       lane_kernels_.relu(node.channels * node.area, in, out);
@@ -216,20 +219,77 @@ void TrainingPass::forward(const TrainNode& node, int group) {
       lane_kernels_.affine(node.channels, node.area, node.scale.data(), node.shift.data(), in, out);
       break;
     case LayerKind::maxpool:
-      lane_kernels_.maxpool(node.pool, in, out);
+    case LayerKind::adaptive_maxpool:
+      if (node.plain_window)
+        lane_kernels_.maxpool(node.pool, in, out);
+      else
+        lane_kernels_.window_max(node.window, in, out);
+      break;
+    case LayerKind::avgpool:
+    case LayerKind::adaptive_avgpool:
+      lane_kernels_.window_mean(node.window, in, out);
       break;
     case LayerKind::add:
-      lane_kernels_.add(node.channels * node.area, in, value(node.in2, group), out);
+    case LayerKind::sub:
+    case LayerKind::mul:
+      if (node.plain_add)
+        lane_kernels_.add(node.channels * node.area, in, value(node.in2, group), out);
+      else
+        lane_kernels_.arithmetic(node.arithmetic, in, value(node.in2, group), out);
+      break;
+    case LayerKind::concat:
+      node.for_each_input([&](int v) { out = std::copy_n(value(v, group), group_stride(v), out); });
+      break;
+    case LayerKind::constant:
+      lane_kernels_.fill(node.out_shape.size(), parameters_.constant(node), out);
       break;
     case LayerKind::global_avg_pool:
       lane_kernels_.global_avg_pool(node.channels, node.area, 1.0f / static_cast<float>(node.area),
                                     in, out);
       break;
-    case LayerKind::linear:
+    case LayerKind::leaky_relu:
+    case LayerKind::relu6:
+    case LayerKind::elu:
+    case LayerKind::silu:
+    case LayerKind::sigmoid:
+    case LayerKind::tanh:
+    case LayerKind::gelu:
+    case LayerKind::hardswish:
+      lane_kernels_.activate(node.activation, node.alpha, node.channels * node.area, in, out);
+      break;
+    case LayerKind::prelu:
+      lane_kernels_.prelu(node.weight_count, node.channels * node.area / node.weight_count,
+                          parameters_.scale(node), in, out);
+      break;
+    case LayerKind::softmax:
+      lane_kernels_.softmax(node.channels, node.area, in, out);
+      break;
+    case LayerKind::groupnorm:
+    case LayerKind::layernorm:
+    case LayerKind::instancenorm:
+      lane_kernels_.norm(norm_step(node), in, out);
+      break;
+    case LayerKind::linear:  // across groups, in linear()
     case LayerKind::flatten:
-    default:  // refused by make_backward_plan()
-      break;  // across groups, in linear(); no node
+    case LayerKind::reshape:
+    case LayerKind::identity:
+    case LayerKind::dropout:
+      break;  // no nodes
   }
+}
+
+WindowStep TrainingPass::window_step(const TrainNode& node) const {
+  return {node.window, parameters_.scale(node), parameters_.bias(node)};
+}
+
+NormStep TrainingPass::norm_step(const TrainNode& node) const {
+  return {cast(node.groups),
+          node.channels,
+          node.area,
+          static_cast<float>(node.eps),
+          node.kind == LayerKind::layernorm,
+          parameters_.scale(node),
+          parameters_.bias(node)};
 }
 
 NormPoolStep TrainingPass::norm_pool(const TrainNode& node) const {

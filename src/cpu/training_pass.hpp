@@ -102,6 +102,22 @@ class TrainingPass {
   void linear(const Op& op, const TrainNode& node, int first_group, int end_group,
               Scratch& scratch);
   [[nodiscard]] NormPoolStep norm_pool(const TrainNode& node) const;
+  [[nodiscard]] WindowStep window_step(const TrainNode& node) const;
+  [[nodiscard]] NormStep norm_step(const TrainNode& node) const;
+  /// Of a node's parameters, into the group's slot; BatchNorm's and linear layers' are elsewhere.
+  void parameter_gradients(const TrainNode& node, int group, Scratch& scratch);
+  /// Of the node's input into `to`.
+  void gradient_of_input(const Op& op, const TrainNode& node, const Batch& batch, int group,
+                         float* to, Scratch& scratch);
+  /// compute(to), and `to` becomes the gradient of value v or is added to it.
+  template <class F>
+  void flow(int v, Flow how, int group, Scratch& scratch, const F& compute) {
+    if (how == Flow::skip) return;
+    float* sum = gradient(v, group);
+    if (how == Flow::write) return compute(sum);
+    compute(scratch.sum.data());
+    lane_kernels_.add(graph_.plan.value(v).shape.size(), sum, scratch.sum.data(), sum);
+  }
   void conv_weights(const TrainNode& node, int group, Scratch& scratch);
   void conv_input(const TrainNode& node, const float* grad, float* to, Scratch& scratch);
   /// Gradients of scale · loss at the logits of the group's images; returns the sum of the losses.

@@ -79,8 +79,7 @@ void TrainingPass::combine_forward(int index, std::size_t images, int groups) {
     }
     const double variance = std::max(squares / count, 0.0);
     const double inverse = 1.0 / std::sqrt(variance + norm.eps);
-    const double gamma = parameters_.values()[norm.weight + c];
-    const double beta = parameters_.values()[norm.bias + c];
+    const double gamma = parameters_.scale(norm)[c], beta = parameters_.bias(norm)[c];
     state.inverse[c] = inverse;
     state.mean[c] = static_cast<float>(mean);
     state.scale[c] = static_cast<float>(gamma * inverse);
@@ -108,7 +107,7 @@ void TrainingPass::combine_backward(int index, std::size_t images, int groups, b
     const double inverse = state.inverse[c];
     state.backward[c] = {state.scale[c], static_cast<float>(sum / count), state.mean[c],
                          static_cast<float>(product * inverse * inverse / count)};
-    if (!parameters) continue;
+    if (!parameters || !norm.has_weight()) continue;
     float& gamma = parameters_.gradients()[norm.weight + c];
     float& beta = parameters_.gradients()[norm.bias + c];
     gamma = static_cast<float>((add ? double{gamma} : 0.0) + product * inverse);

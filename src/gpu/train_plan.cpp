@@ -31,17 +31,62 @@ class Planner {
   }
 
  private:
+  void constants(TrainLayer& layer, const std::vector<float>& scale,
+                 const std::vector<float>& shift) {
+    layer.constants = plan_.constants.size();
+    for (const auto* part : {&scale, &shift})
+      plan_.constants.insert(plan_.constants.end(), part->begin(), part->end());
+  }
+
   void place(TrainLayer& layer) {
-    if (layer.kind == LayerKind::batchnorm) {
-      layer.saved = plan_.saved;
-      plan_.saved += 2 * layer.weight_count;
-    } else if (layer.kind == LayerKind::normalize) {
-      layer.constants = plan_.constants.size();
-      for (const auto& part : {layer.scale, layer.shift})
-        plan_.constants.insert(plan_.constants.end(), part.begin(), part.end());
-    } else if (layer.kind == LayerKind::maxpool) {
-      layer.pool = plan_.pools;
-      plan_.pools += layer.out_shape.size();
+    const auto channels = static_cast<std::size_t>(layer.in_shape.channels);
+    switch (layer.kind) {
+      case LayerKind::batchnorm:
+        layer.saved = plan_.saved;
+        plan_.saved += 2 * channels;
+        if (!layer.has_weight())
+          constants(layer, std::vector<float>(channels, 1.0f), std::vector<float>(channels));
+        break;
+      case LayerKind::normalize:
+        constants(layer, layer.scale, layer.shift);
+        break;
+      case LayerKind::maxpool:
+      case LayerKind::adaptive_maxpool:
+        layer.pool = plan_.pools;
+        plan_.pools += layer.out_shape.size();
+        break;
+      case LayerKind::groupnorm:
+      case LayerKind::layernorm:
+      case LayerKind::instancenorm:
+        layer.moments = plan_.values;
+        plan_.values += padded(2 * static_cast<std::size_t>(layer.groups));
+        break;
+      case LayerKind::conv2d:
+      case LayerKind::relu:
+      case LayerKind::flatten:
+      case LayerKind::linear:
+      case LayerKind::add:
+      case LayerKind::global_avg_pool:
+      case LayerKind::avgpool:
+      case LayerKind::adaptive_avgpool:
+      case LayerKind::leaky_relu:
+      case LayerKind::relu6:
+      case LayerKind::prelu:
+      case LayerKind::elu:
+      case LayerKind::silu:
+      case LayerKind::sigmoid:
+      case LayerKind::tanh:
+      case LayerKind::gelu:
+      case LayerKind::hardswish:
+      case LayerKind::softmax:
+      case LayerKind::concat:
+      case LayerKind::mul:
+      case LayerKind::sub:
+      case LayerKind::constant:
+      case LayerKind::reshape:
+      case LayerKind::identity:
+      case LayerKind::dropout:
+        break;
     }
   }
 
@@ -59,13 +104,13 @@ class Planner {
     if (writer == kNoNode) return;
     TrainLayer& before = plan_.layers[static_cast<std::size_t>(writer)];
     if (behind(before) != &relu) return;
-    before.bias_in_relu = before.kind == LayerKind::conv2d && before.has_bias();
+    before.bias_in_relu =
+        before.kind == LayerKind::conv2d && before.is_dense() && before.has_bias();
     TrainLayer* const after = behind(relu);
     if (after == nullptr) return;
-    if (after->kind == LayerKind::maxpool)
-      relu.pooled_by = static_cast<int>(after - plan_.layers.data());
-    relu.gradient_by_next = after->through_relu =
-        after->kind == LayerKind::maxpool || after->kind == LayerKind::batchnorm;
+    const bool pooled = after->kind == LayerKind::maxpool && after->plain_window;
+    if (pooled) relu.pooled_by = static_cast<int>(after - plan_.layers.data());
+    relu.gradient_by_next = after->through_relu = pooled || after->kind == LayerKind::batchnorm;
   }
 
   TrainPlan plan_;
@@ -106,8 +151,13 @@ std::size_t scratch_floats(const ConvShape& s) {
 std::size_t scratch_floats(const TrainPlan& plan, int images) {
   std::size_t most = 0;
   for (const TrainLayer& layer : plan.layers) {
-    if (layer.kind == LayerKind::conv2d) {
+    if (layer.kind == LayerKind::conv2d && layer.is_dense()) {
       most = std::max(most, scratch_floats(conv_shape(layer, images)));
+    } else if (layer.kind == LayerKind::conv2d) {  // its bias
+      const auto values = static_cast<std::uint64_t>(images) *
+                          static_cast<std::uint64_t>(layer.out_shape.height) *
+                          static_cast<std::uint64_t>(layer.out_shape.width);
+      most = std::max(most, slice_count(values) * layer.bias_count);
     } else if (layer.kind == LayerKind::linear) {
       most = std::max(most, slice_count(static_cast<std::uint64_t>(images)) *
                                 static_cast<std::size_t>(layer.out_shape.channels));

@@ -27,7 +27,8 @@ struct TrainLayer : PlanNode {
 
   std::size_t pool = 0;       ///< maxpool: which tap won, ints per image
   std::size_t saved = 0;      ///< batchnorm: mean, then 1/√(var+eps) of the last forward pass
-  std::size_t constants = 0;  ///< normalize: scale, then shift
+  std::size_t moments = 0;    ///< groupnorm and its kin: the same, per image, among the values
+  std::size_t constants = 0;  ///< normalize: scale, then shift; batchnorm without affine: γ, β
 
   // Layers that run in one kernel, since a step of a small network is bound by the number of
   // kernels. All ask that a value has one reader, and that no flatten lies between the two.
@@ -54,8 +55,9 @@ struct TrainPlan {
   }
   /// The layer that gives a layer's input; null for the image.
   [[nodiscard]] const TrainLayer* before(const TrainLayer& layer) const {
-    const int writer = graph.value(layer.in).writer;
-    return writer == kNoNode ? nullptr : &layers[static_cast<std::size_t>(writer)];
+    const PlanNode* found = graph.before(layer);
+    if (found == nullptr) return nullptr;
+    return &layers[static_cast<std::size_t>(graph.value(layer.in).writer)];
   }
 };
 

@@ -125,6 +125,9 @@ Network load_network(const std::filesystem::path& file) {
   const auto bytes = read_file(file);
   if (const auto kind = model_file_kind(bytes); kind != ModelFileKind::safetensors) {
     refuse_legacy_checkpoint(kind, file.string());
+    if (kind == ModelFileKind::onnx)
+      throw Error(file.string() +
+                  ": an ONNX model; 'smoothcert convert' makes a file of it that is read here");
     throw Error(file.string() +
                 ": a PyTorch checkpoint does not say which network it is; say so with --network "
                 "NAME or a description file");

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "network/lowering.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 
@@ -62,35 +63,23 @@ class Lowering {
     affine(step, scale, shift);
   }
 
-  /// Square, dense, with equal steps and padding: what the tuned kernels know. The windows of a
-  /// pooling must also all begin inside the input and end there or in its padding.
-  static bool is_plain(const PlanStep& step) {
-    const WindowShape& w = step.window;
-    const auto fits = [](const WindowAxis& a) {
-      return (a.out - 1) * a.stride + a.kernel <= a.in + 2 * a.padding;
-    };
-    return !w.adaptive && w.groups == 1 && w.y.kernel == w.x.kernel && w.y.stride == w.x.stride &&
-           w.y.padding == w.x.padding && w.y.dilation == 1 && w.x.dilation == 1 && fits(w.y) &&
-           fits(w.x);
-  }
-
   void windowed(PlanStep& step, const Layer& layer, StepKind plain, StepKind general) {
     step.window = window_shape(layer, step.in_shape);
     step.kernel = step.window.y.kernel;
     step.stride = step.window.y.stride;
     step.padding = step.window.y.padding;
-    step.kind = is_plain(step) ? plain : general;
+    step.kind = is_plain(step.window) ? plain : general;
   }
 
-  void activation(PlanStep& step, Activation which, double alpha = 0) {
+  void activation(PlanStep& step, const Layer& layer) {
     step.kind = StepKind::activation;
-    step.activation = which;
-    step.alpha = static_cast<float>(alpha);
+    step.activation = activation_of(layer).value();
+    step.alpha = static_cast<float>(layer.alpha);
   }
 
-  void norm(PlanStep& step, const Layer& layer, int groups) {
+  void norm(PlanStep& step, const Layer& layer) {
     step.kind = StepKind::norm;
-    step.groups = groups;
+    step.groups = norm_groups(layer);
     step.eps = static_cast<float>(layer.eps);
     step.value_weights = layer.kind == LayerKind::layernorm;
     const std::size_t count = step.value_weights ? step.in_shape.size()
@@ -101,20 +90,10 @@ class Lowering {
         append(layer.affine ? tensor(layer.name + ".bias") : std::vector<float>(count, 0.0f));
   }
 
-  void arithmetic(PlanStep& step, ArithmeticKind kind) {
-    const auto operand = [](const ActivationShape& s) {
-      return ArithmeticOperand{s.channels == 1 ? 0 : s.height * s.width,
-                               s.height == 1 ? 0 : s.width, s.width == 1 ? 0 : 1};
-    };
+  void arithmetic(PlanStep& step, LayerKind kind) {
     const ActivationShape b = shape_of(step.in2);
-    step.kind = StepKind::arithmetic;
-    step.arithmetic = {kind,
-                       step.out_shape.channels,
-                       step.out_shape.height,
-                       step.out_shape.width,
-                       operand(step.in_shape),
-                       operand(b)};
-    if (kind == ArithmeticKind::add && step.in_shape == b) step.kind = StepKind::add;
+    step.arithmetic = arithmetic_shape(kind, step.in_shape, b, step.out_shape);
+    step.kind = kind == LayerKind::add && step.in_shape == b ? StepKind::add : StepKind::arithmetic;
   }
 
   ActivationShape shape_of(int value) const {
@@ -175,13 +154,9 @@ class Lowering {
         step.kind = StepKind::flatten;
         break;
       case LayerKind::add:
-        arithmetic(step, ArithmeticKind::add);
-        break;
       case LayerKind::sub:
-        arithmetic(step, ArithmeticKind::sub);
-        break;
       case LayerKind::mul:
-        arithmetic(step, ArithmeticKind::mul);
+        arithmetic(step, layer.kind);
         break;
       case LayerKind::concat:
         step.kind = StepKind::concat;
@@ -194,10 +169,14 @@ class Lowering {
         step.kind = StepKind::global_avg_pool;
         break;
       case LayerKind::leaky_relu:
-        activation(step, Activation::leaky_relu, layer.alpha);
-        break;
       case LayerKind::relu6:
-        activation(step, Activation::relu6);
+      case LayerKind::elu:
+      case LayerKind::silu:
+      case LayerKind::sigmoid:
+      case LayerKind::tanh:
+      case LayerKind::gelu:
+      case LayerKind::hardswish:
+        activation(step, layer);
         break;
       case LayerKind::prelu: {
         step.kind = StepKind::prelu;
@@ -207,35 +186,13 @@ class Lowering {
         step.weight = append(slopes);
         break;
       }
-      case LayerKind::elu:
-        activation(step, Activation::elu, layer.alpha);
-        break;
-      case LayerKind::silu:
-        activation(step, Activation::silu);
-        break;
-      case LayerKind::sigmoid:
-        activation(step, Activation::sigmoid);
-        break;
-      case LayerKind::tanh:
-        activation(step, Activation::tanh);
-        break;
-      case LayerKind::gelu:
-        activation(step, layer.tanh_form ? Activation::gelu_tanh : Activation::gelu);
-        break;
-      case LayerKind::hardswish:
-        activation(step, Activation::hardswish);
-        break;
       case LayerKind::softmax:
         step.kind = StepKind::softmax;
         break;
       case LayerKind::groupnorm:
-        norm(step, layer, layer.groups);
-        break;
       case LayerKind::layernorm:
-        norm(step, layer, 1);
-        break;
       case LayerKind::instancenorm:
-        norm(step, layer, step.in_shape.channels);
+        norm(step, layer);
         break;
     }
     plan_.steps.push_back(step);

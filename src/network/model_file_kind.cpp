@@ -21,6 +21,35 @@ bool has(std::span<const std::uint8_t> bytes, std::size_t at,
          std::equal(wanted.begin(), wanted.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
+/// Whether the bytes begin as ONNX's ModelProto does: its version first, then fields of that
+/// message up to the graph.
+bool begins_as_onnx(std::span<const std::uint8_t> bytes) {
+  std::size_t at = 0;
+  const auto varint = [&](std::uint64_t& value) {
+    value = 0;
+    for (int shift = 0; shift < 63 && at < bytes.size(); shift += 7) {
+      const std::uint8_t byte = bytes[at++];
+      value |= std::uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) return true;
+    }
+    return false;
+  };
+  std::uint64_t tag = 0, value = 0;
+  if (!varint(tag) || tag != 8 || !varint(value) || value < 1 || value > 1000) return false;
+  for (int fields = 0; fields < 64 && varint(tag); ++fields) {
+    const std::uint64_t number = tag >> 3;
+    const bool known =
+        number == 5 || (number >= 2 && number <= 8) || number == 14 || number == 20 || number == 25;
+    if (!known || (tag & 7) != (number == 5 ? 0u : 2u) || !varint(value)) return false;
+    if (number == 7) return true;
+    if (number != 5) {
+      if (value > bytes.size() - at) return false;
+      at += value;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 ModelFileKind model_file_kind(std::span<const std::uint8_t> bytes) {
@@ -31,6 +60,7 @@ ModelFileKind model_file_kind(std::span<const std::uint8_t> bytes) {
   if (bytes.size() >= 2 && bytes[0] == 0x80 && bytes[1] >= 1 && bytes[1] <= 5 &&
       !(bytes.size() >= 9 && bytes[8] == '{'))  // a safetensors header of 128 + 256·k bytes
     return ModelFileKind::bare_pickle;
+  if (begins_as_onnx(bytes)) return ModelFileKind::onnx;
   return ModelFileKind::safetensors;
 }
 

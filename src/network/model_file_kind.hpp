@@ -12,7 +12,8 @@ enum class ModelFileKind {
   torch_zip,     ///< torch.save() since PyTorch 1.6
   torch_legacy,  ///< torch.save() before: pickles one after the other
   torch_tar,     ///< torch.save() before PyTorch 0.2
-  bare_pickle    ///< a pickle that torch.save() did not write
+  bare_pickle,   ///< a pickle that torch.save() did not write
+  onnx           ///< a ModelProto of ONNX
 };
 
 ModelFileKind model_file_kind(std::span<const std::uint8_t> bytes);

@@ -76,7 +76,30 @@ std::vector<TensorSlot> tensor_slots(const NetworkSpec& spec) {
                          false,
                          0.0f});
         break;
-      default:
+      case LayerKind::relu:
+      case LayerKind::maxpool:
+      case LayerKind::flatten:
+      case LayerKind::normalize:
+      case LayerKind::add:
+      case LayerKind::global_avg_pool:
+      case LayerKind::avgpool:
+      case LayerKind::adaptive_avgpool:
+      case LayerKind::adaptive_maxpool:
+      case LayerKind::leaky_relu:
+      case LayerKind::relu6:
+      case LayerKind::elu:
+      case LayerKind::silu:
+      case LayerKind::sigmoid:
+      case LayerKind::tanh:
+      case LayerKind::gelu:
+      case LayerKind::hardswish:
+      case LayerKind::softmax:
+      case LayerKind::concat:
+      case LayerKind::mul:
+      case LayerKind::sub:
+      case LayerKind::reshape:
+      case LayerKind::identity:
+      case LayerKind::dropout:
         break;
     }
   }

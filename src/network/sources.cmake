@@ -3,6 +3,7 @@ smoothcert_sources(SMOOTHCERT_NETWORK_SOURCES
   file.cpp
   gradients.cpp
   inference_plan.cpp
+  lowering.cpp
   model_file_kind.cpp
   parameters.cpp
   safetensors.cpp

@@ -1,6 +1,7 @@
 // Shapes of the graph, and what of a layer follows from them.
 #include <algorithm>
 
+#include "network/lowering.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network_spec.hpp"
 
@@ -42,9 +43,36 @@ Arity arity_of(LayerKind kind) {
       return {2, 2};
     case LayerKind::concat:
       return {2, 4096};
-    default:
-      return {};
+    case LayerKind::conv2d:
+    case LayerKind::relu:
+    case LayerKind::batchnorm:
+    case LayerKind::maxpool:
+    case LayerKind::flatten:
+    case LayerKind::linear:
+    case LayerKind::normalize:
+    case LayerKind::global_avg_pool:
+    case LayerKind::avgpool:
+    case LayerKind::adaptive_avgpool:
+    case LayerKind::adaptive_maxpool:
+    case LayerKind::leaky_relu:
+    case LayerKind::relu6:
+    case LayerKind::prelu:
+    case LayerKind::elu:
+    case LayerKind::silu:
+    case LayerKind::sigmoid:
+    case LayerKind::tanh:
+    case LayerKind::gelu:
+    case LayerKind::hardswish:
+    case LayerKind::softmax:
+    case LayerKind::groupnorm:
+    case LayerKind::layernorm:
+    case LayerKind::instancenorm:
+    case LayerKind::reshape:
+    case LayerKind::identity:
+    case LayerKind::dropout:
+      break;
   }
+  return {};
 }
 
 bool needs_name(const Layer& layer) {
@@ -59,9 +87,33 @@ bool needs_name(const Layer& layer) {
     case LayerKind::layernorm:
     case LayerKind::instancenorm:
       return layer.affine;
-    default:
-      return false;
+    case LayerKind::relu:
+    case LayerKind::maxpool:
+    case LayerKind::flatten:
+    case LayerKind::normalize:
+    case LayerKind::add:
+    case LayerKind::global_avg_pool:
+    case LayerKind::avgpool:
+    case LayerKind::adaptive_avgpool:
+    case LayerKind::adaptive_maxpool:
+    case LayerKind::leaky_relu:
+    case LayerKind::relu6:
+    case LayerKind::elu:
+    case LayerKind::silu:
+    case LayerKind::sigmoid:
+    case LayerKind::tanh:
+    case LayerKind::gelu:
+    case LayerKind::hardswish:
+    case LayerKind::softmax:
+    case LayerKind::concat:
+    case LayerKind::mul:
+    case LayerKind::sub:
+    case LayerKind::reshape:
+    case LayerKind::identity:
+    case LayerKind::dropout:
+      break;
   }
+  return false;
 }
 
 /// One axis of a layer's windows: what the description says of it.
@@ -257,39 +309,48 @@ ActivationShape output_shape(const NetworkSpec& spec, std::size_t index,
 
 }  // namespace
 
-void infer_shapes(NetworkSpec& spec) {
+void check_input(const NetworkSpec& spec) {
   const auto bad = [](int extent) { return extent < 1 || extent > kMaxExtent; };
   if (bad(spec.input.channels) || bad(spec.input.height) || bad(spec.input.width) ||
       spec.input.size() > kMaxActivation)
     throw UsageError("network '" + spec.name +
                      "': the input must be channels × height × width, each at least 1");
+}
+
+void infer_layer(NetworkSpec& spec, std::size_t i) {
+  Layer& layer = spec.layers[i];
+  require(!needs_name(layer) || !layer.name.empty(), spec, i, "needs a name for its parameters");
+  const Arity arity = arity_of(layer.kind);
+  require(layer.inputs.size() >= arity.least && layer.inputs.size() <= arity.most, spec, i,
+          arity.least < arity.most
+              ? "needs two inputs or more"
+              : "needs " + std::to_string(arity.least) + (arity.least == 1 ? " input" : " inputs"));
+  std::vector<ActivationShape> in;
+  for (const int input : layer.inputs) {
+    require(input >= -1 && input < static_cast<int>(i), spec, i,
+            "an input must be the image or an earlier layer");
+    in.push_back(input < 0 ? spec.input : spec.layers[static_cast<std::size_t>(input)].out);
+  }
+  layer.out = output_shape(spec, i, in);
+  resolve_same_padding(layer);
+  require(layer.out.size() <= kMaxActivation, spec, i,
+          "its output " + text(layer.out) + " is too large");
+}
+
+void infer_shapes(NetworkSpec& spec) {
+  check_input(spec);
   if (spec.classes < 2 || spec.classes > kMaxExtent)
     throw UsageError("network '" + spec.name + "': classes must be at least 2");
   if (spec.layers.empty()) throw UsageError("network '" + spec.name + "' has no layers");
   std::vector<std::string> names;
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
-    Layer& layer = spec.layers[i];
-    require(!needs_name(layer) || !layer.name.empty(), spec, i, "needs a name for its parameters");
-    if (!layer.name.empty()) {
-      require(std::find(names.begin(), names.end(), layer.name) == names.end(), spec, i,
+    const std::string& name = spec.layers[i].name;
+    if (!name.empty()) {
+      require(std::find(names.begin(), names.end(), name) == names.end(), spec, i,
               "the name is used twice");
-      names.push_back(layer.name);
+      names.push_back(name);
     }
-    const Arity arity = arity_of(layer.kind);
-    require(layer.inputs.size() >= arity.least && layer.inputs.size() <= arity.most, spec, i,
-            arity.least < arity.most ? "needs two inputs or more"
-                                     : "needs " + std::to_string(arity.least) +
-                                           (arity.least == 1 ? " input" : " inputs"));
-    std::vector<ActivationShape> in;
-    for (const int input : layer.inputs) {
-      require(input >= -1 && input < static_cast<int>(i), spec, i,
-              "an input must be the image or an earlier layer");
-      in.push_back(input < 0 ? spec.input : spec.layers[static_cast<std::size_t>(input)].out);
-    }
-    layer.out = output_shape(spec, i, in);
-    resolve_same_padding(layer);
-    require(layer.out.size() <= kMaxActivation, spec, i,
-            "its output " + text(layer.out) + " is too large");
+    infer_layer(spec, i);
   }
   const ActivationShape& last = spec.layers.back().out;
   if (last != ActivationShape{spec.classes, 1, 1})

@@ -252,7 +252,20 @@ Layer parse_layer(const Json& json, const NetworkSpec& spec, const std::string& 
       layer.shape = {shape[0], shape[1], shape[2]};
       break;
     }
-    default:
+    case LayerKind::relu:
+    case LayerKind::flatten:
+    case LayerKind::add:
+    case LayerKind::global_avg_pool:
+    case LayerKind::relu6:
+    case LayerKind::silu:
+    case LayerKind::sigmoid:
+    case LayerKind::tanh:
+    case LayerKind::hardswish:
+    case LayerKind::softmax:
+    case LayerKind::concat:
+    case LayerKind::mul:
+    case LayerKind::sub:
+    case LayerKind::identity:
       break;
   }
   if (fields.has("inputs"))
@@ -386,7 +399,20 @@ std::string network_spec_json(const NetworkSpec& spec) {
       case LayerKind::constant:
         out["shape"] = {layer.shape.channels, layer.shape.height, layer.shape.width};
         break;
-      default:
+      case LayerKind::relu:
+      case LayerKind::flatten:
+      case LayerKind::add:
+      case LayerKind::global_avg_pool:
+      case LayerKind::relu6:
+      case LayerKind::silu:
+      case LayerKind::sigmoid:
+      case LayerKind::tanh:
+      case LayerKind::hardswish:
+      case LayerKind::softmax:
+      case LayerKind::concat:
+      case LayerKind::mul:
+      case LayerKind::sub:
+      case LayerKind::identity:
         break;
     }
     if (layer.kind != LayerKind::constant &&

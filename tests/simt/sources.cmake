@@ -8,6 +8,7 @@ smoothcert_sources(SMOOTHCERT_SIMT_TEST_SOURCES
   fused_trained_test.cpp
   fused_wgmma_test.cpp
   joined_layers_test.cpp
+  layer_gradients_test.cpp
   library_pass_test.cpp
   mutation_test.cpp
   tensor_core_test.cpp

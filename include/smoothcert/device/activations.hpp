@@ -96,9 +96,9 @@ SMOOTHCERT_HD typename Math::Float hyperbolic_tangent(typename Math::Float x) {
 }
 
 /// 1 − Φ(|x|) = e^(−x²/2)·G(u), u = 1/(1 + 0.3·|x|), G fitted for |x| ≤ 13.3 to a relative error
-/// of 1.3e-7 before rounding; x·Φ(x) is x minus or times that.
+/// of 1.3e-7 before rounding.
 template <class Math>
-SMOOTHCERT_HD typename Math::Float gaussian_error_unit(typename Math::Float x) {
+SMOOTHCERT_HD typename Math::Float gaussian_tail(typename Math::Float x) {
   const auto minus = minus_magnitude<Math>(x);
   const auto one = Math::splat(1.0f);
   const auto u = one / Math::fma(minus, Math::splat(-0.3f), one);
@@ -110,8 +110,13 @@ SMOOTHCERT_HD typename Math::Float gaussian_error_unit(typename Math::Float x) {
   g = Math::fma(g, u, Math::splat(0.09952302f));
   g = Math::fma(g, u, Math::splat(0.1208169f));
   g = Math::fma(g, u, Math::splat(0.119625166f));
-  const auto tail = exp_nonpositive<Math>(minus * minus * -0.5f) * (g * u);
-  const auto part = x * tail;
+  return exp_nonpositive<Math>(minus * minus * -0.5f) * (g * u);
+}
+
+/// x·Φ(x) is x minus or times the tail.
+template <class Math>
+SMOOTHCERT_HD typename Math::Float gaussian_error_unit(typename Math::Float x) {
+  const auto part = x * gaussian_tail<Math>(x);
   return Math::select(x < Math::splat(0.0f), part, x - part);
 }
 

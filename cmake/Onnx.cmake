@@ -1,0 +1,40 @@
+# Models in ONNX's format: optional. SMOOTHCERT_ONNX=AUTO reads them where libonnx-dev and
+# libprotobuf-dev are found, ON insists. Only the classes of the format are used (libonnx_proto).
+set(SMOOTHCERT_ONNX AUTO CACHE STRING "Read models in ONNX's format: AUTO, ON or OFF")
+set_property(CACHE SMOOTHCERT_ONNX PROPERTY STRINGS AUTO ON OFF)
+set(SMOOTHCERT_HAVE_ONNX OFF)
+set(SMOOTHCERT_ONNX_LIBRARIES)
+set(_onnx_text "off")
+if(NOT SMOOTHCERT_ONNX STREQUAL "OFF")
+  find_path(SMOOTHCERT_ONNX_INCLUDE onnx/onnx_pb.h)
+  find_path(SMOOTHCERT_PROTOBUF_INCLUDE google/protobuf/message.h)
+  find_library(SMOOTHCERT_ONNX_PROTO onnx_proto)
+  find_library(SMOOTHCERT_PROTOBUF protobuf)
+  mark_as_advanced(SMOOTHCERT_ONNX_INCLUDE SMOOTHCERT_PROTOBUF_INCLUDE SMOOTHCERT_ONNX_PROTO
+    SMOOTHCERT_PROTOBUF)
+  if(SMOOTHCERT_ONNX_INCLUDE AND SMOOTHCERT_PROTOBUF_INCLUDE AND SMOOTHCERT_ONNX_PROTO AND
+     SMOOTHCERT_PROTOBUF)
+    set(SMOOTHCERT_HAVE_ONNX ON)
+    set(SMOOTHCERT_ONNX_LIBRARIES ${SMOOTHCERT_ONNX_PROTO} ${SMOOTHCERT_PROTOBUF})
+    set(_onnx_text "${SMOOTHCERT_ONNX_PROTO}")
+  elseif(SMOOTHCERT_ONNX STREQUAL "ON")
+    message(FATAL_ERROR "SMOOTHCERT_ONNX=ON: libonnx-dev and libprotobuf-dev were not found")
+  else()
+    set(_onnx_text "not read (libonnx-dev and libprotobuf-dev were not found)")
+  endif()
+endif()
+message(STATUS "smoothcert: ONNX models: ${_onnx_text}")
+
+# smoothcert_use_onnx(TARGET): the importer, or what takes its place.
+function(smoothcert_use_onnx target)
+  if(SMOOTHCERT_HAVE_ONNX)
+    target_sources(${target} PRIVATE ${SMOOTHCERT_ONNX_SOURCES})
+    target_include_directories(${target} SYSTEM PRIVATE ${SMOOTHCERT_ONNX_INCLUDE}
+      ${SMOOTHCERT_PROTOBUF_INCLUDE})
+    target_link_libraries(${target} PRIVATE ${SMOOTHCERT_ONNX_LIBRARIES})
+  else()
+    target_sources(${target} PRIVATE ${SMOOTHCERT_ONNX_STUB_SOURCES})
+  endif()
+endfunction()
+smoothcert_use_onnx(smoothcert_core)
+target_link_libraries(smoothcert PRIVATE ${SMOOTHCERT_ONNX_LIBRARIES})
