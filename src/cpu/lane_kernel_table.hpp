@@ -23,11 +23,9 @@ const LaneKernels SMOOTHCERT_JOIN(lane_kernels_, SMOOTHCERT_ISA) = {
 #else
     Isa::baseline,
 #endif
-    kLanes,      lattice_noise, gaussian_noise,  uniform_noise,
-    split_noise, conv,          maxpool,         relu,
-    affine,      add,           global_avg_pool, window_conv,
-    window_max,  window_mean,   activate,        prelu,
-    softmax,     norm,          arithmetic,      fill,
-    vote};
+    kLanes,        lattice_noise, gaussian_noise, uniform_noise, split_noise, conv,
+    conv_residual, maxpool,       relu,           affine,        add,         global_avg_pool,
+    window_conv,   window_max,    window_mean,    activate,      prelu,       softmax,
+    norm,          arithmetic,    fill,           vote};
 
 }  // namespace smoothcert::cpu

@@ -29,11 +29,12 @@ inline constexpr int kMaxOutBlock = 6;
 inline constexpr int kGroups = 4;
 inline constexpr int kMaxPostOps = 4;
 
-/// Applied to each output of a convolution while it is in a register: relu, or, with `scale`, an
-/// affine step (per output channel).
+/// Applied to each output of a convolution while it is in the cache: relu, with `scale` an affine
+/// step (per output channel), or the addition of another value of the output's shape.
 struct PostOp {
   const float* scale = nullptr;
   const float* shift = nullptr;
+  bool add = false;
 };
 
 /// A convolution or linear layer with what directly follows it.
@@ -97,6 +98,9 @@ struct LaneKernels {
   void (*split_noise)(const NoiseStep& step, float* out);
   /// `columns` replaces step.out_width: a linear layer's columns are lane groups.
   void (*conv)(const ConvStep& step, int columns, const float* in, float* out);
+  /// A convolution one of whose post-ops is an addition, of `residual`, whose place `out` may take.
+  void (*conv_residual)(const ConvStep& step, int columns, const float* in, const float* residual,
+                        float* out);
   void (*maxpool)(const PoolStep& step, const float* in, float* out);
   void (*relu)(std::size_t count, const float* in, float* out);
   void (*affine)(std::size_t channels, std::size_t area, const float* scale, const float* shift,

@@ -2,6 +2,8 @@
 // weights packed in the order they are read, activations placed in one arena per thread.
 #include "cpu/lane_program.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -142,6 +144,17 @@ bool is_pool2(const PlanStep& step) {
          step.padding == 0;
 }
 
+/// Taps of one axis of a convolution that lie inside its input, over all outputs.
+std::uint64_t taps_inside(int input, int outputs, const PlanStep& step) {
+  std::uint64_t inside = 0;
+  for (int at = 0; at < outputs; ++at)
+    for (int tap = 0; tap < step.kernel; ++tap) {
+      const int from = at * step.stride - step.padding + tap;
+      if (from >= 0 && from < input) ++inside;
+    }
+  return inside;
+}
+
 /// How often each value of a plan is read; the last one, the logits, is read by the vote.
 std::vector<int> count_uses(const InferencePlan& plan) {
   std::vector<int> uses(plan.steps.size(), 0);
@@ -200,21 +213,34 @@ void LaneProgram::pack(ConvStep& conv, const float* weight, const float* bias, b
   if (std::find(sign.begin(), sign.end(), -1.0f) != sign.end()) conv.sign = keep(std::move(sign));
 }
 
-/// Lets what follows a convolution or linear layer and reads nothing else join in, while it is
-/// still in a register. Returns the plan step after the last that joined.
+/// Lets what follows a convolution or linear layer and reads nothing else, or nothing that is not
+/// there yet, join in while it is still in the cache. Returns the plan step after the last that
+/// joined.
 std::size_t LaneProgram::join_followers(const InferencePlan& plan, const std::vector<int>& uses,
-                                        std::size_t index, bool finite, ConvStep& conv) {
+                                        std::size_t index, bool finite, LaneStep& lane) {
+  ConvStep& conv = lane.conv;
   const float* params = plan.params.data();
   const PlanStep& step = plan.steps[index];
   std::size_t end = index + 1;
   for (; end < plan.steps.size(); ++end) {
     const PlanStep& next = plan.steps[end];
-    if (next.in != static_cast<int>(end - 1) || uses[end - 1] != 1) break;
+    const int last = static_cast<int>(end - 1);
+    if (uses[end - 1] != 1) break;
+    if (next.kind == StepKind::add && step.kind == StepKind::conv2d && !lane.residual &&
+        !conv.pool && conv.post_ops < kMaxPostOps && (next.in == last) != (next.in2 == last)) {
+      // The other value is there already, and a + b is b + a.
+      conv.post[conv.post_ops++] = {nullptr, nullptr, true};
+      lane.residual = true;
+      lane.in2 = next.in == last ? next.in2 : next.in;
+      continue;
+    }
+    if (next.in != last) break;
     if (next.kind == StepKind::relu || next.kind == StepKind::affine) {
       if (conv.post_ops == kMaxPostOps) break;
       conv.post[conv.post_ops++] =
           next.kind == StepKind::relu ? PostOp{} : PostOp{params + next.weight, params + next.bias};
-    } else if (is_pool2(next) && finite && step.kind != StepKind::linear && !conv.pool) {
+    } else if (is_pool2(next) && finite && step.kind != StepKind::linear && !conv.pool &&
+               !lane.residual) {
       // Post-ops so far are monotone in each channel: the pooling may as well come first.
       conv.pool = pools_fused_ = true;
       pack(conv, params + step.weight, params + step.bias, true);
@@ -241,7 +267,7 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
   conv.stride = linear ? 1 : step.stride;
   conv.padding = linear ? 0 : step.padding;
   conv.out_channels = step.out_shape.channels;
-  const std::size_t end = join_followers(plan, uses, index, finite, conv);
+  const std::size_t end = join_followers(plan, uses, index, finite, lane);
 
   const ActivationShape& out = plan.steps[end - 1].out_shape;
   conv.out_height = linear ? 1 : out.height;
@@ -258,8 +284,18 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
     conv.out_x = out.size() * lanes;
     conv.out_c = lanes;
   }
-  multiply_adds_ += step.out_shape.size() * static_cast<std::uint64_t>(conv.in_channels) *
-                    static_cast<std::uint64_t>(conv.kernel * conv.kernel);
+  if (!linear && conv.kernel == 1 && conv.stride == 1 && conv.padding == 0 && !conv.pool) {
+    // Rows do not matter: one long one leaves fewer columns over.
+    conv.in_width = conv.out_width = conv.in_width * conv.in_height;
+    conv.in_height = conv.out_height = 1;
+    conv.in_y = conv.in_c;
+    conv.out_y = conv.out_c;
+  }
+  multiply_adds_ += static_cast<std::uint64_t>(conv.in_channels) *
+                    static_cast<std::uint64_t>(conv.out_channels) *
+                    (linear ? 1
+                            : taps_inside(step.in_shape.height, step.out_shape.height, step) *
+                                  taps_inside(step.in_shape.width, step.out_shape.width, step));
   return end;
 }
 
@@ -307,11 +343,16 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
         step.out_shape.width,   step.kernel,          step.stride,         step.padding};
     const bool conv = step.kind == StepKind::conv2d || step.kind == StepKind::linear;
     const std::size_t end = conv ? lower_conv(plan, uses, i, finite, lane) : i + 1;
+    if (lane.residual) lane.in2 = value(lane.in2);
     const int index = static_cast<int>(steps_.size());
     lane.out = static_cast<int>(values_.size());
     values_.push_back({plan.steps[end - 1].out_shape.size() * lanes, 0, false, index, index});
     for (std::size_t j = i; j < end; ++j) value_of[j] = lane.out;
     step.for_each_input([&](int v) { values_[static_cast<std::size_t>(value(v))].last = index; });
+    if (lane.residual) {
+      values_[static_cast<std::size_t>(lane.in2)].last = index;
+      if (lane.in2 != lane.in) values_.back().onto = lane.in2;
+    }
     if (step.kind == StepKind::window_conv)
       multiply_adds_ += step.out_shape.size() *
                         static_cast<std::uint64_t>(step.in_shape.channels / step.window.groups) *
@@ -345,8 +386,13 @@ void LaneProgram::place_values() {
     std::sort(placed.begin(), placed.end(),
               [](const Value* a, const Value* b) { return a->offset < b->offset; });
     std::size_t offset = 0;
+    const Value* under = v.onto < 0 ? nullptr : &values_[static_cast<std::size_t>(v.onto)];
+    if (under != nullptr &&
+        (under->last != v.first || under->size != v.size || under->all_groups || v.all_groups))
+      under = nullptr;
+    if (under != nullptr) offset = under->offset;  // nothing else that lives now is there
     for (const Value* other : placed)
-      if (overlap(*other, v) && other->offset < offset + extent(v) &&
+      if (under == nullptr && overlap(*other, v) && other->offset < offset + extent(v) &&
           offset < other->offset + extent(*other))
         offset = other->offset + extent(*other);
     v.offset = offset;
@@ -356,9 +402,16 @@ void LaneProgram::place_values() {
 }
 
 LaneArena::LaneArena(const LaneProgram& program) : program_(program) {
-  const std::size_t bytes = (program.arena_floats_ * sizeof(float) + 63) / 64 * 64;
-  memory_.reset(static_cast<float*>(std::aligned_alloc(64, std::max<std::size_t>(bytes, 64))));
+  // Channels are planes apart: with small pages a tile of positions would touch one a channel.
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  const std::size_t wanted = std::max<std::size_t>(program.arena_floats_ * sizeof(float), 64);
+  const std::size_t page = wanted < kHugePage ? 64 : kHugePage;
+  const std::size_t bytes = (wanted + page - 1) / page * page;
+  memory_.reset(static_cast<float*>(std::aligned_alloc(page, bytes)));
   if (!memory_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (page == kHugePage) madvise(memory_.get(), bytes, MADV_HUGEPAGE);  // a wish: speed alone
+#endif
 }
 
 void LaneArena::Free::operator()(float* p) const { std::free(p); }
@@ -375,7 +428,10 @@ void LaneArena::execute(const LaneStep& step, int group) {
   float* out = at(step.out, group);
   switch (step.kind) {
     case StepKind::conv2d:
-      k.conv(step.conv, step.conv.out_width, in, out);
+      if (step.residual)
+        k.conv_residual(step.conv, step.conv.out_width, in, at(step.in2, group), out);
+      else
+        k.conv(step.conv, step.conv.out_width, in, out);
       break;
     case StepKind::linear:
     case StepKind::flatten:

@@ -18,7 +18,8 @@ struct LaneStep {
   StepKind kind{};
   bool across_groups = false;  ///< linear: one call for all groups of the batch
   int in = 0, in2 = 0, out = 0;
-  ConvStep conv;  ///< conv2d and linear
+  bool residual = false;  ///< conv: adds the value in2
+  ConvStep conv;          ///< conv2d and linear
   PoolStep pool;
   std::size_t channels = 0, area = 0;  ///< of the input
   const float* scale = nullptr;        ///< affine; prelu: slopes; constant: values
@@ -45,7 +46,7 @@ class LaneProgram {
   [[nodiscard]] std::size_t input_size() const { return input_size_; }
   [[nodiscard]] bool pools_fused() const { return pools_fused_; }
 
-  /// Multiply-adds per input.
+  /// Multiply-adds per input, without those of taps in the padding, which are skipped.
   [[nodiscard]] std::uint64_t multiply_adds() const { return multiply_adds_; }
 
  private:
@@ -55,13 +56,14 @@ class LaneProgram {
     std::size_t offset = 0;   ///< in the arena
     bool all_groups = false;  ///< kGroups copies exist at once
     int first = 0, last = 0;  ///< steps that write it first and read it last
+    int onto = -1;            ///< may take the place of this value, which its step reads last
   };
 
   void lower(const InferencePlan& plan, bool finite);
   std::size_t lower_conv(const InferencePlan& plan, const std::vector<int>& uses, std::size_t index,
                          bool finite, LaneStep& lane);
   std::size_t join_followers(const InferencePlan& plan, const std::vector<int>& uses,
-                             std::size_t index, bool finite, ConvStep& conv);
+                             std::size_t index, bool finite, LaneStep& lane);
   void place_values();
   void pack(ConvStep& conv, const float* weight, const float* bias, bool flip_negative);
   const float* keep(std::vector<float> values);
