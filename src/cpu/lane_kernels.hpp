@@ -53,6 +53,18 @@ struct ConvStep {
   PostOp post[kMaxPostOps];
 };
 
+/// Fast mode's 3×3 convolution of stride 1, F(4×4, 3×3): outputs in tiles of 4×4, each from 6×6
+/// inputs, which are transformed to as many points; kWinogradTiles tiles at once.
+inline constexpr int kWinogradTile = 4, kWinogradPoints = 36, kWinogradTiles = 4;
+struct WinogradStep {
+  ConvStep conv;  ///< weights: [point][block][c][channel of the block], transformed
+  int tiles_y = 0, tiles_x = 0;
+  std::size_t values_point = 0, sums_point = 0;  ///< strides of a point in the scratch
+  [[nodiscard]] std::size_t scratch_floats() const {
+    return kWinogradPoints * (values_point + sums_point);
+  }
+};
+
 struct PoolStep {
   int channels = 0, in_height = 0, in_width = 0, out_height = 0, out_width = 0;
   int kernel = 0, stride = 1, padding = 0;
@@ -101,6 +113,9 @@ struct LaneKernels {
   /// A convolution one of whose post-ops is an addition, of `residual`, whose place `out` may take.
   void (*conv_residual)(const ConvStep& step, int columns, const float* in, const float* residual,
                         float* out);
+  /// `residual` and `out` as above; `scratch`: step.scratch_floats().
+  void (*winograd_conv)(const WinogradStep& step, const float* in, const float* residual,
+                        float* out, float* scratch);
   void (*maxpool)(const PoolStep& step, const float* in, float* out);
   void (*relu)(std::size_t count, const float* in, float* out);
   void (*affine)(std::size_t channels, std::size_t area, const float* scale, const float* shift,

@@ -155,6 +155,31 @@ std::uint64_t taps_inside(int input, int outputs, const PlanStep& step) {
   return inside;
 }
 
+/// Products of a 3×3 convolution in tiles of 4×4 outputs.
+std::uint64_t winograd_products(const PlanStep& step) {
+  const auto tiles = [](int outputs) {
+    return static_cast<std::uint64_t>((outputs + kWinogradTile - 1) / kWinogradTile);
+  };
+  return tiles(step.out_shape.height) * tiles(step.out_shape.width) * kWinogradPoints *
+         static_cast<std::uint64_t>(step.in_shape.channels) *
+         static_cast<std::uint64_t>(step.out_shape.channels);
+}
+
+/// Whether the products saved are worth the transforms, some 250 operations a tile and channel: the
+/// same answer on every machine, since it decides what is computed.
+bool winograd_pays(const PlanStep& step) {
+  if (step.kind != StepKind::conv2d || step.kernel != 3 || step.stride != 1 || step.padding > 1)
+    return false;
+  const auto in = static_cast<std::uint64_t>(step.in_shape.channels);
+  const auto out = static_cast<std::uint64_t>(step.out_shape.channels);
+  const std::uint64_t products = winograd_products(step);
+  const std::uint64_t transforms = products / kWinogradPoints / (in * out) * (150 * in + 100 * out);
+  const std::uint64_t direct = in * out *
+                               taps_inside(step.in_shape.height, step.out_shape.height, step) *
+                               taps_inside(step.in_shape.width, step.out_shape.width, step);
+  return 4 * (products + transforms) < 3 * direct;
+}
+
 /// How often each value of a plan is read; the last one, the logits, is read by the vote.
 std::vector<int> count_uses(const InferencePlan& plan) {
   std::vector<int> uses(plan.steps.size(), 0);
@@ -169,8 +194,13 @@ std::vector<int> count_uses(const InferencePlan& plan) {
 
 }  // namespace
 
-LaneProgram::LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound)
-    : kernels_(kernels), classes_(plan.classes), input_size_(plan.input.size()) {
+bool fast_mode_differs(const InferencePlan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), winograd_pays);
+}
+
+LaneProgram::LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound,
+                         Mode mode)
+    : kernels_(kernels), mode_(mode), classes_(plan.classes), input_size_(plan.input.size()) {
   lower(plan, activation_bound(plan, input_bound) < 1e38);
   place_values();
 }
@@ -248,8 +278,56 @@ std::size_t LaneProgram::join_followers(const InferencePlan& plan, const std::ve
       break;
     }
   }
-  if (!conv.pool) pack(conv, params + step.weight, params + step.bias, false);
+  if (lane.winograd)
+    pack_winograd(lane, step, params);
+  else if (!conv.pool)
+    pack(conv, params + step.weight, params + step.bias, false);
   return end;
+}
+
+/// U = G g Gᵀ in double, with the scale of a BatchNorm that follows.
+void LaneProgram::pack_winograd(LaneStep& lane, const PlanStep& step, const float* params) {
+  static constexpr double kG[6][3] = {{1.0 / 4, 0, 0},
+                                      {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+                                      {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                                      {1.0 / 24, 1.0 / 12, 1.0 / 6},
+                                      {1.0 / 24, -1.0 / 12, 1.0 / 6},
+                                      {0, 0, 1}};
+  ConvStep& conv = lane.conv;
+  const auto outputs = static_cast<std::size_t>(conv.out_channels);
+  const auto inputs = static_cast<std::size_t>(conv.in_channels);
+  std::vector<double> scale(outputs, 1.0);
+  std::vector<float> bias(params + step.bias, params + step.bias + outputs);
+  if (conv.post_ops > 0 && conv.post[0].scale != nullptr) {
+    for (std::size_t o = 0; o < outputs; ++o) {
+      scale[o] = double{conv.post[0].scale[o]};
+      bias[o] = static_cast<float>(double{bias[o]} * scale[o] + double{conv.post[0].shift[o]});
+    }
+    std::copy(conv.post + 1, conv.post + conv.post_ops, conv.post);
+    --conv.post_ops;
+  }
+  conv.blocks = (conv.out_channels + kMaxOutBlock - 1) / kMaxOutBlock;
+  std::vector<float> packed(kWinogradPoints * inputs * outputs);
+  for (std::size_t o = 0, first = 0, block = 0; block < static_cast<std::size_t>(conv.blocks);
+       first = o, ++block) {
+    const auto blocks = static_cast<std::size_t>(conv.blocks);
+    const std::size_t size = outputs / blocks + (block < outputs % blocks ? 1 : 0);
+    for (o = first; o < first + size; ++o)
+      for (std::size_t c = 0; c < inputs; ++c) {
+        const float* g = params + step.weight + (o * inputs + c) * 9;
+        for (std::size_t y = 0; y < 6; ++y)
+          for (std::size_t x = 0; x < 6; ++x) {
+            double sum = 0;
+            for (std::size_t ky = 0; ky < 3; ++ky)
+              for (std::size_t kx = 0; kx < 3; ++kx)
+                sum += kG[y][ky] * kG[x][kx] * double{g[ky * 3 + kx]};
+            packed[(y * 6 + x) * inputs * outputs + first * inputs + c * size + (o - first)] =
+                static_cast<float>(sum * scale[o]);
+          }
+      }
+  }
+  conv.weights = keep(std::move(packed));
+  conv.bias = keep(std::move(bias));
 }
 
 /// A convolution or linear layer with what joins it; returns the plan step after those.
@@ -267,7 +345,8 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
   conv.stride = linear ? 1 : step.stride;
   conv.padding = linear ? 0 : step.padding;
   conv.out_channels = step.out_shape.channels;
-  const std::size_t end = join_followers(plan, uses, index, finite, lane);
+  lane.winograd = mode_ == Mode::fast && winograd_pays(step);
+  const std::size_t end = join_followers(plan, uses, index, finite && !lane.winograd, lane);
 
   const ActivationShape& out = plan.steps[end - 1].out_shape;
   conv.out_height = linear ? 1 : out.height;
@@ -283,6 +362,18 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
     conv.in_x = step.in_shape.size() * lanes;
     conv.out_x = out.size() * lanes;
     conv.out_c = lanes;
+  }
+  if (lane.winograd) {
+    WinogradStep& tiles = lane.tiles;
+    // An odd number of vectors apart, so that the points of a value share no set of the cache.
+    tiles.values_point = (static_cast<std::size_t>(conv.in_channels) * kWinogradTiles + 3) * lanes;
+    tiles.sums_point = (static_cast<std::size_t>(conv.out_channels) * kWinogradTiles + 3) * lanes;
+    tiles.tiles_y = (conv.out_height + kWinogradTile - 1) / kWinogradTile;
+    tiles.tiles_x = (conv.out_width + kWinogradTile - 1) / kWinogradTile;
+    tiles.conv = conv;
+    scratch_floats_ = std::max(scratch_floats_, tiles.scratch_floats());
+    multiply_adds_ += winograd_products(step);
+    return end;
   }
   if (!linear && conv.kernel == 1 && conv.stride == 1 && conv.padding == 0 && !conv.pool) {
     // Rows do not matter: one long one leaves fewer columns over.
@@ -404,7 +495,8 @@ void LaneProgram::place_values() {
 LaneArena::LaneArena(const LaneProgram& program) : program_(program) {
   // Channels are planes apart: with small pages a tile of positions would touch one a channel.
   constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  const std::size_t wanted = std::max<std::size_t>(program.arena_floats_ * sizeof(float), 64);
+  const std::size_t wanted =
+      std::max<std::size_t>((program.arena_floats_ + program.scratch_floats_) * sizeof(float), 64);
   const std::size_t page = wanted < kHugePage ? 64 : kHugePage;
   const std::size_t bytes = (wanted + page - 1) / page * page;
   memory_.reset(static_cast<float*>(std::aligned_alloc(page, bytes)));
@@ -428,7 +520,10 @@ void LaneArena::execute(const LaneStep& step, int group) {
   float* out = at(step.out, group);
   switch (step.kind) {
     case StepKind::conv2d:
-      if (step.residual)
+      if (step.winograd)
+        k.winograd_conv(step.tiles, in, step.residual ? at(step.in2, group) : nullptr, out,
+                        memory_.get() + program_.arena_floats_);
+      else if (step.residual)
         k.conv_residual(step.conv, step.conv.out_width, in, at(step.in2, group), out);
       else
         k.conv(step.conv, step.conv.out_width, in, out);

@@ -9,6 +9,7 @@
 
 #include "cpu/lane_kernels.hpp"
 #include "smoothcert/inference_plan.hpp"
+#include "smoothcert/votes.hpp"
 
 namespace smoothcert::cpu {
 
@@ -19,7 +20,9 @@ struct LaneStep {
   bool across_groups = false;  ///< linear: one call for all groups of the batch
   int in = 0, in2 = 0, out = 0;
   bool residual = false;  ///< conv: adds the value in2
+  bool winograd = false;  ///< conv: by `tiles`, whose ConvStep is moved there
   ConvStep conv;          ///< conv2d and linear
+  WinogradStep tiles;
   PoolStep pool;
   std::size_t channels = 0, area = 0;  ///< of the input
   const float* scale = nullptr;        ///< affine; prelu: slopes; constant: values
@@ -33,12 +36,17 @@ struct LaneStep {
   ArithmeticShape arithmetic;
 };
 
+/// Whether fast mode computes any step of the plan otherwise than exact mode does.
+bool fast_mode_differs(const InferencePlan& plan);
+
 class LaneProgram {
  public:
   /// `input_bound`: the network input never exceeds it in magnitude. Where that proves that nothing
   /// can overflow (so no NaN can arise), pooling is fused into the convolution before it.
-  /// Keeps pointers into `plan`.
-  LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound);
+  /// `mode`: exact, or fast with Winograd's products in those 3×3 convolutions where they are
+  /// fewer. Keeps pointers into `plan`.
+  LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound,
+              Mode mode = Mode::exact);
 
   [[nodiscard]] const LaneKernels& kernels() const { return kernels_; }
   [[nodiscard]] int classes() const { return classes_; }
@@ -46,7 +54,8 @@ class LaneProgram {
   [[nodiscard]] std::size_t input_size() const { return input_size_; }
   [[nodiscard]] bool pools_fused() const { return pools_fused_; }
 
-  /// Multiply-adds per input, without those of taps in the padding, which are skipped.
+  /// Multiply-adds per input, without those of taps in the padding, which are skipped; of a
+  /// convolution of fast mode its products.
   [[nodiscard]] std::uint64_t multiply_adds() const { return multiply_adds_; }
 
  private:
@@ -64,13 +73,15 @@ class LaneProgram {
                          bool finite, LaneStep& lane);
   std::size_t join_followers(const InferencePlan& plan, const std::vector<int>& uses,
                              std::size_t index, bool finite, LaneStep& lane);
+  void pack_winograd(LaneStep& lane, const PlanStep& step, const float* params);
   void place_values();
   void pack(ConvStep& conv, const float* weight, const float* bias, bool flip_negative);
   const float* keep(std::vector<float> values);
 
   const LaneKernels& kernels_;
+  Mode mode_ = Mode::exact;
   int classes_ = 0;
-  std::size_t input_size_ = 0, arena_floats_ = 0;
+  std::size_t input_size_ = 0, arena_floats_ = 0, scratch_floats_ = 0;
   std::uint64_t multiply_adds_ = 0;
   bool pools_fused_ = false;
   std::size_t group_steps_ = 0;  ///< leading steps that run group by group

@@ -31,7 +31,7 @@ class CpuVoteRun final : public VoteRun {
   CpuVoteRun(const InferencePlan& plan, ThreadPool& pool, const VoteSettings& settings,
              std::vector<VoteJob> jobs, std::function<void(const VoteResult&)> on_result)
       : noise_(settings.noise),
-        program_(plan, active_lane_kernels(), largest_input(noise_)),
+        program_(plan, active_lane_kernels(), largest_input(noise_), settings.mode),
         pool_(pool),
         jobs_(std::move(jobs)),
         on_result_(std::move(on_result)),
@@ -182,6 +182,11 @@ std::unique_ptr<VoteRun> start_votes(const InferencePlan& plan, ThreadPool& pool
                                      std::function<void(const VoteResult&)> on_result) {
   check(settings, jobs);
   return std::make_unique<CpuVoteRun>(plan, pool, settings, std::move(jobs), std::move(on_result));
+}
+
+std::string describe_votes(const InferencePlan& plan, Mode mode) {
+  if (mode == Mode::fast && fast_mode_differs(plan)) return "cpu winograd";
+  return "cpu exact " + isa_name(active_isa());
 }
 
 }  // namespace smoothcert::cpu
