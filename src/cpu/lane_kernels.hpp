@@ -56,13 +56,13 @@ struct ConvStep {
 /// Fast mode's 3×3 convolution of stride 1, F(4×4, 3×3): outputs in tiles of 4×4, each from 6×6
 /// inputs, which are transformed to as many points; kWinogradTiles tiles at once.
 inline constexpr int kWinogradTile = 4, kWinogradPoints = 36, kWinogradTiles = 4;
+/// Vectors of a tile's sums: an odd number, so that neighbouring tiles share no set of the cache.
+inline constexpr int kWinogradSums = kWinogradPoints + 1;
 struct WinogradStep {
   ConvStep conv;  ///< weights: [point][block][c][channel of the block], transformed
   int tiles_y = 0, tiles_x = 0;
-  std::size_t values_point = 0, sums_point = 0;  ///< strides of a point in the scratch
-  [[nodiscard]] std::size_t scratch_floats() const {
-    return kWinogradPoints * (values_point + sums_point);
-  }
+  std::size_t values_point = 0;    ///< stride of a point of the inputs in the scratch
+  std::size_t scratch_floats = 0;  ///< inputs and sums
 };
 
 struct PoolStep {
@@ -113,7 +113,7 @@ struct LaneKernels {
   /// A convolution one of whose post-ops is an addition, of `residual`, whose place `out` may take.
   void (*conv_residual)(const ConvStep& step, int columns, const float* in, const float* residual,
                         float* out);
-  /// `residual` and `out` as above; `scratch`: step.scratch_floats().
+  /// `residual` and `out` as above; `scratch`: step.scratch_floats.
   void (*winograd_conv)(const WinogradStep& step, const float* in, const float* residual,
                         float* out, float* scratch);
   void (*maxpool)(const PoolStep& step, const float* in, float* out);

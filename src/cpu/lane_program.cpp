@@ -165,15 +165,15 @@ std::uint64_t winograd_products(const PlanStep& step) {
          static_cast<std::uint64_t>(step.out_shape.channels);
 }
 
-/// Whether the products saved are worth the transforms, some 250 operations a tile and channel: the
-/// same answer on every machine, since it decides what is computed.
+/// Whether the products saved are worth the transforms, as measured some 500 products a tile and
+/// channel: the same answer on every machine, since it decides what is computed.
 bool winograd_pays(const PlanStep& step) {
   if (step.kind != StepKind::conv2d || step.kernel != 3 || step.stride != 1 || step.padding > 1)
     return false;
   const auto in = static_cast<std::uint64_t>(step.in_shape.channels);
   const auto out = static_cast<std::uint64_t>(step.out_shape.channels);
   const std::uint64_t products = winograd_products(step);
-  const std::uint64_t transforms = products / kWinogradPoints / (in * out) * (150 * in + 100 * out);
+  const std::uint64_t transforms = products / kWinogradPoints / (in * out) * (200 * in + 300 * out);
   const std::uint64_t direct = in * out *
                                taps_inside(step.in_shape.height, step.out_shape.height, step) *
                                taps_inside(step.in_shape.width, step.out_shape.width, step);
@@ -367,11 +367,13 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
     WinogradStep& tiles = lane.tiles;
     // An odd number of vectors apart, so that the points of a value share no set of the cache.
     tiles.values_point = (static_cast<std::size_t>(conv.in_channels) * kWinogradTiles + 3) * lanes;
-    tiles.sums_point = (static_cast<std::size_t>(conv.out_channels) * kWinogradTiles + 3) * lanes;
+    tiles.scratch_floats =
+        kWinogradPoints * tiles.values_point +
+        kWinogradSums * kWinogradTiles * static_cast<std::size_t>(conv.out_channels) * lanes;
     tiles.tiles_y = (conv.out_height + kWinogradTile - 1) / kWinogradTile;
     tiles.tiles_x = (conv.out_width + kWinogradTile - 1) / kWinogradTile;
     tiles.conv = conv;
-    scratch_floats_ = std::max(scratch_floats_, tiles.scratch_floats());
+    scratch_floats_ = std::max(scratch_floats_, tiles.scratch_floats);
     multiply_adds_ += winograd_products(step);
     return end;
   }

@@ -11,66 +11,118 @@ namespace smoothcert::cpu {
 inline namespace SMOOTHCERT_ISA {
 namespace {
 
-constexpr int kPoints = 6;  // of one axis; kWinogradTile outputs and the two that overlap
+constexpr int kPoints = 6;  // of one axis: kWinogradTile outputs and the two that overlap
 
-/// Bᵀd: six inputs of one axis.
-SMOOTHCERT_HD void transform_input(const Lanes (&d)[kPoints], Lanes (&v)[kPoints]) {
-  const Lanes a = fma(-4.0f, d[2], d[4]), b = fma(-4.0f, d[1], d[3]);
-  const Lanes c = d[4] - d[2], e = d[3] - d[1];
-  v[0] = fma(4.0f, d[0], fma(-5.0f, d[2], d[4]));
-  v[1] = a + b;
-  v[2] = a - b;
-  v[3] = fma(2.0f, e, c);
-  v[4] = fma(-2.0f, e, c);
-  v[5] = fma(4.0f, d[1], fma(-5.0f, d[3], d[5]));
+/// Bᵀd of six inputs of one axis, in the three pairs of points that share their terms: a half of
+/// the tile's values fits in the registers at a time. at(i) gives input i.
+template <int Pair, class At>
+SMOOTHCERT_HD void transform_input(const At& at, Lanes& first, Lanes& second) {
+  if constexpr (Pair == 0) {  // points 0 and 5
+    first = fma(4.0f, at(0), fma(-5.0f, at(2), at(4)));
+    second = fma(4.0f, at(1), fma(-5.0f, at(3), at(5)));
+  } else if constexpr (Pair == 1) {  // points 1 and 2
+    const Lanes a = fma(-4.0f, at(2), at(4)), b = fma(-4.0f, at(1), at(3));
+    first = a + b;
+    second = a - b;
+  } else {  // points 3 and 4
+    const Lanes a = at(4) - at(2), b = at(3) - at(1);
+    first = fma(2.0f, b, a);
+    second = fma(-2.0f, b, a);
+  }
 }
+constexpr int kPairs[3][2] = {{0, 5}, {1, 2}, {3, 4}};
 
-/// Aᵀm: four outputs of one axis.
-SMOOTHCERT_HD void transform_output(const Lanes (&m)[kPoints], Lanes (&y)[kWinogradTile]) {
-  const Lanes a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
-  y[0] = (m[0] + a) + c;
-  y[1] = fma(2.0f, d, b);
-  y[2] = fma(4.0f, c, a);
-  y[3] = fma(8.0f, d, b) + m[5];
-}
-
-/// V[point][channel][tile] of neighbouring tiles in one row of tiles. Columns are transformed once
-/// for all tiles that they belong to.
-__attribute__((noinline)) void winograd_inputs(const WinogradStep& w, const float* in, int tile_y,
-                                               int tile_x, int count, int stored, float* values) {
-  const ConvStep& s = w.conv;
-  const int y0 = tile_y * kWinogradTile - s.padding, x0 = tile_x * kWinogradTile - s.padding;
-  const int columns = count * kWinogradTile + 2;
-  const int left = x0 < 0 ? -x0 : 0;
-  const int right = x0 + columns > s.in_width ? s.in_width - x0 : columns;
-  alignas(64) float column[kPoints][(kWinogradTiles * kWinogradTile + 2) * kLanes];
-  for (int y = 0; y < kPoints; ++y)
-    for (int x = 0; x < columns; ++x)
-      if (x < left || x >= right) store(column[y] + x * kLanes, Lanes{});
-  const bool inside = y0 >= 0 && y0 + kPoints <= s.in_height;
-  const float* corner = in + static_cast<std::ptrdiff_t>(y0) * static_cast<std::ptrdiff_t>(s.in_y) +
-                        static_cast<std::ptrdiff_t>(x0) * kLanes;
-  for (int c = 0; c < s.in_channels; ++c, corner += s.in_c, values += stored * kLanes) {
-    for (int x = left; x < right; ++x) {
-      Lanes d[kPoints], v[kPoints];
-      const float* from = corner + x * kLanes;
-      for (int y = 0; y < kPoints; ++y, from += s.in_y)
-        d[y] = inside || (y0 + y >= 0 && y0 + y < s.in_height) ? load(from) : Lanes{};
-      transform_input(d, v);
-      for (int y = 0; y < kPoints; ++y) store(column[y] + x * kLanes, v[y]);
-    }
-    for (int y = 0; y < kPoints; ++y)
-      for (int t = 0; t < count; ++t) {
-        Lanes d[kPoints], v[kPoints];
-        for (int x = 0; x < kPoints; ++x) d[x] = load(column[y] + (t * kWinogradTile + x) * kLanes);
-        transform_input(d, v);
-        float* to = values + t * kLanes + static_cast<std::size_t>(y * kPoints) * w.values_point;
-        for (int x = 0; x < kPoints; ++x, to += w.values_point) store(to, v[x]);
-      }
+/// Aᵀm of six points of one axis: outputs 0 and 2, or 1 and 3.
+template <int First, class At>
+SMOOTHCERT_HD void transform_output(const At& at, Lanes& first, Lanes& second) {
+  if constexpr (First == 0) {
+    const Lanes a = at(1) + at(2), b = at(3) + at(4);
+    first = (at(0) + a) + b;
+    second = fma(4.0f, b, a);
+  } else {
+    const Lanes a = at(1) - at(2), b = at(3) - at(4);
+    first = fma(2.0f, b, a);
+    second = fma(8.0f, b, a) + at(5);
   }
 }
 
-/// M[o][tile] = Σ over the channels of U[c][o] · V[c][tile], for one point.
+/// Where a tile's 6×6 inputs are; rows outside [top, bottom) are zero.
+struct InputTile {
+  const float* corner;
+  std::size_t row;
+  int top, bottom;
+};
+
+/// One pair of columns of BᵀdB: along the rows first, then down the columns. Columns outside
+/// [Left, Right) are zero.
+template <int Pair, int Left, int Right>
+SMOOTHCERT_HD void winograd_input_columns(const InputTile& tile, std::size_t point, float* values) {
+  Lanes h[2][kPoints];
+#pragma GCC unroll 6
+  for (int y = 0; y < kPoints; ++y) {
+    h[0][y] = h[1][y] = Lanes{};
+    if (y < tile.top || y >= tile.bottom) continue;
+    const float* row = tile.corner + static_cast<std::size_t>(y) * tile.row;
+    transform_input<Pair>(
+        [&](int x) { return x >= Left && x < Right ? load(row + x * kLanes) : Lanes{}; }, h[0][y],
+        h[1][y]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const int x = kPairs[Pair][i];
+    const auto put = [&](int y, Lanes v) {
+      store(values + static_cast<std::size_t>(y * kPoints + x) * point, v);
+    };
+    const auto at = [&](int y) { return h[i][y]; };
+    Lanes first, second;
+    transform_input<0>(at, first, second);
+    put(0, first);
+    put(5, second);
+    transform_input<1>(at, first, second);
+    put(1, first);
+    put(2, second);
+    transform_input<2>(at, first, second);
+    put(3, first);
+    put(4, second);
+  }
+}
+
+/// V[point][channel][tile] of one tile.
+template <int Left, int Right>
+__attribute__((noinline)) void winograd_inputs(int channels, std::size_t in_c, std::size_t point,
+                                               std::size_t channel, InputTile tile, float* values) {
+  for (int c = 0; c < channels; ++c, tile.corner += in_c, values += channel) {
+    winograd_input_columns<0, Left, Right>(tile, point, values);
+    winograd_input_columns<1, Left, Right>(tile, point, values);
+    winograd_input_columns<2, Left, Right>(tile, point, values);
+  }
+}
+
+void winograd_tile_inputs(const WinogradStep& w, const float* in, int tile, int stored,
+                          float* values) {
+  const ConvStep& s = w.conv;
+  const int y0 = tile / w.tiles_x * kWinogradTile - s.padding;
+  const int x0 = tile % w.tiles_x * kWinogradTile - s.padding;
+  const auto end = [](int size, int first) {
+    return size - first < kPoints ? size - first : kPoints;
+  };
+  const InputTile inputs{in +
+                             static_cast<std::ptrdiff_t>(y0) * static_cast<std::ptrdiff_t>(s.in_y) +
+                             static_cast<std::ptrdiff_t>(x0) * kLanes,
+                         s.in_y, y0 < 0 ? -y0 : 0, end(s.in_height, y0)};
+  using Inputs = void (*)(int, std::size_t, std::size_t, std::size_t, InputTile, float*);
+  // The padding is one column at most, and a tile's first output reads two inside it.
+  static constexpr Inputs kInputs[2][kPoints - 1] = {
+      {winograd_inputs<0, 2>, winograd_inputs<0, 3>, winograd_inputs<0, 4>, winograd_inputs<0, 5>,
+       winograd_inputs<0, 6>},
+      {winograd_inputs<1, 2>, winograd_inputs<1, 3>, winograd_inputs<1, 4>, winograd_inputs<1, 5>,
+       winograd_inputs<1, 6>}};
+  kInputs[x0 < 0 ? 1 : 0][end(s.in_width, x0) - 2](s.in_channels, s.in_c, w.values_point,
+                                                   static_cast<std::size_t>(stored) * kLanes,
+                                                   inputs, values);
+}
+
+/// M[o][tile][point] = Σ over the channels of U[c][o] · V[c][tile], for one point.
 template <int Out, int Count>
 __attribute__((noinline)) void winograd_products(int channels, const float* weights,
                                                  const float* values, int stored, float* sums) {
@@ -83,7 +135,8 @@ __attribute__((noinline)) void winograd_products(int channels, const float* weig
       for (int t = 0; t < Count; ++t) acc[o][t] = fma(weights[o], v[t], acc[o][t]);
   }
   for (int o = 0; o < Out; ++o)
-    for (int t = 0; t < Count; ++t) store(sums + (o * stored + t) * kLanes, acc[o][t]);
+    for (int t = 0; t < Count; ++t)
+      store(sums + (o * stored + t) * kWinogradSums * kLanes, acc[o][t]);
 }
 
 template <int Out>
@@ -95,9 +148,11 @@ SMOOTHCERT_HD void winograd_block(int channels, const float* weights, const floa
   if (tiles == 3) return winograd_products<Out, 3>(channels, weights, values, tiles, sums);
 #endif
   for (; t + 2 <= tiles; t += 2)
-    winograd_products<Out, 2>(channels, weights, values + t * kLanes, tiles, sums + t * kLanes);
+    winograd_products<Out, 2>(channels, weights, values + t * kLanes, tiles,
+                              sums + t * kWinogradSums * kLanes);
   if (t < tiles)
-    winograd_products<Out, 1>(channels, weights, values + t * kLanes, tiles, sums + t * kLanes);
+    winograd_products<Out, 1>(channels, weights, values + t * kLanes, tiles,
+                              sums + t * kWinogradSums * kLanes);
 }
 
 void winograd_point(const ConvStep& s, const float* weights, const float* values, int tiles,
@@ -126,49 +181,63 @@ void winograd_point(const ConvStep& s, const float* weights, const float* values
         break;
     }
     weights += s.in_channels * size;
-    sums += size * tiles * kLanes;
+    sums += size * tiles * kWinogradSums * kLanes;
   }
 }
 
-/// Outputs of one tile in all channels: M through Aᵀ·A, bias, post-ops.
+/// Two rows of a tile's outputs in channel `o`: M through Aᵀ·A, bias, post-ops.
+template <int First>
+SMOOTHCERT_HD void winograd_output_rows(const ConvStep& s, int o, const float* sums, int rows,
+                                        int columns, const float* residual, float* out) {
+  Lanes half[2][kPoints];
+  for (int x = 0; x < kPoints; ++x)
+    transform_output<First>([&](int y) { return load(sums + (y * kPoints + x) * kLanes); },
+                            half[0][x], half[1][x]);
+  const Lanes bias = broadcast(s.bias[o]);
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const int row = First + 2 * i;
+    if (row >= rows) return;
+    const auto at = [&](int x) { return half[i][x]; };
+    Lanes y[kWinogradTile];
+    transform_output<0>(at, y[0], y[2]);
+    transform_output<1>(at, y[1], y[3]);
+    for (Lanes& v : y) v = v + bias;
+    const std::size_t offset = static_cast<std::size_t>(row) * s.out_y;
+#pragma GCC unroll 1
+    for (int k = 0; k < s.post_ops; ++k) {
+      const PostOp& op = s.post[k];
+      if (op.add) {
+        for (int x = 0; x < kWinogradTile; ++x)
+          if (x < columns) y[x] = y[x] + load(residual + offset + x * kLanes);
+      } else if (op.scale == nullptr) {
+        for (Lanes& v : y) v = Lanes{} > v ? Lanes{} : v;
+      } else {
+        const Lanes scale = broadcast(op.scale[o]), shift = broadcast(op.shift[o]);
+        for (Lanes& v : y) v = fma(v, scale, shift);
+      }
+    }
+    for (int x = 0; x < kWinogradTile; ++x)
+      if (x < columns) store(out + offset + x * kLanes, y[x]);
+  }
+}
+
+/// Outputs of one tile in all channels.
 __attribute__((noinline)) void winograd_outputs(const WinogradStep& w, const float* sums, int tile,
                                                 int tiles, const float* residual, float* out) {
   const ConvStep& s = w.conv;
   const int y0 = tile / w.tiles_x * kWinogradTile, x0 = tile % w.tiles_x * kWinogradTile;
   const int rows = s.out_height - y0 < kWinogradTile ? s.out_height - y0 : kWinogradTile;
   const int columns = s.out_width - x0 < kWinogradTile ? s.out_width - x0 : kWinogradTile;
-  std::size_t at = static_cast<std::size_t>(y0) * s.out_y + static_cast<std::size_t>(x0) * kLanes;
-  for (int o = 0; o < s.out_channels; ++o, sums += tiles * kLanes, at += s.out_c) {
-    Lanes half[kWinogradTile][kPoints];
-    for (int x = 0; x < kPoints; ++x) {
-      Lanes m[kPoints], y[kWinogradTile];
-      for (int i = 0; i < kPoints; ++i)
-        m[i] = load(sums + static_cast<std::size_t>(i * kPoints + x) * w.sums_point);
-      transform_output(m, y);
-      for (int i = 0; i < kWinogradTile; ++i) half[i][x] = y[i];
-    }
-    const Lanes bias = broadcast(s.bias[o]);
-    for (int i = 0; i < rows; ++i) {
-      Lanes y[kWinogradTile];
-      transform_output(half[i], y);
-      const std::size_t row = at + static_cast<std::size_t>(i) * s.out_y;
-      for (Lanes& v : y) v = v + bias;
-#pragma GCC unroll 1
-      for (int k = 0; k < s.post_ops; ++k) {
-        const PostOp& op = s.post[k];
-        if (op.add) {
-          for (int x = 0; x < kWinogradTile; ++x)
-            if (x < columns) y[x] = y[x] + load(residual + row + x * kLanes);
-        } else if (op.scale == nullptr) {
-          for (Lanes& v : y) v = Lanes{} > v ? Lanes{} : v;
-        } else {
-          const Lanes scale = broadcast(op.scale[o]), shift = broadcast(op.shift[o]);
-          for (Lanes& v : y) v = fma(v, scale, shift);
-        }
-      }
-      for (int x = 0; x < kWinogradTile; ++x)
-        if (x < columns) store(out + row + x * kLanes, y[x]);
-    }
+  const std::size_t at =
+      static_cast<std::size_t>(y0) * s.out_y + static_cast<std::size_t>(x0) * kLanes;
+  out += at;
+  if (residual != nullptr) residual += at;
+  for (int o = 0; o < s.out_channels; ++o, sums += tiles * kWinogradSums * kLanes) {
+    winograd_output_rows<0>(s, o, sums, rows, columns, residual, out);
+    winograd_output_rows<1>(s, o, sums, rows, columns, residual, out);
+    out += s.out_c;
+    if (residual != nullptr) residual += s.out_c;
   }
 }
 
@@ -181,18 +250,14 @@ void winograd_conv(const WinogradStep& w, const float* in, const float* residual
       static_cast<std::size_t>(s.in_channels) * static_cast<std::size_t>(s.out_channels);
   for (int first = 0; first < all; first += kWinogradTiles) {
     const int tiles = all - first < kWinogradTiles ? all - first : kWinogradTiles;
-    for (int t = 0; t < tiles;) {  // as many as are in one row of tiles
-      const int y = (first + t) / w.tiles_x, x = (first + t) % w.tiles_x;
-      const int run = w.tiles_x - x < tiles - t ? w.tiles_x - x : tiles - t;
-      winograd_inputs(w, in, y, x, run, tiles, scratch + t * kLanes);
-      t += run;
-    }
+    for (int t = 0; t < tiles; ++t)
+      winograd_tile_inputs(w, in, first + t, tiles, scratch + t * kLanes);
     for (int point = 0; point < kWinogradPoints; ++point)
       winograd_point(s, s.weights + static_cast<std::size_t>(point) * weights_point,
                      scratch + static_cast<std::size_t>(point) * w.values_point, tiles,
-                     sums + static_cast<std::size_t>(point) * w.sums_point);
+                     sums + point * kLanes);
     for (int t = 0; t < tiles; ++t)
-      winograd_outputs(w, sums + t * kLanes, first + t, tiles, residual, out);
+      winograd_outputs(w, sums + t * kWinogradSums * kLanes, first + t, tiles, residual, out);
   }
 }
 
