@@ -374,7 +374,7 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
     tiles.tiles_x = (conv.out_width + kWinogradTile - 1) / kWinogradTile;
     tiles.conv = conv;
     scratch_floats_ = std::max(scratch_floats_, tiles.scratch_floats);
-    multiply_adds_ += winograd_products(step);
+    lane.multiply_adds = winograd_products(step);
     return end;
   }
   if (!linear && conv.kernel == 1 && conv.stride == 1 && conv.padding == 0 && !conv.pool) {
@@ -384,11 +384,11 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
     conv.in_y = conv.in_c;
     conv.out_y = conv.out_c;
   }
-  multiply_adds_ += static_cast<std::uint64_t>(conv.in_channels) *
-                    static_cast<std::uint64_t>(conv.out_channels) *
-                    (linear ? 1
-                            : taps_inside(step.in_shape.height, step.out_shape.height, step) *
-                                  taps_inside(step.in_shape.width, step.out_shape.width, step));
+  lane.multiply_adds = static_cast<std::uint64_t>(conv.in_channels) *
+                       static_cast<std::uint64_t>(conv.out_channels) *
+                       (linear ? 1
+                               : taps_inside(step.in_shape.height, step.out_shape.height, step) *
+                                     taps_inside(step.in_shape.width, step.out_shape.width, step));
   return end;
 }
 
@@ -447,9 +447,10 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
       if (lane.in2 != lane.in) values_.back().onto = lane.in2;
     }
     if (step.kind == StepKind::window_conv)
-      multiply_adds_ += step.out_shape.size() *
-                        static_cast<std::uint64_t>(step.in_shape.channels / step.window.groups) *
-                        static_cast<std::uint64_t>(step.window.y.kernel * step.window.x.kernel);
+      lane.multiply_adds = step.out_shape.size() *
+                           static_cast<std::uint64_t>(step.in_shape.channels / step.window.groups) *
+                           static_cast<std::uint64_t>(step.window.y.kernel * step.window.x.kernel);
+    multiply_adds_ += lane.multiply_adds;
     steps_.push_back(lane);
     i = end;
   }
@@ -532,7 +533,7 @@ void LaneArena::execute(const LaneStep& step, int group) {
       break;
     case StepKind::linear:
     case StepKind::flatten:
-      break;  // linear layers run in finish(); a flatten is no step
+      break;  // linear layers run in linear(); a flatten is no step
     case StepKind::affine:
       k.affine(step.channels, step.area, step.scale, step.shift, in, out);
       break;
@@ -588,14 +589,8 @@ void LaneArena::execute(const LaneStep& step, int group) {
   }
 }
 
-void LaneArena::finish(int groups) {
-  for (std::size_t i = program_.group_steps_; i < program_.steps_.size(); ++i) {
-    const LaneStep& step = program_.steps_[i];
-    if (step.across_groups)
-      program_.kernels_.conv(step.conv, groups, at(step.in, 0), at(step.out, 0));
-    else
-      for (int group = 0; group < groups; ++group) execute(step, group);
-  }
+void LaneArena::linear(const LaneStep& step, int groups) {
+  program_.kernels_.conv(step.conv, groups, at(step.in, 0), at(step.out, 0));
 }
 
 }  // namespace smoothcert::cpu

@@ -27,8 +27,9 @@ struct LaneStep {
   std::size_t channels = 0, area = 0;  ///< of the input
   const float* scale = nullptr;        ///< affine; prelu: slopes; constant: values
   const float* shift = nullptr;
-  std::size_t out_size = 0;  ///< values
-  std::vector<int> more;     ///< concat: the third input and what follows it
+  std::size_t out_size = 0;         ///< values
+  std::uint64_t multiply_adds = 0;  ///< per input, as in LaneProgram::multiply_adds()
+  std::vector<int> more;            ///< concat: the third input and what follows it
   WindowStep window;
   Activation activation{};
   float alpha = 0;
@@ -53,6 +54,8 @@ class LaneProgram {
   [[nodiscard]] int batch() const { return kGroups * kernels_.lanes; }
   [[nodiscard]] std::size_t input_size() const { return input_size_; }
   [[nodiscard]] bool pools_fused() const { return pools_fused_; }
+
+  [[nodiscard]] const std::vector<LaneStep>& steps() const { return steps_; }
 
   /// Multiply-adds per input, without those of taps in the padding, which are skipped; of a
   /// convolution of fast mode its products.
@@ -101,11 +104,32 @@ class LaneArena {
   /// fill(group, input) is called once per group in [0, groups).
   template <class Fill>
   void run(int groups, const Fill& fill) {
+    run(groups, fill, [](std::size_t) {});
+  }
+
+  /// after(step) is called when a step of the program is done: once for each group, but once for
+  /// all groups after a linear layer.
+  template <class Fill, class After>
+  void run(int groups, const Fill& fill, const After& after) {
     for (int group = 0; group < groups; ++group) {
       fill(group, at(0, group));
-      for (std::size_t i = 0; i < program_.group_steps_; ++i) execute(program_.steps_[i], group);
+      for (std::size_t i = 0; i < program_.group_steps_; ++i) {
+        execute(program_.steps_[i], group);
+        after(i);
+      }
     }
-    finish(groups);
+    for (std::size_t i = program_.group_steps_; i < program_.steps_.size(); ++i) {
+      const LaneStep& step = program_.steps_[i];
+      if (step.across_groups) {
+        linear(step, groups);
+        after(i);
+        continue;
+      }
+      for (int group = 0; group < groups; ++group) {
+        execute(step, group);
+        after(i);
+      }
+    }
   }
 
   /// Logits of one group, [class][lane].
@@ -114,7 +138,7 @@ class LaneArena {
  private:
   float* at(int value, int group);
   void execute(const LaneStep& step, int group);
-  void finish(int groups);
+  void linear(const LaneStep& step, int groups);
 
   struct Free {
     void operator()(float* p) const;

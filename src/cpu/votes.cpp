@@ -37,10 +37,13 @@ class CpuVoteRun final : public VoteRun {
         on_result_(std::move(on_result)),
         arenas_(static_cast<std::size_t>(pool.threads())) {
     // Blocks of about 2^28 multiply-adds (some 10 ms) are what threads take: small enough to share
-    // one image among all cores, large enough to be handed out for nothing.
+    // one image among all cores, large enough to be handed out for nothing. Whole batches where
+    // there is room for one, else whole lane groups.
     const auto batch = static_cast<std::uint64_t>(program_.batch());
+    const auto lanes = static_cast<std::uint64_t>(program_.kernels().lanes);
     const std::uint64_t wanted = (std::uint64_t{1} << 28) / (program_.multiply_adds() + 1);
-    block_ = std::clamp<std::uint64_t>(wanted / batch * batch, batch, 1 << 16);
+    const std::uint64_t unit = wanted < batch ? lanes : batch;
+    block_ = std::clamp<std::uint64_t>(wanted / unit * unit, unit, 1 << 16);
     open_.resize(jobs_.size());
     block_end_.reserve(jobs_.size());
     std::uint64_t blocks = 0;
