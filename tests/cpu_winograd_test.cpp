@@ -60,9 +60,9 @@ TEST(CpuWinograd, IsCloseToTheReferenceAndTheSameOnEveryInstructionSet) {
        std::vector<std::array<int, 4>>{{16, 8, 8, 1},
                                        {17, 7, 7, 1},
                                        {23, 12, 8, 1},
-                                       {16, 9, 11, 1},
+                                       {16, 10, 12, 1},
                                        {16, 6, 6, 0},
-                                       {19, 12, 5, 1},
+                                       {19, 12, 7, 1},
                                        {16, 21, 4, 1},
                                        {16, 4, 13, 1},
                                        {16, 11, 20, 0}}) {

@@ -58,10 +58,20 @@ struct ConvStep {
 inline constexpr int kWinogradTile = 4, kWinogradPoints = 36, kWinogradTiles = 4;
 /// Vectors of a tile's sums: an odd number, so that neighbouring tiles share no set of the cache.
 inline constexpr int kWinogradSums = kWinogradPoints + 1;
+/// Output channels that one column of six points keeps in registers.
+constexpr int winograd_outputs_at_once(int lanes) { return lanes == 16 ? 4 : 2; }
+/// The columns of points in the order in which their inputs are transformed, two at a time.
+inline constexpr int kWinogradColumns[6] = {0, 5, 1, 2, 3, 4};
+
 struct WinogradStep {
-  ConvStep conv;  ///< weights: [point][block][c][channel of the block], transformed
+  /// Few channels: tile by tile, so that what lies between stays in L1; all weights pass through
+  /// for each. Many: kWinogradTiles tiles, so that weights pass through less often.
+  bool by_tile = false;
+  /// weights, transformed: [point][block][c][channel of the block], or by tile
+  /// [column][block][c][point of the column][channel of the block]
+  ConvStep conv;
   int tiles_y = 0, tiles_x = 0;
-  std::size_t values_point = 0;    ///< stride of a point of the inputs in the scratch
+  std::size_t values_point = 0;    ///< stride of a point in the scratch; not by tile
   std::size_t scratch_floats = 0;  ///< inputs and sums
 };
 

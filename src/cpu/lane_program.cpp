@@ -306,25 +306,34 @@ void LaneProgram::pack_winograd(LaneStep& lane, const PlanStep& step, const floa
     std::copy(conv.post + 1, conv.post + conv.post_ops, conv.post);
     --conv.post_ops;
   }
-  conv.blocks = (conv.out_channels + kMaxOutBlock - 1) / kMaxOutBlock;
-  std::vector<float> packed(kWinogradPoints * inputs * outputs);
-  for (std::size_t o = 0, first = 0, block = 0; block < static_cast<std::size_t>(conv.blocks);
-       first = o, ++block) {
-    const auto blocks = static_cast<std::size_t>(conv.blocks);
+  // By tile where all transformed weights stay in the L2 cache.
+  lane.tiles.by_tile = kWinogradPoints * inputs * outputs * sizeof(float) <= (600 << 10);
+  const int most = lane.tiles.by_tile ? winograd_outputs_at_once(kernels_.lanes) : kMaxOutBlock;
+  conv.blocks = (conv.out_channels + most - 1) / most;
+  std::vector<std::size_t> place(6);  // of each column of points
+  for (std::size_t i = 0; i < 6; ++i) place[static_cast<std::size_t>(kWinogradColumns[i])] = i;
+  const std::size_t plane = inputs * outputs;
+  std::vector<float> packed(kWinogradPoints * plane);
+  const auto blocks = static_cast<std::size_t>(conv.blocks);
+  for (std::size_t block = 0, first = 0; block < blocks; ++block) {
     const std::size_t size = outputs / blocks + (block < outputs % blocks ? 1 : 0);
-    for (o = first; o < first + size; ++o)
+    for (std::size_t o = 0; o < size; ++o)
       for (std::size_t c = 0; c < inputs; ++c) {
-        const float* g = params + step.weight + (o * inputs + c) * 9;
+        const float* g = params + step.weight + ((first + o) * inputs + c) * 9;
         for (std::size_t y = 0; y < 6; ++y)
           for (std::size_t x = 0; x < 6; ++x) {
             double sum = 0;
             for (std::size_t ky = 0; ky < 3; ++ky)
               for (std::size_t kx = 0; kx < 3; ++kx)
                 sum += kG[y][ky] * kG[x][kx] * double{g[ky * 3 + kx]};
-            packed[(y * 6 + x) * inputs * outputs + first * inputs + c * size + (o - first)] =
-                static_cast<float>(sum * scale[o]);
+            const std::size_t at =
+                lane.tiles.by_tile
+                    ? place[x] * 6 * plane + (first * inputs + c * size) * 6 + y * size + o
+                    : (y * 6 + x) * plane + first * inputs + c * size + o;
+            packed[at] = static_cast<float>(sum * scale[first + o]);
           }
       }
+    first += size;
   }
   conv.weights = keep(std::move(packed));
   conv.bias = keep(std::move(bias));
@@ -365,11 +374,16 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
   }
   if (lane.winograd) {
     WinogradStep& tiles = lane.tiles;
-    // An odd number of vectors apart, so that the points of a value share no set of the cache.
-    tiles.values_point = (static_cast<std::size_t>(conv.in_channels) * kWinogradTiles + 3) * lanes;
-    tiles.scratch_floats =
-        kWinogradPoints * tiles.values_point +
-        kWinogradSums * kWinogradTiles * static_cast<std::size_t>(conv.out_channels) * lanes;
+    const auto inputs = static_cast<std::size_t>(conv.in_channels);
+    const auto outputs = static_cast<std::size_t>(conv.out_channels);
+    if (tiles.by_tile) {
+      tiles.scratch_floats = (2 * 6 * inputs + kWinogradTile * 6 * outputs) * lanes;
+    } else {
+      // An odd number of vectors apart, so that the points of a value share no set of the cache.
+      tiles.values_point = (inputs * kWinogradTiles + 3) * lanes;
+      tiles.scratch_floats =
+          kWinogradPoints * tiles.values_point + kWinogradSums * kWinogradTiles * outputs * lanes;
+    }
     tiles.tiles_y = (conv.out_height + kWinogradTile - 1) / kWinogradTile;
     tiles.tiles_x = (conv.out_width + kWinogradTile - 1) / kWinogradTile;
     tiles.conv = conv;
