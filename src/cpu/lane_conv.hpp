@@ -24,7 +24,12 @@ struct Block {
   int first;              ///< its first output channel
   float* out;             ///< of that channel, column 0
   const float* residual;  ///< likewise
+  std::uintptr_t ahead;   ///< 1×1: where the next strip is, of which its tiles fetch a column each
 };
+
+/// K of accumulate() for 1×1 convolutions, which read so many bytes a multiply-add that they fetch
+/// ahead.
+constexpr int kFetching = -1;
 
 /// First tap position of convolution output (y, x); outside the input where padded.
 struct Window {
@@ -39,6 +44,17 @@ SMOOTHCERT_HD const float* input_at(const ConvStep& s, const float* in, Window w
 }
 SMOOTHCERT_HD std::size_t output_at(const ConvStep& s, int channel, int x) {
   return static_cast<std::size_t>(channel) * s.out_c + static_cast<std::size_t>(x) * s.out_x;
+}
+
+/// What finish_tile() reads and writes, fetched while the tile is worked out.
+template <int Out, int Columns>
+SMOOTHCERT_HD void fetch_outputs(const ConvStep& s, const Block& b, int x) {
+  for (int o = 0; o < Out; ++o)
+    for (int p = 0; p < Columns; ++p) {
+      __builtin_prefetch(b.out + output_at(s, o, x + p), 1, 3);
+      if (b.residual != nullptr && b.residual != b.out)
+        __builtin_prefetch(b.residual + output_at(s, o, x + p), 0, 3);
+    }
 }
 
 /// Post-ops of Columns neighbouring outputs while they are in registers; then they are stored,
@@ -73,14 +89,18 @@ SMOOTHCERT_HD void finish_tile(const ConvStep& s, const Block& b, int x,
 /// linear layer's columns are lane groups); 0 for any size and stride.
 template <int Out, int Rows, int Columns, int K>
 SMOOTHCERT_HD void accumulate(const ConvStep& s, const Block& b, const float* in,
-                              Lanes (&acc)[Out][Rows * Columns]) {
-  const int k = K == 0 ? s.kernel : K;
+                              Lanes (&acc)[Out][Rows * Columns], std::uintptr_t ahead = 0) {
+  const int k = K == 0 ? s.kernel : K == kFetching ? 1 : K;
   const std::size_t stride = K > 1 ? 1 : static_cast<std::size_t>(s.stride);
   const std::size_t next = K > 1 ? kLanes : s.in_x;
   for (int o = 0; o < Out; ++o)
     for (int p = 0; p < Rows * Columns; ++p) acc[o][p] = broadcast(s.bias[b.first + o]);
   const float* w = b.weights;
   for (int c = 0; c < s.in_channels; ++c, in += s.in_c) {
+    if constexpr (K == kFetching) {
+      __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
+      ahead += s.in_c * sizeof(float);
+    }
     const float* row = in;
     for (int ky = 0; ky < k; ++ky, row += s.in_y) {
       const float* x = row;
@@ -188,9 +208,11 @@ SMOOTHCERT_HD void pooled_tile(const ConvStep& s, const Block& b, const float* i
 }
 
 template <int Out, int Columns, int K>
-SMOOTHCERT_HD void plain_tile(const ConvStep& s, const Block& b, const float* in, int y, int x) {
+SMOOTHCERT_HD void plain_tile(const ConvStep& s, const Block& b, const float* in, int y, int x,
+                              std::uintptr_t ahead = 0) {
+  if constexpr (K == kFetching) fetch_outputs<Out, Columns>(s, b, x);
   Lanes acc[Out][Columns];
-  accumulate<Out, 1, Columns, K>(s, b, input_at(s, in, window_of(s, y, x)), acc);
+  accumulate<Out, 1, Columns, K>(s, b, input_at(s, in, window_of(s, y, x)), acc, ahead);
   finish_tile(s, b, x, acc);
 }
 
@@ -223,8 +245,11 @@ __attribute__((noinline)) void inside_row(const ConvStep& s, const Block& b, con
     for (; x < end; ++x) pooled_tile<Out, K>(s, b, in, y, x);
     return;
   }
-  for (; x + kWide <= end; x += kWide) plain_tile<Out, kWide, K>(s, b, in, y, x);
-  for (; x < end; ++x) plain_tile<Out, 1, K>(s, b, in, y, x);
+  std::uintptr_t ahead = b.ahead;
+  const std::size_t column = static_cast<std::size_t>(s.stride) * s.in_x * sizeof(float);
+  for (; x + kWide <= end; x += kWide, ahead += column)
+    plain_tile<Out, kWide, K>(s, b, in, y, x, ahead);
+  for (; x < end; ++x) plain_tile<Out, 1, K>(s, b, in, y, x, ahead);
 }
 
 template <int Out, int Columns, int Stride, Edge E>
@@ -321,7 +346,9 @@ SMOOTHCERT_HD void block_row(const ConvStep& s, const Block& b, const float* in,
   const int last = inside.end < first ? first : inside.end < end ? inside.end : end;
   for (int x = begin; x < first; ++x) border_output<Out>(s, b, in, y, x);
   const int k = s.kernel != 1 && (s.stride != 1 || !dense) ? 0 : s.kernel;
-  if (k == 1)
+  if (k == 1 && dense && !s.pool)
+    inside_row<Out, kFetching>(s, b, in, y, first, last);
+  else if (k == 1)
     inside_row<Out, 1>(s, b, in, y, first, last);
   else if (k == 3)
     inside_row<Out, 3>(s, b, in, y, first, last);
@@ -363,8 +390,15 @@ void conv_residual(const ConvStep& s, int columns, const float* in, const float*
       // What would be too little for a tile joins the last strip.
       end = columns - begin < strip + kWide ? columns : begin + strip;
       const std::size_t row = static_cast<std::size_t>(y) * s.out_y;
-      Block b{s.weights, 0, out + row, residual == nullptr ? nullptr : residual + row};
+      Block b{s.weights, 0, out + row, residual == nullptr ? nullptr : residual + row, 0};
+      // The first blocks fetch the next strip, a column a tile.
+      const int tiles = (end - begin) / kWide, next_x = end < columns ? end : 0;
+      const Window next = window_of(s, end < columns ? y : y + 1, next_x);
+      const float* next_strip = input_at(s, in, next);
       for (int i = 0; i < s.blocks; ++i) {
+        b.ahead = reinterpret_cast<std::uintptr_t>(next_strip) +
+                  static_cast<std::size_t>((i < kWide ? i : 0) * tiles * s.stride) * s.in_x *
+                      sizeof(float);
         const int size = even + (i < larger_blocks ? 1 : 0);
         switch (size) {
           case 1:
