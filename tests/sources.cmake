@@ -24,6 +24,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   cli_sweep_test.cpp
   cli_train_kill_test.cpp
   cli_train_test.cpp
+  cpu_conv_tiles_test.cpp
   cpu_engine_support.cpp
   cpu_forward_test.cpp
   cpu_scaling_test.cpp
@@ -32,6 +33,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   cpu_training_regimes_test.cpp
   cpu_training_test.cpp
   cpu_votes_test.cpp
+  cpu_winograd_test.cpp
   data_source_test.cpp
   data_support.cpp
   digits_test.cpp

@@ -98,20 +98,22 @@ double Throughput::drift() const {
 Throughput measure_votes(BackendModel& model, const VoteSettings& votes,
                          const ThroughputSettings& settings, const ThroughputProgress& progress,
                          std::stop_token stop) {
-  constexpr std::uint32_t kImages = 16;
+  constexpr std::uint32_t kImages = 16, kSamples = 64;
   const std::size_t size = model.spec().input.size();
   const auto pixels = made_up_pixels(size * kImages);
   const auto count = [&](std::uint64_t samples) {
     const auto most = std::min<std::uint64_t>(samples_of(votes.noise), 0xFFFFFFFFu);
-    const auto each = std::min<std::uint64_t>((samples + kImages - 1) / kImages, most);
-    const auto images = std::max<std::uint64_t>(kImages, (samples + each - 1) / each);
+    // Few samples of a slow network are those of few images: a vector of them is computed at once.
+    const auto few = std::clamp<std::uint64_t>(samples / kSamples, 1, kImages);
+    const auto each = std::min<std::uint64_t>((samples + few - 1) / few, most);
+    const auto images = std::max<std::uint64_t>(few, (samples + each - 1) / each);
     std::vector<VoteJob> jobs;
     for (std::uint32_t i = 0; i < images; ++i)
       jobs.push_back({i, pixels.data() + size * (i % kImages), Purpose::estimate, 0, each});
     count_window(model, votes, jobs, {}, stop);  // checks that no vote is lost
     return each * images;
   };
-  return {model.describe_votes(votes), rates_of(settings, progress, stop, kImages * 64, count)};
+  return {model.describe_votes(votes), rates_of(settings, progress, stop, kSamples, count)};
 }
 
 Throughput measure_attack(BackendModel& model, const AttackSpec& attack,

@@ -51,9 +51,8 @@ class CpuModel final : public BackendModel {
     return cpu::start_votes(plan_, *pool_, settings, std::move(jobs), std::move(on_result));
   }
 
-  std::string describe_votes(const VoteSettings&) const override {
-    // The CPU's fastest arithmetic is the exact one: fast mode asks for nothing else here.
-    return "cpu exact " + cpu::isa_name(cpu::active_isa());
+  std::string describe_votes(const VoteSettings& settings) const override {
+    return cpu::describe_votes(plan_, settings.mode);
   }
 
  private:

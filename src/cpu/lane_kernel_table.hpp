@@ -9,6 +9,7 @@
 #include "cpu/lane_layers.hpp"
 #include "cpu/lane_noise.hpp"
 #include "cpu/lane_steps.hpp"
+#include "cpu/lane_winograd.hpp"
 
 #define SMOOTHCERT_JOIN_(a, b) a##b
 #define SMOOTHCERT_JOIN(a, b) SMOOTHCERT_JOIN_(a, b)
@@ -23,11 +24,9 @@ const LaneKernels SMOOTHCERT_JOIN(lane_kernels_, SMOOTHCERT_ISA) = {
 #else
     Isa::baseline,
 #endif
-    kLanes,      lattice_noise, gaussian_noise,  uniform_noise,
-    split_noise, conv,          maxpool,         relu,
-    affine,      add,           global_avg_pool, window_conv,
-    window_max,  window_mean,   activate,        prelu,
-    softmax,     norm,          arithmetic,      fill,
-    vote};
+    kLanes,          lattice_noise, gaussian_noise, uniform_noise, split_noise, conv,
+    conv_residual,   winograd_conv, maxpool,        relu,          affine,      add,
+    global_avg_pool, window_conv,   window_max,     window_mean,   activate,    prelu,
+    softmax,         norm,          arithmetic,     fill,          vote};
 
 }  // namespace smoothcert::cpu

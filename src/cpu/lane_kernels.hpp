@@ -29,11 +29,12 @@ inline constexpr int kMaxOutBlock = 6;
 inline constexpr int kGroups = 4;
 inline constexpr int kMaxPostOps = 4;
 
-/// Applied to each output of a convolution while it is in a register: relu, or, with `scale`, an
-/// affine step (per output channel).
+/// Applied to each output of a convolution while it is in the cache: relu, with `scale` an affine
+/// step (per output channel), or the addition of another value of the output's shape.
 struct PostOp {
   const float* scale = nullptr;
   const float* shift = nullptr;
+  bool add = false;
 };
 
 /// A convolution or linear layer with what directly follows it.
@@ -50,6 +51,28 @@ struct ConvStep {
   const float* sign = nullptr;  ///< [out_channels] ±1 applied after pooling, null when all are +1
   int post_ops = 0;
   PostOp post[kMaxPostOps];
+};
+
+/// Fast mode's 3×3 convolution of stride 1, F(4×4, 3×3): outputs in tiles of 4×4, each from 6×6
+/// inputs, which are transformed to as many points; kWinogradTiles tiles at once.
+inline constexpr int kWinogradTile = 4, kWinogradPoints = 36, kWinogradTiles = 4;
+/// Vectors of a tile's sums: an odd number, so that neighbouring tiles share no set of the cache.
+inline constexpr int kWinogradSums = kWinogradPoints + 1;
+/// Output channels that one column of six points keeps in registers.
+constexpr int winograd_outputs_at_once(int lanes) { return lanes == 16 ? 4 : 2; }
+/// The columns of points in the order in which their inputs are transformed, two at a time.
+inline constexpr int kWinogradColumns[6] = {0, 5, 1, 2, 3, 4};
+
+struct WinogradStep {
+  /// Few channels: tile by tile, so that what lies between stays in L1; all weights pass through
+  /// for each. Many: kWinogradTiles tiles, so that weights pass through less often.
+  bool by_tile = false;
+  /// weights, transformed: [point][block][c][channel of the block], or by tile
+  /// [column][block][c][point of the column][channel of the block]
+  ConvStep conv;
+  int tiles_y = 0, tiles_x = 0;
+  std::size_t values_point = 0;    ///< stride of a point in the scratch; not by tile
+  std::size_t scratch_floats = 0;  ///< inputs and sums
 };
 
 struct PoolStep {
@@ -97,6 +120,12 @@ struct LaneKernels {
   void (*split_noise)(const NoiseStep& step, float* out);
   /// `columns` replaces step.out_width: a linear layer's columns are lane groups.
   void (*conv)(const ConvStep& step, int columns, const float* in, float* out);
+  /// A convolution one of whose post-ops is an addition, of `residual`, whose place `out` may take.
+  void (*conv_residual)(const ConvStep& step, int columns, const float* in, const float* residual,
+                        float* out);
+  /// `residual` and `out` as above; `scratch`: step.scratch_floats.
+  void (*winograd_conv)(const WinogradStep& step, const float* in, const float* residual,
+                        float* out, float* scratch);
   void (*maxpool)(const PoolStep& step, const float* in, float* out);
   void (*relu)(std::size_t count, const float* in, float* out);
   void (*affine)(std::size_t channels, std::size_t area, const float* scale, const float* shift,

@@ -2,6 +2,8 @@
 // weights packed in the order they are read, activations placed in one arena per thread.
 #include "cpu/lane_program.hpp"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -142,6 +144,42 @@ bool is_pool2(const PlanStep& step) {
          step.padding == 0;
 }
 
+/// Taps of one axis of a convolution that lie inside its input, over all outputs.
+std::uint64_t taps_inside(int input, int outputs, const PlanStep& step) {
+  std::uint64_t inside = 0;
+  for (int at = 0; at < outputs; ++at)
+    for (int tap = 0; tap < step.kernel; ++tap) {
+      const int from = at * step.stride - step.padding + tap;
+      if (from >= 0 && from < input) ++inside;
+    }
+  return inside;
+}
+
+/// Products of a 3×3 convolution in tiles of 4×4 outputs.
+std::uint64_t winograd_products(const PlanStep& step) {
+  const auto tiles = [](int outputs) {
+    return static_cast<std::uint64_t>((outputs + kWinogradTile - 1) / kWinogradTile);
+  };
+  return tiles(step.out_shape.height) * tiles(step.out_shape.width) * kWinogradPoints *
+         static_cast<std::uint64_t>(step.in_shape.channels) *
+         static_cast<std::uint64_t>(step.out_shape.channels);
+}
+
+/// Whether the products saved are worth the transforms, as measured some 500 products a tile and
+/// channel: the same answer on every machine, since it decides what is computed.
+bool winograd_pays(const PlanStep& step) {
+  if (step.kind != StepKind::conv2d || step.kernel != 3 || step.stride != 1 || step.padding > 1)
+    return false;
+  const auto in = static_cast<std::uint64_t>(step.in_shape.channels);
+  const auto out = static_cast<std::uint64_t>(step.out_shape.channels);
+  const std::uint64_t products = winograd_products(step);
+  const std::uint64_t transforms = products / kWinogradPoints / (in * out) * (200 * in + 300 * out);
+  const std::uint64_t direct = in * out *
+                               taps_inside(step.in_shape.height, step.out_shape.height, step) *
+                               taps_inside(step.in_shape.width, step.out_shape.width, step);
+  return 4 * (products + transforms) < 3 * direct;
+}
+
 /// How often each value of a plan is read; the last one, the logits, is read by the vote.
 std::vector<int> count_uses(const InferencePlan& plan) {
   std::vector<int> uses(plan.steps.size(), 0);
@@ -156,8 +194,13 @@ std::vector<int> count_uses(const InferencePlan& plan) {
 
 }  // namespace
 
-LaneProgram::LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound)
-    : kernels_(kernels), classes_(plan.classes), input_size_(plan.input.size()) {
+bool fast_mode_differs(const InferencePlan& plan) {
+  return std::any_of(plan.steps.begin(), plan.steps.end(), winograd_pays);
+}
+
+LaneProgram::LaneProgram(const InferencePlan& plan, const LaneKernels& kernels, double input_bound,
+                         Mode mode)
+    : kernels_(kernels), mode_(mode), classes_(plan.classes), input_size_(plan.input.size()) {
   lower(plan, activation_bound(plan, input_bound) < 1e38);
   place_values();
 }
@@ -200,21 +243,34 @@ void LaneProgram::pack(ConvStep& conv, const float* weight, const float* bias, b
   if (std::find(sign.begin(), sign.end(), -1.0f) != sign.end()) conv.sign = keep(std::move(sign));
 }
 
-/// Lets what follows a convolution or linear layer and reads nothing else join in, while it is
-/// still in a register. Returns the plan step after the last that joined.
+/// Lets what follows a convolution or linear layer and reads nothing else, or nothing that is not
+/// there yet, join in while it is still in the cache. Returns the plan step after the last that
+/// joined.
 std::size_t LaneProgram::join_followers(const InferencePlan& plan, const std::vector<int>& uses,
-                                        std::size_t index, bool finite, ConvStep& conv) {
+                                        std::size_t index, bool finite, LaneStep& lane) {
+  ConvStep& conv = lane.conv;
   const float* params = plan.params.data();
   const PlanStep& step = plan.steps[index];
   std::size_t end = index + 1;
   for (; end < plan.steps.size(); ++end) {
     const PlanStep& next = plan.steps[end];
-    if (next.in != static_cast<int>(end - 1) || uses[end - 1] != 1) break;
+    const int last = static_cast<int>(end - 1);
+    if (uses[end - 1] != 1) break;
+    if (next.kind == StepKind::add && step.kind == StepKind::conv2d && !lane.residual &&
+        !conv.pool && conv.post_ops < kMaxPostOps && (next.in == last) != (next.in2 == last)) {
+      // The other value is there already, and a + b is b + a.
+      conv.post[conv.post_ops++] = {nullptr, nullptr, true};
+      lane.residual = true;
+      lane.in2 = next.in == last ? next.in2 : next.in;
+      continue;
+    }
+    if (next.in != last) break;
     if (next.kind == StepKind::relu || next.kind == StepKind::affine) {
       if (conv.post_ops == kMaxPostOps) break;
       conv.post[conv.post_ops++] =
           next.kind == StepKind::relu ? PostOp{} : PostOp{params + next.weight, params + next.bias};
-    } else if (is_pool2(next) && finite && step.kind != StepKind::linear && !conv.pool) {
+    } else if (is_pool2(next) && finite && step.kind != StepKind::linear && !conv.pool &&
+               !lane.residual) {
       // Post-ops so far are monotone in each channel: the pooling may as well come first.
       conv.pool = pools_fused_ = true;
       pack(conv, params + step.weight, params + step.bias, true);
@@ -222,8 +278,65 @@ std::size_t LaneProgram::join_followers(const InferencePlan& plan, const std::ve
       break;
     }
   }
-  if (!conv.pool) pack(conv, params + step.weight, params + step.bias, false);
+  if (lane.winograd)
+    pack_winograd(lane, step, params);
+  else if (!conv.pool)
+    pack(conv, params + step.weight, params + step.bias, false);
   return end;
+}
+
+/// U = G g Gᵀ in double, with the scale of a BatchNorm that follows.
+void LaneProgram::pack_winograd(LaneStep& lane, const PlanStep& step, const float* params) {
+  static constexpr double kG[6][3] = {{1.0 / 4, 0, 0},
+                                      {-1.0 / 6, -1.0 / 6, -1.0 / 6},
+                                      {-1.0 / 6, 1.0 / 6, -1.0 / 6},
+                                      {1.0 / 24, 1.0 / 12, 1.0 / 6},
+                                      {1.0 / 24, -1.0 / 12, 1.0 / 6},
+                                      {0, 0, 1}};
+  ConvStep& conv = lane.conv;
+  const auto outputs = static_cast<std::size_t>(conv.out_channels);
+  const auto inputs = static_cast<std::size_t>(conv.in_channels);
+  std::vector<double> scale(outputs, 1.0);
+  std::vector<float> bias(params + step.bias, params + step.bias + outputs);
+  if (conv.post_ops > 0 && conv.post[0].scale != nullptr) {
+    for (std::size_t o = 0; o < outputs; ++o) {
+      scale[o] = double{conv.post[0].scale[o]};
+      bias[o] = static_cast<float>(double{bias[o]} * scale[o] + double{conv.post[0].shift[o]});
+    }
+    std::copy(conv.post + 1, conv.post + conv.post_ops, conv.post);
+    --conv.post_ops;
+  }
+  // By tile where all transformed weights stay in the L2 cache.
+  lane.tiles.by_tile = kWinogradPoints * inputs * outputs * sizeof(float) <= (600 << 10);
+  const int most = lane.tiles.by_tile ? winograd_outputs_at_once(kernels_.lanes) : kMaxOutBlock;
+  conv.blocks = (conv.out_channels + most - 1) / most;
+  std::vector<std::size_t> place(6);  // of each column of points
+  for (std::size_t i = 0; i < 6; ++i) place[static_cast<std::size_t>(kWinogradColumns[i])] = i;
+  const std::size_t plane = inputs * outputs;
+  std::vector<float> packed(kWinogradPoints * plane);
+  const auto blocks = static_cast<std::size_t>(conv.blocks);
+  for (std::size_t block = 0, first = 0; block < blocks; ++block) {
+    const std::size_t size = outputs / blocks + (block < outputs % blocks ? 1 : 0);
+    for (std::size_t o = 0; o < size; ++o)
+      for (std::size_t c = 0; c < inputs; ++c) {
+        const float* g = params + step.weight + ((first + o) * inputs + c) * 9;
+        for (std::size_t y = 0; y < 6; ++y)
+          for (std::size_t x = 0; x < 6; ++x) {
+            double sum = 0;
+            for (std::size_t ky = 0; ky < 3; ++ky)
+              for (std::size_t kx = 0; kx < 3; ++kx)
+                sum += kG[y][ky] * kG[x][kx] * double{g[ky * 3 + kx]};
+            const std::size_t at =
+                lane.tiles.by_tile
+                    ? place[x] * 6 * plane + (first * inputs + c * size) * 6 + y * size + o
+                    : (y * 6 + x) * plane + first * inputs + c * size + o;
+            packed[at] = static_cast<float>(sum * scale[first + o]);
+          }
+      }
+    first += size;
+  }
+  conv.weights = keep(std::move(packed));
+  conv.bias = keep(std::move(bias));
 }
 
 /// A convolution or linear layer with what joins it; returns the plan step after those.
@@ -241,7 +354,8 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
   conv.stride = linear ? 1 : step.stride;
   conv.padding = linear ? 0 : step.padding;
   conv.out_channels = step.out_shape.channels;
-  const std::size_t end = join_followers(plan, uses, index, finite, conv);
+  lane.winograd = mode_ == Mode::fast && winograd_pays(step);
+  const std::size_t end = join_followers(plan, uses, index, finite && !lane.winograd, lane);
 
   const ActivationShape& out = plan.steps[end - 1].out_shape;
   conv.out_height = linear ? 1 : out.height;
@@ -258,8 +372,37 @@ std::size_t LaneProgram::lower_conv(const InferencePlan& plan, const std::vector
     conv.out_x = out.size() * lanes;
     conv.out_c = lanes;
   }
-  multiply_adds_ += step.out_shape.size() * static_cast<std::uint64_t>(conv.in_channels) *
-                    static_cast<std::uint64_t>(conv.kernel * conv.kernel);
+  if (lane.winograd) {
+    WinogradStep& tiles = lane.tiles;
+    const auto inputs = static_cast<std::size_t>(conv.in_channels);
+    const auto outputs = static_cast<std::size_t>(conv.out_channels);
+    if (tiles.by_tile) {
+      tiles.scratch_floats = (2 * 6 * inputs + kWinogradTile * 6 * outputs) * lanes;
+    } else {
+      // An odd number of vectors apart, so that the points of a value share no set of the cache.
+      tiles.values_point = (inputs * kWinogradTiles + 3) * lanes;
+      tiles.scratch_floats =
+          kWinogradPoints * tiles.values_point + kWinogradSums * kWinogradTiles * outputs * lanes;
+    }
+    tiles.tiles_y = (conv.out_height + kWinogradTile - 1) / kWinogradTile;
+    tiles.tiles_x = (conv.out_width + kWinogradTile - 1) / kWinogradTile;
+    tiles.conv = conv;
+    scratch_floats_ = std::max(scratch_floats_, tiles.scratch_floats);
+    lane.multiply_adds = winograd_products(step);
+    return end;
+  }
+  if (!linear && conv.kernel == 1 && conv.stride == 1 && conv.padding == 0 && !conv.pool) {
+    // Rows do not matter: one long one leaves fewer columns over.
+    conv.in_width = conv.out_width = conv.in_width * conv.in_height;
+    conv.in_height = conv.out_height = 1;
+    conv.in_y = conv.in_c;
+    conv.out_y = conv.out_c;
+  }
+  lane.multiply_adds = static_cast<std::uint64_t>(conv.in_channels) *
+                       static_cast<std::uint64_t>(conv.out_channels) *
+                       (linear ? 1
+                               : taps_inside(step.in_shape.height, step.out_shape.height, step) *
+                                     taps_inside(step.in_shape.width, step.out_shape.width, step));
   return end;
 }
 
@@ -307,15 +450,21 @@ void LaneProgram::lower(const InferencePlan& plan, bool finite) {
         step.out_shape.width,   step.kernel,          step.stride,         step.padding};
     const bool conv = step.kind == StepKind::conv2d || step.kind == StepKind::linear;
     const std::size_t end = conv ? lower_conv(plan, uses, i, finite, lane) : i + 1;
+    if (lane.residual) lane.in2 = value(lane.in2);
     const int index = static_cast<int>(steps_.size());
     lane.out = static_cast<int>(values_.size());
     values_.push_back({plan.steps[end - 1].out_shape.size() * lanes, 0, false, index, index});
     for (std::size_t j = i; j < end; ++j) value_of[j] = lane.out;
     step.for_each_input([&](int v) { values_[static_cast<std::size_t>(value(v))].last = index; });
+    if (lane.residual) {
+      values_[static_cast<std::size_t>(lane.in2)].last = index;
+      if (lane.in2 != lane.in) values_.back().onto = lane.in2;
+    }
     if (step.kind == StepKind::window_conv)
-      multiply_adds_ += step.out_shape.size() *
-                        static_cast<std::uint64_t>(step.in_shape.channels / step.window.groups) *
-                        static_cast<std::uint64_t>(step.window.y.kernel * step.window.x.kernel);
+      lane.multiply_adds = step.out_shape.size() *
+                           static_cast<std::uint64_t>(step.in_shape.channels / step.window.groups) *
+                           static_cast<std::uint64_t>(step.window.y.kernel * step.window.x.kernel);
+    multiply_adds_ += lane.multiply_adds;
     steps_.push_back(lane);
     i = end;
   }
@@ -345,8 +494,13 @@ void LaneProgram::place_values() {
     std::sort(placed.begin(), placed.end(),
               [](const Value* a, const Value* b) { return a->offset < b->offset; });
     std::size_t offset = 0;
+    const Value* under = v.onto < 0 ? nullptr : &values_[static_cast<std::size_t>(v.onto)];
+    if (under != nullptr &&
+        (under->last != v.first || under->size != v.size || under->all_groups || v.all_groups))
+      under = nullptr;
+    if (under != nullptr) offset = under->offset;  // nothing else that lives now is there
     for (const Value* other : placed)
-      if (overlap(*other, v) && other->offset < offset + extent(v) &&
+      if (under == nullptr && overlap(*other, v) && other->offset < offset + extent(v) &&
           offset < other->offset + extent(*other))
         offset = other->offset + extent(*other);
     v.offset = offset;
@@ -356,9 +510,17 @@ void LaneProgram::place_values() {
 }
 
 LaneArena::LaneArena(const LaneProgram& program) : program_(program) {
-  const std::size_t bytes = (program.arena_floats_ * sizeof(float) + 63) / 64 * 64;
-  memory_.reset(static_cast<float*>(std::aligned_alloc(64, std::max<std::size_t>(bytes, 64))));
+  // Channels are planes apart: with small pages a tile of positions would touch one a channel.
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  const std::size_t wanted =
+      std::max<std::size_t>((program.arena_floats_ + program.scratch_floats_) * sizeof(float), 64);
+  const std::size_t page = wanted < kHugePage ? 64 : kHugePage;
+  const std::size_t bytes = (wanted + page - 1) / page * page;
+  memory_.reset(static_cast<float*>(std::aligned_alloc(page, bytes)));
   if (!memory_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (page == kHugePage) madvise(memory_.get(), bytes, MADV_HUGEPAGE);  // a wish: speed alone
+#endif
 }
 
 void LaneArena::Free::operator()(float* p) const { std::free(p); }
@@ -375,11 +537,17 @@ void LaneArena::execute(const LaneStep& step, int group) {
   float* out = at(step.out, group);
   switch (step.kind) {
     case StepKind::conv2d:
-      k.conv(step.conv, step.conv.out_width, in, out);
+      if (step.winograd)
+        k.winograd_conv(step.tiles, in, step.residual ? at(step.in2, group) : nullptr, out,
+                        memory_.get() + program_.arena_floats_);
+      else if (step.residual)
+        k.conv_residual(step.conv, step.conv.out_width, in, at(step.in2, group), out);
+      else
+        k.conv(step.conv, step.conv.out_width, in, out);
       break;
     case StepKind::linear:
     case StepKind::flatten:
-      break;  // linear layers run in finish(); a flatten is no step
+      break;  // linear layers run in linear(); a flatten is no step
     case StepKind::affine:
       k.affine(step.channels, step.area, step.scale, step.shift, in, out);
       break;
@@ -435,14 +603,8 @@ void LaneArena::execute(const LaneStep& step, int group) {
   }
 }
 
-void LaneArena::finish(int groups) {
-  for (std::size_t i = program_.group_steps_; i < program_.steps_.size(); ++i) {
-    const LaneStep& step = program_.steps_[i];
-    if (step.across_groups)
-      program_.kernels_.conv(step.conv, groups, at(step.in, 0), at(step.out, 0));
-    else
-      for (int group = 0; group < groups; ++group) execute(step, group);
-  }
+void LaneArena::linear(const LaneStep& step, int groups) {
+  program_.kernels_.conv(step.conv, groups, at(step.in, 0), at(step.out, 0));
 }
 
 }  // namespace smoothcert::cpu

@@ -31,16 +31,19 @@ class CpuVoteRun final : public VoteRun {
   CpuVoteRun(const InferencePlan& plan, ThreadPool& pool, const VoteSettings& settings,
              std::vector<VoteJob> jobs, std::function<void(const VoteResult&)> on_result)
       : noise_(settings.noise),
-        program_(plan, active_lane_kernels(), largest_input(noise_)),
+        program_(plan, active_lane_kernels(), largest_input(noise_), settings.mode),
         pool_(pool),
         jobs_(std::move(jobs)),
         on_result_(std::move(on_result)),
         arenas_(static_cast<std::size_t>(pool.threads())) {
     // Blocks of about 2^28 multiply-adds (some 10 ms) are what threads take: small enough to share
-    // one image among all cores, large enough to be handed out for nothing.
+    // one image among all cores, large enough to be handed out for nothing. Whole batches where
+    // there is room for one, else whole lane groups.
     const auto batch = static_cast<std::uint64_t>(program_.batch());
+    const auto lanes = static_cast<std::uint64_t>(program_.kernels().lanes);
     const std::uint64_t wanted = (std::uint64_t{1} << 28) / (program_.multiply_adds() + 1);
-    block_ = std::clamp<std::uint64_t>(wanted / batch * batch, batch, 1 << 16);
+    const std::uint64_t unit = wanted < batch ? lanes : batch;
+    block_ = std::clamp<std::uint64_t>(wanted / unit * unit, unit, 1 << 16);
     open_.resize(jobs_.size());
     block_end_.reserve(jobs_.size());
     std::uint64_t blocks = 0;
@@ -182,6 +185,11 @@ std::unique_ptr<VoteRun> start_votes(const InferencePlan& plan, ThreadPool& pool
                                      std::function<void(const VoteResult&)> on_result) {
   check(settings, jobs);
   return std::make_unique<CpuVoteRun>(plan, pool, settings, std::move(jobs), std::move(on_result));
+}
+
+std::string describe_votes(const InferencePlan& plan, Mode mode) {
+  if (mode == Mode::fast && fast_mode_differs(plan)) return "cpu winograd";
+  return "cpu exact " + isa_name(active_isa());
 }
 
 }  // namespace smoothcert::cpu

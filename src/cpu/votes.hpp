@@ -17,4 +17,9 @@ std::unique_ptr<VoteRun> start_votes(const InferencePlan& plan, ThreadPool& pool
                                      const VoteSettings& settings, std::vector<VoteJob> jobs,
                                      std::function<void(const VoteResult&)> on_result);
 
+/// "cpu winograd" where fast mode computes a layer otherwise than exact mode does: the same values
+/// on every instruction set. "cpu exact avx512" in exact mode and where fast mode has nothing to
+/// gain.
+std::string describe_votes(const InferencePlan& plan, Mode mode);
+
 }  // namespace smoothcert::cpu
