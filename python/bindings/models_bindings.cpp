@@ -8,6 +8,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "models.hpp"
+#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network_file.hpp"
 #include "smoothcert/network_spec.hpp"
@@ -131,6 +132,38 @@ Images make_images(
   return images;
 }
 
+/// A network from its description (docs/network-format.md) and its tensors. Nobody knows what became
+/// of noisy pixels in training where `clamp` is none.
+Network make_network(const std::string& description, const nb::dict& tensors,
+                     std::optional<bool> clamp) {
+  Network net;
+  net.spec = parse_network_spec(description, "the description");
+  net.clamp = clamp.value_or(false);
+  net.clamp_recorded = clamp.has_value();
+  for (const auto& [name, value] : tensors) {
+    const auto array =
+        nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(value);
+    Tensor tensor;
+    for (std::size_t i = 0; i < array.ndim(); ++i)
+      tensor.shape.push_back(static_cast<std::int64_t>(array.shape(i)));
+    tensor.data.assign(array.data(), array.data() + array.size());
+    net.tensors.emplace(nb::cast<std::string>(name), std::move(tensor));
+  }
+  validate(net, "the network");
+  return net;
+}
+
+/// One of ours, or a checkpoint of others; and a line for each thing that was decided.
+nb::tuple load(const std::string& file, const std::string& network, const std::string& dataset) {
+  std::vector<std::string> notes;
+  Network net;
+  {
+    const nb::gil_scoped_release release;
+    net = load_model(file, network, &notes, dataset);
+  }
+  return nb::make_tuple(std::move(net), std::move(notes));
+}
+
 nb::object forward(Model& model, const FloatArray& images) {
   const Model::Use use(model);
   BackendModel& backend = model.backend();
@@ -158,8 +191,8 @@ void bind_models(nb::module_& m) {
   m.def("make_images", &make_images, "pixels"_a, "labels"_a, "classes"_a, "name"_a, "rounded"_a);
 
   nb::class_<Network>(m, "Network")
-      .def_static(
-          "load", [](const std::string& file) { return load_network(file); }, "file"_a)
+      .def_static("load", &load, "file"_a, "network"_a = "", "dataset"_a = "")
+      .def_static("make", &make_network, "description"_a, "tensors"_a, "clamp"_a.none())
       .def_static(
           "initialise",
           [](const std::string& name, std::uint64_t seed) {
@@ -168,7 +201,7 @@ void bind_models(nb::module_& m) {
           "name"_a, "seed"_a = 0)
       .def(
           "save", [](const Network& n, const std::string& file) { save_network(n, file); },
-          "file"_a)
+          "file"_a, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("hash", [](const Network& n) { return model_hash(n); })
       .def_prop_ro("name", [](const Network& n) { return n.spec.name; })
       .def_prop_ro("classes", [](const Network& n) { return n.spec.classes; })

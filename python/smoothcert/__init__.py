@@ -11,7 +11,7 @@ from ._core import version as __version__
 from ._errors import Error, Interrupted, UsageError
 from ._results import Results
 from ._smooth import Smooth
-from ._tools import Network, Store, certificate, clopper_pearson_lower, merge, noise, radius
+from ._tools import Network, Store, certificate, clopper_pearson_lower, from_torch, merge, noise, radius
 
 __all__ = [
     "Error",
@@ -29,6 +29,7 @@ __all__ = [
     "certify",
     "clopper_pearson_lower",
     "estimate",
+    "from_torch",
     "merge",
     "noise",
     "predict",

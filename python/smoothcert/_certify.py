@@ -86,7 +86,7 @@ class _Prepared:
                     "batch, autocast, channels_last and allow_batch_dependence are for models "
                     "outside smoothcert; a network of ours needs none of them"
                 )
-            network = network_of(model)
+            network = network_of(model, quiet)
             self.model = _core.NativeModel(network, device or "auto", threads)
             self.classes = network.classes
             if classes not in (None, self.classes):

@@ -44,8 +44,21 @@ def is_ours(model: Any) -> bool:
     return isinstance(model, (str, os.PathLike)) or isinstance(getattr(model, "core", None), _core.Network)
 
 
-def network_of(model: Any) -> "_core.Network":
-    return _core.Network.load(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else model.core
+def load_network(
+    file: str | os.PathLike[str], network: str | os.PathLike[str] | None = None, data: str = ""
+) -> "tuple[_core.Network, list[str]]":
+    """A model file of ours, or a checkpoint of others, and what was decided about it."""
+    return _core.Network.load(os.fspath(file), "" if network is None else os.fspath(network), data)
+
+
+def network_of(model: Any, quiet: bool = True) -> "_core.Network":
+    if not isinstance(model, (str, os.PathLike)):
+        return model.core
+    network, notes = load_network(model)
+    if not quiet:
+        for note in notes:
+            print(f"smoothcert: {note}", file=sys.stderr)
+    return network
 
 
 def _sha256(text: str) -> str:
