@@ -79,7 +79,9 @@ class _Prepared:
         mode: str | None,
         clamp: bool | None,
         quiet: bool,
+        gradients: bool = False,
     ):
+        self.gradients = True
         if is_ours(model):
             if batch is not None or autocast or allow_batch_dependence or channels_last:
                 raise UsageError(
@@ -118,7 +120,9 @@ class _Prepared:
             classes=classes,
             allow_batch_dependence=allow_batch_dependence,
             threads=threads,
+            gradients=gradients,
         )
+        self.gradients = spec.gradient is not None
         self.classes = spec.classes
         self.name = spec.name
         self.mode = "external"
