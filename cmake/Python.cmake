@@ -18,6 +18,9 @@ nanobind_add_module(smoothcert_python NB_STATIC NOMINSIZE
   python/bindings/statistics_bindings.cpp
   python/bindings/models_bindings.cpp
   python/bindings/certify_bindings.cpp
+  python/bindings/attack_bindings.cpp
+  python/bindings/training_bindings.cpp
+  python/bindings/waiting.cpp
   python/bindings/store_bindings.cpp)
 set_target_properties(smoothcert_python PROPERTIES OUTPUT_NAME _core
   LIBRARY_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/python/smoothcert)

@@ -3,39 +3,20 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "commands.hpp"
 #include "data_options.hpp"
 #include "model_options.hpp"
 #include "options.hpp"
 #include "run_list.hpp"
-#include "smoothcert/brackets.hpp"
-#include "smoothcert/campaign.hpp"
-#include "smoothcert/disprove.hpp"
+#include "smoothcert/disproof_campaign.hpp"
 #include "smoothcert/error.hpp"
-#include "smoothcert/subsets.hpp"
 #include "util/format_number.hpp"
 
 namespace smoothcert::cli {
 namespace {
-
-// So many contradictions by chance, or more: below this the program or a store is at fault.
-constexpr double kDefect = 1e-4;
-
-/// What became of one run.
-struct Outcome {
-  RunInfo run;
-  std::size_t certified = 0;                          ///< images that were asked for
-  std::map<std::uint32_t, Certificate> certificates;  ///< of its certified images
-  std::vector<Disproof> tests;
-  BracketSummary brackets;
-  Contradictions contradictions;
-};
 
 class DisproveCommand : public Command {
  public:
@@ -79,76 +60,26 @@ class DisproveCommand : public Command {
     context.console.say(note);
     const auto model = backend->load(network);
     const auto store = open_store(context, file, ResultsStore::Access::read_write);
-    std::vector<Outcome> outcomes;
-    for (const RunInfo& run : store->runs()) {
-      const RunSettings ours =
-          make_run_settings(network, run.settings.model_name, *model, data, run.settings.certify);
-      if (run_key(ours) != run.key) continue;
-      if (noise_traits(run.settings.certify.noise).norm != Norm::l2) {
-        context.console.say(fmt::format("run {} is of {}; the search is in L2, and leaves it out",
-                                        run.id, noise_traits(run.settings.certify.noise).words));
-        continue;
-      }
-      outcomes.push_back(disprove(context, *store, run, *model, data));
-    }
-    if (outcomes.empty())
-      throw UsageError(
-          fmt::format("disprove: no L2 run of {} is of this model, data set and program version",
-                      file.string()));
+    DisproofObserver observer;
+    observer.say = [&](std::string_view line) { context.console.say(std::string(line)); };
+    observer.progress = [&](std::int64_t run, std::size_t done, std::size_t images) {
+      context.console.progress(fmt::format("disprove, run {}", run),
+                               static_cast<double>(done) / static_cast<double>(images),
+                               fmt::format("{}/{} images", done, images));
+    };
+    const auto outcomes = disprove_into_store(
+        *store, *model, {network, data, settings_, file.string(), most_}, observer, context.stop);
+    context.console.end_progress();
     context.console.result(output_.json ? json_text(file, outcomes) : table(outcomes));
-    for (const Outcome& outcome : outcomes)
-      if (outcome.contradictions.p_value < kDefect)
-        throw Error(fmt::format(
-            "run {}: {} of {} confirmed points lie within the certified radius; chance explains it "
-            "with "
-            "p = {:.1e}, a defect of this program or a changed store otherwise; please report this",
-            outcome.run.id, outcome.contradictions.contradictions, outcome.contradictions.tests,
-            outcome.contradictions.p_value));
+    require_no_defect(outcomes);
   }
 
  private:
-  Outcome disprove(Context& context, ResultsStore& store, const RunInfo& run, BackendModel& model,
-                   const Dataset& data) {
-    Outcome outcome;
-    outcome.run = run;
-    std::set<std::uint32_t> tested;
-    for (const Disproof& d : store.disproofs(run.id)) tested.insert(d.image);
-    const auto certificates = store.certificates(run.id);
-    std::vector<std::uint32_t> images;
-    for (const Certificate& c : certificates)
-      if (c.radius > 0) {
-        images.push_back(c.image);
-        outcome.certificates.emplace(c.image, c);
-      }
-    if (most_ > 0) images = spread_over(images, most_);
-    outcome.certified = images.size();
-    const std::string activity = fmt::format("disprove, run {}", run.id);
-    for (std::size_t i = 0; i < images.size(); ++i) {
-      context.console.progress(activity,
-                               static_cast<double>(i) / static_cast<double>(images.size()),
-                               fmt::format("{}/{} images", i, images.size()));
-      if (tested.contains(images[i])) continue;
-      const auto found = find_disproof(model, data, outcome.certificates.at(images[i]),
-                                       run.settings.certify, settings_, context.stop);
-      if (found) store.add_disproof(run.id, *found);
-    }
-    context.console.end_progress();
-    outcome.tests = store.disproofs(run.id);
-    std::erase_if(outcome.tests,
-                  [&](const Disproof& d) { return !outcome.certificates.contains(d.image); });
-    outcome.brackets = summarise(brackets(certificates, outcome.tests));
-    double alpha = 0;
-    for (const Disproof& d : outcome.tests) alpha = std::max(alpha, d.alpha);
-    outcome.contradictions = contradictions(outcome.tests.size(), outcome.brackets.below,
-                                            run.settings.certify.alpha, alpha);
-    return outcome;
-  }
-
-  static std::string table(const std::vector<Outcome>& outcomes) {
+  static std::string table(const std::vector<DisprovedRun>& outcomes) {
     std::string text =
         fmt::format("{:>4}  {:<24}{:>7}{:>11}{:>8}{:>11}{:>17}{:>16}\n", "run", "model", "σ",
                     "certified", "tested", "confirmed", "median distance", "below radius");
-    for (const Outcome& o : outcomes)
+    for (const DisprovedRun& o : outcomes)
       text += fmt::format(
           "{:>4}  {:<24}{:>6}{:>11}{:>8}{:>11}{:>17}{:>16}\n", o.run.id, o.run.settings.model_name,
           format_shortest(o.run.settings.certify.sigma), o.certified, o.tests.size(),
@@ -162,9 +93,9 @@ class DisproveCommand : public Command {
   }
 
   static std::string json_text(const std::filesystem::path& file,
-                               const std::vector<Outcome>& outcomes) {
+                               const std::vector<DisprovedRun>& outcomes) {
     nlohmann::json runs = nlohmann::json::array();
-    for (const Outcome& o : outcomes) {
+    for (const DisprovedRun& o : outcomes) {
       nlohmann::json rows = nlohmann::json::array();
       for (const Disproof& d : o.tests)
         rows.push_back({{"idx", d.image},

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <optional>
 
 #include "commands.hpp"
 #include "data_options.hpp"
@@ -17,7 +16,7 @@
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/network_file.hpp"
-#include "smoothcert/noise.hpp"
+#include "smoothcert/recipe_changes.hpp"
 #include "smoothcert/train.hpp"
 #include "smoothcert/training_state.hpp"
 #include "util/atomic_file.hpp"
@@ -45,18 +44,21 @@ class TrainCommand : public Command {
     app.add_option("--history", history_, "Write loss and accuracy of every step here, as JSON")
         ->type_name("FILE")
         ->group(group);
-    add_positive_count_option(app, "--epochs", epochs_, "Epochs; the recipe's without it")
+    add_positive_count_option(app, "--epochs", changes_.epochs, "Epochs; the recipe's without it")
         ->group(group);
-    add_positive_count_option(app, "--batch-size", batch_, "Batch size; the recipe's without it")
+    add_positive_count_option(app, "--batch-size", changes_.batch_size,
+                              "Batch size; the recipe's without it")
         ->group(group);
-    add_positive_option(app, "--learning-rate", rate_, "Learning rate; the recipe's without it")
+    add_positive_option(app, "--learning-rate", changes_.learning_rate,
+                        "Learning rate; the recipe's without it")
         ->group(group);
-    add_positive_option(app, "--sigma", sigma_, "Noise σ of smoothing recipes")->group(group);
+    add_positive_option(app, "--sigma", changes_.sigma, "Noise σ of smoothing recipes")
+        ->group(group);
     add_positive_option(
-        app, "--lambda", lambda_,
+        app, "--lambda", changes_.lambda,
         "λ of splitting noise, of mnist-split and recipes that name one; 0.5 or more")
         ->group(group);
-    add_positive_option(app, "--epsilon", epsilon_,
+    add_positive_option(app, "--epsilon", changes_.epsilon,
                         "Attack size of adversarial recipes, as in 0.5 or 8/255")
         ->group(group);
     add_count_option(app, "--train-images", images_,
@@ -129,34 +131,7 @@ class TrainCommand : public Command {
         out.string()));
   }
 
-  TrainRecipe make_recipe() const {
-    auto recipe = read_recipe();
-    if (epochs_) recipe.epochs = *epochs_;
-    if (batch_) recipe.batch_size = *batch_;
-    if (rate_) recipe.optimizer.learning_rate = *rate_;
-    if (sigma_) {
-      if (recipe.regime != Regime::smoothing)
-        throw UsageError("--sigma: wants a smoothing recipe, as in 'smoothcert train smoothing'");
-      if (recipe.lambda > 0)
-        throw UsageError(fmt::format(
-            "--sigma: recipe '{}' trains with splitting noise, which --lambda sets", recipe.name));
-      recipe.sigma = *sigma_;
-    }
-    if (lambda_) {
-      if (recipe.lambda == 0)
-        throw UsageError(
-            "--lambda: wants a recipe with splitting noise, as in 'smoothcert train mnist-split'");
-      (void)noise_width(NoiseLaw::split, *lambda_);
-      recipe.lambda = *lambda_;
-    }
-    if (epsilon_) {
-      if (recipe.regime != Regime::adversarial)
-        throw UsageError(
-            "--epsilon: wants an adversarial recipe, as in 'smoothcert train adversarial'");
-      recipe.attack.epsilon = *epsilon_;
-    }
-    return recipe;
-  }
+  TrainRecipe make_recipe() const { return changed(read_recipe(), changes_, "--"); }
 
   TrainRecipe read_recipe() const {
     if (!recipe_.ends_with(".json")) return builtin_recipe(recipe_);
@@ -198,8 +173,7 @@ class TrainCommand : public Command {
 
   std::string recipe_ = "normal", out_, network_, history_;
   bool force_ = false;
-  std::optional<int> epochs_, batch_;
-  std::optional<double> rate_, sigma_, lambda_, epsilon_;
+  RecipeChanges changes_;
   std::uint64_t images_ = 0, seed_ = 0;
   DataOptions data_;
   DeviceOptions device_;

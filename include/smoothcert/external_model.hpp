@@ -24,6 +24,11 @@ class ThreadPool;
 using LogitsCallback = std::function<void(std::span<float> images, std::span<float> logits)>;
 /// The same for models that name a class, 0 … classes − 1, and have no logits.
 using LabelsCallback = std::function<void(std::span<float> images, std::span<std::int64_t> labels)>;
+/// ∂loss/∂x of `labels.size()` images, at most a tile, as BackendModel::input_gradient() has it:
+/// evaluation mode, the sum over the images. `logits` are to be written too.
+using GradientCallback =
+    std::function<void(std::span<const float> images, std::span<const Label> labels, LossKind loss,
+                       std::span<float> gradient, std::span<float> logits)>;
 
 struct ExternalModelSettings {
   std::string name;
@@ -34,7 +39,8 @@ struct ExternalModelSettings {
   /// A sample's answer may depend on the samples it shares a tile with (batch statistics, say). The
   /// certificate then says nothing about single inputs; recorded.
   bool allow_batch_dependence = false;
-  int threads = 0;  ///< for the noise; 0: all the process may use
+  int threads = 0;            ///< for the noise; 0: all the process may use
+  GradientCallback gradient;  ///< may be empty: attacks then refuse the model
 };
 
 /// What the check of rows found.
@@ -45,7 +51,8 @@ struct RowFindings {
   double noise_seconds_per_tile = 0;
 };
 
-/// Votes of a caller's forward pass. Cannot train, and has no gradients.
+/// Votes of a caller's forward pass. Cannot train, and has gradients only where the caller gives
+/// them.
 ///
 /// A vote is the lowest index of the largest logit; a sample with a NaN logit votes for nobody.
 /// Where rows depend neither on their position nor on one another, samples fill tiles as they come;
@@ -88,6 +95,7 @@ class ExternalModel final : public BackendModel, public ExternalForward {
   void upload(const OptimizerState& state) override;
   void download(OptimizerState& state) const override;
   EpochReport train_epoch(const EpochRequest& request) override;
+  /// The caller's, a tile at a time; UsageError without one.
   void input_gradient(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                       std::span<float> gradient, std::span<float> logits) override;
 

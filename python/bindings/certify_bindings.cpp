@@ -4,86 +4,46 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
-#include <thread>
+#include <functional>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "models.hpp"
+#include "renumbered.hpp"
 #include "settings.hpp"
 #include "smoothcert/campaign.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/external_model.hpp"
 #include "smoothcert/predict.hpp"
 #include "smoothcert/subsets.hpp"
+#include "waiting.hpp"
 
 namespace smoothcert::python {
 namespace {
 
-/// Runs `work(stop, on_progress)` on a thread of its own. The caller's thread waits without the GIL
-/// and takes it five times a second: for signals, so that Ctrl-C stops the run, and for progress.
-/// An exception of Python ends the run cleanly and is raised when it has ended.
-template <class Work>
-void wait_for(const nb::object& on_progress, Work&& work) {
-  std::stop_source stop;
-  std::mutex mutex;
-  std::condition_variable ended;
-  bool done = false;
-  std::optional<CertifyProgress> latest;
-  std::exception_ptr failure, raised;
-  {
-    const nb::gil_scoped_release release;
-    std::thread worker([&] {
-      try {
-        work(stop.get_token(), [&](const CertifyProgress& progress) {
-          const std::lock_guard lock(mutex);
-          latest = progress;
-        });
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      const std::lock_guard lock(mutex);
-      done = true;
-      ended.notify_all();
+/// Of CERTIFY and PREDICT: images_done, images_total, samples_done, samples_total, seconds.
+std::function<void(const CertifyProgress&)> told_by(const Tell& tell) {
+  return [&tell](const CertifyProgress& p) {
+    tell([p](const nb::object& on_progress) {
+      on_progress(p.images_done, p.images_total, p.samples_done, p.samples_total, p.seconds);
     });
-    std::unique_lock lock(mutex);
-    for (bool last = false; !last;) {
-      last = ended.wait_for(lock, std::chrono::milliseconds(200), [&] { return done; });
-      const std::optional<CertifyProgress> progress = std::exchange(latest, std::nullopt);
-      lock.unlock();
-      try {
-        const nb::gil_scoped_acquire acquire;
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();
-        if (progress && !on_progress.is_none())
-          on_progress(progress->images_done, progress->images_total, progress->samples_done,
-                      progress->samples_total, progress->seconds);
-      } catch (...) {
-        if (!raised) raised = std::current_exception();
-        stop.request_stop();
-      }
-      lock.lock();
-    }
-    lock.unlock();
-    worker.join();
-  }
-  if (raised) std::rethrow_exception(raised);
-  if (failure) std::rethrow_exception(failure);
+  };
 }
 
 nb::dict certify_images(Model& model, const Images& images, const std::string& name,
                         const std::vector<std::uint32_t>& indices,
                         const std::vector<std::uint32_t>& all_indices, const nb::dict& keywords,
                         const std::optional<std::string>& store_file,
-                        const nb::object& on_progress) {
+                        const nb::object& on_progress, std::uint32_t first_image) {
   const Model::Use use(model);
   const CertifySettings settings = settings_from(keywords);
+  if (store_file && first_image != 0)
+    throw UsageError("images that are numbered otherwise cannot be stored");
+  const auto backend = renumbered(model.backend(), first_image);
   CertificationResult result;
-  wait_for(on_progress, [&](const std::stop_token& stop, const auto& progress) {
+  wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
     CertifyCallbacks callbacks;
-    callbacks.on_progress = progress;
+    callbacks.on_progress = told_by(tell);
     if (store_file) {
       const auto store = ResultsStore::open(*store_file, ResultsStore::Access::read_write);
       const CertificationRequest request{model.network(), name,    images.data,
@@ -91,15 +51,15 @@ nb::dict certify_images(Model& model, const Images& images, const std::string& n
       result = certify_into_store(*store, model.backend(), request, callbacks, stop);
       return;
     }
-    if (auto* external = dynamic_cast<ExternalForward*>(&model.backend());
+    if (auto* external = dynamic_cast<ExternalForward*>(backend.get());
         external != nullptr && !indices.empty())
       external->prepare(vote_settings(settings, images.data.shape),
                         images.data.image(indices.front()));
     result.run.settings =
-        make_run_settings(model.network(), name, model.backend(), images.data, settings);
+        make_run_settings(model.network(), name, *backend, images.data, settings);
     result.run.key = run_key(result.run.settings);
     callbacks.on_certificate = [&](const Certificate& c) { result.certificates.push_back(c); };
-    certify(model.backend(), images.data, indices, settings, {}, callbacks, stop);
+    certify(*backend, images.data, indices, settings, {}, callbacks, stop);
     std::ranges::sort(result.certificates, {}, &Certificate::image);
     result.certified_images = result.certificates.size();
   });
@@ -121,14 +81,15 @@ nb::dict certify_images(Model& model, const Images& images, const std::string& n
 
 nb::dict predict_images(Model& model, const Images& images,
                         const std::vector<std::uint32_t>& indices, const nb::dict& keywords,
-                        const nb::object& on_progress) {
+                        const nb::object& on_progress, std::uint32_t first_image) {
   const Model::Use use(model);
   const CertifySettings settings = settings_from(keywords);
+  const auto backend = renumbered(model.backend(), first_image);
   std::vector<Prediction> predictions;
-  wait_for(on_progress, [&](const std::stop_token& stop, const auto& progress) {
+  wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
     predict(
-        model.backend(), images.data, indices, settings,
-        [&](const Prediction& p) { predictions.push_back(p); }, progress, stop);
+        *backend, images.data, indices, settings,
+        [&](const Prediction& p) { predictions.push_back(p); }, told_by(tell), stop);
   });
   const auto classes = static_cast<std::size_t>(model.backend().spec().classes);
   std::vector<std::uint32_t> index;
@@ -159,7 +120,7 @@ nb::dict pace(Model& model, const Images& images, std::uint32_t index, const nb:
   auto* external = dynamic_cast<ExternalModel*>(&model.backend());
   if (external == nullptr) throw UsageError("estimate: the model is not external");
   RowFindings found;
-  wait_for(nb::none(), [&](const std::stop_token&, const auto&) {
+  wait_for(nb::none(), [&](const std::stop_token&, const Tell&) {
     found =
         external->check_rows(vote_settings(settings, images.data.shape), images.data.image(index));
   });
@@ -181,9 +142,9 @@ std::vector<std::uint32_t> shard_of(const std::vector<std::uint32_t>& indices, s
 void bind_certify(nb::module_& m) {
   using namespace nb::literals;
   m.def("certify", &certify_images, "model"_a, "images"_a, "name"_a, "indices"_a, "all_indices"_a,
-        "keywords"_a, "store"_a.none(), "on_progress"_a.none());
+        "keywords"_a, "store"_a.none(), "on_progress"_a.none(), "first_image"_a = 0);
   m.def("predict", &predict_images, "model"_a, "images"_a, "indices"_a, "keywords"_a,
-        "on_progress"_a.none());
+        "on_progress"_a.none(), "first_image"_a = 0);
   m.def("pace", &pace, "model"_a, "images"_a, "index"_a, "keywords"_a);
   m.def("shard_indices", &shard_of, "indices"_a, "part"_a, "parts"_a);
 }

@@ -8,6 +8,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "models.hpp"
+#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network_file.hpp"
 #include "smoothcert/network_spec.hpp"
@@ -47,8 +48,11 @@ class CallableModel final : public Model {
  public:
   CallableModel(const std::string& name, std::vector<int> shape, int classes, int tile,
                 const std::string& hash, const std::string& precision, const std::string& record,
-                bool labels, bool allow_batch_dependence, int threads, nb::object callable)
-      : callable_(std::move(callable)), rows_(static_cast<std::size_t>(tile)) {
+                bool labels, bool allow_batch_dependence, int threads, nb::object callable,
+                nb::object gradient)
+      : callable_(std::move(callable)),
+        gradient_(std::move(gradient)),
+        rows_(static_cast<std::size_t>(tile)) {
     if (shape.size() != 3) throw UsageError("a model's shape is channels, height, width");
     net_.spec.name = name;
     net_.spec.input = {shape[0], shape[1], shape[2]};
@@ -61,6 +65,11 @@ class CallableModel final : public Model {
     settings.identity = {hash, precision, record};
     settings.allow_batch_dependence = allow_batch_dependence;
     settings.threads = threads;
+    if (!gradient_.is_none())
+      settings.gradient = [this](std::span<const float> images, std::span<const Label> classes_of,
+                                 LossKind loss, std::span<float> gradient, std::span<float> logits) {
+        differentiate(images, classes_of, loss, gradient, logits);
+      };
     if (labels)
       model_ = std::make_unique<ExternalModel>(
           settings, LabelsCallback([this](std::span<float> images, std::span<std::int64_t> out) {
@@ -75,6 +84,22 @@ class CallableModel final : public Model {
   BackendModel& backend() override { return *model_; }
   const Network& network() const override { return net_; }
   std::size_t tile() const { return rows_; }
+
+  /// What Python's garbage collector may look through: a module's class may lead back here.
+  static int traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (!nb::inst_ready(self)) return 0;
+    const auto* model = nb::inst_ptr<CallableModel>(self);
+    Py_VISIT(model->callable_.ptr());
+    Py_VISIT(model->gradient_.ptr());
+    return 0;
+  }
+  static int clear(PyObject* self) {
+    auto* model = nb::inst_ptr<CallableModel>(self);
+    model->callable_.reset();
+    model->gradient_.reset();
+    return 0;
+  }
 
  private:
   template <class T, int Dimensions>
@@ -97,7 +122,29 @@ class CallableModel final : public Model {
     std::copy_n(array.data(), out.size(), out.begin());
   }
 
-  nb::object callable_;
+  /// `gradient_(images, labels, loss)` gives (gradient, logits), float32 and contiguous.
+  void differentiate(std::span<const float> images, std::span<const Label> labels, LossKind loss,
+                     std::span<float> gradient, std::span<float> logits) {
+    const nb::gil_scoped_acquire acquire;
+    const ImageShape& s = net_.spec.input;
+    const auto extent = [](int value) { return static_cast<std::size_t>(value); };
+    const nb::object batch =
+        to_numpy(std::vector<float>(images.begin(), images.end()),
+                 {labels.size(), extent(s.channels), extent(s.height), extent(s.width)});
+    const nb::object classes = to_numpy(std::vector<std::int64_t>(labels.begin(), labels.end()));
+    const auto answers =
+        nb::cast<nb::tuple>(gradient_(batch, classes, nb::str(to_name(loss).c_str())));
+    const auto copy = [](const nb::handle& answer, std::span<float> out) {
+      const auto array =
+          nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(answer);
+      if (array.size() != out.size()) throw Error("the gradient is not of the images' shape");
+      std::copy_n(array.data(), out.size(), out.begin());
+    };
+    copy(answers[0], gradient);
+    copy(answers[1], logits);
+  }
+
+  nb::object callable_, gradient_;
   std::size_t rows_;
   Network net_;
   std::unique_ptr<ExternalModel> model_;
@@ -106,11 +153,11 @@ class CallableModel final : public Model {
 Images make_images(
     const PixelArray& pixels,
     nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> labels, int classes,
-    const std::string& name, bool rounded) {
+    const std::string& name, bool rounded, const std::string& split) {
   Images images;
   Dataset& d = images.data;
   d.name = name;
-  d.split = "test";
+  d.split = split;
   d.origin = "python";
   d.shape = {static_cast<int>(pixels.shape(1)), static_cast<int>(pixels.shape(2)),
              static_cast<int>(pixels.shape(3))};
@@ -129,6 +176,38 @@ Images make_images(
   d.rounded_to_lattice = rounded;
   d.sha256 = dataset_hash(d);
   return images;
+}
+
+/// A network from its description (docs/network-format.md) and its tensors. Nobody knows what became
+/// of noisy pixels in training where `clamp` is none.
+Network make_network(const std::string& description, const nb::dict& tensors,
+                     std::optional<bool> clamp) {
+  Network net;
+  net.spec = parse_network_spec(description, "the description");
+  net.clamp = clamp.value_or(false);
+  net.clamp_recorded = clamp.has_value();
+  for (const auto& [name, value] : tensors) {
+    const auto array =
+        nb::cast<nb::ndarray<const float, nb::c_contig, nb::device::cpu>>(value);
+    Tensor tensor;
+    for (std::size_t i = 0; i < array.ndim(); ++i)
+      tensor.shape.push_back(static_cast<std::int64_t>(array.shape(i)));
+    tensor.data.assign(array.data(), array.data() + array.size());
+    net.tensors.emplace(nb::cast<std::string>(name), std::move(tensor));
+  }
+  validate(net, "the network");
+  return net;
+}
+
+/// One of ours, or a checkpoint of others; and a line for each thing that was decided.
+nb::tuple load(const std::string& file, const std::string& network, const std::string& dataset) {
+  std::vector<std::string> notes;
+  Network net;
+  {
+    const nb::gil_scoped_release release;
+    net = load_model(file, network, &notes, dataset);
+  }
+  return nb::make_tuple(std::move(net), std::move(notes));
 }
 
 nb::object forward(Model& model, const FloatArray& images) {
@@ -155,11 +234,12 @@ void bind_models(nb::module_& m) {
   nb::class_<Images>(m, "Images")
       .def("__len__", [](const Images& i) { return i.data.size(); })
       .def_prop_ro("sha256", [](const Images& i) { return i.data.sha256; });
-  m.def("make_images", &make_images, "pixels"_a, "labels"_a, "classes"_a, "name"_a, "rounded"_a);
+  m.def("make_images", &make_images, "pixels"_a, "labels"_a, "classes"_a, "name"_a, "rounded"_a,
+        "split"_a = "test");
 
   nb::class_<Network>(m, "Network")
-      .def_static(
-          "load", [](const std::string& file) { return load_network(file); }, "file"_a)
+      .def_static("load", &load, "file"_a, "network"_a = "", "dataset"_a = "")
+      .def_static("make", &make_network, "description"_a, "tensors"_a, "clamp"_a.none())
       .def_static(
           "initialise",
           [](const std::string& name, std::uint64_t seed) {
@@ -168,7 +248,7 @@ void bind_models(nb::module_& m) {
           "name"_a, "seed"_a = 0)
       .def(
           "save", [](const Network& n, const std::string& file) { save_network(n, file); },
-          "file"_a)
+          "file"_a, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("hash", [](const Network& n) { return model_hash(n); })
       .def_prop_ro("name", [](const Network& n) { return n.spec.name; })
       .def_prop_ro("classes", [](const Network& n) { return n.spec.classes; })
@@ -199,11 +279,17 @@ void bind_models(nb::module_& m) {
       .def(nb::init<Network, const std::string&, int>(), "network"_a, "device"_a = "auto",
            "threads"_a = 0)
       .def_prop_ro("note", &NativeModel::note);
-  nb::class_<CallableModel, Model>(m, "CallableModel")
+  static PyType_Slot collected[] = {
+      {Py_tp_traverse, reinterpret_cast<void*>(&CallableModel::traverse)},
+      {Py_tp_clear, reinterpret_cast<void*>(&CallableModel::clear)},
+      {0, nullptr}};
+  nb::class_<CallableModel, Model>(m, "CallableModel", nb::type_slots(collected))
       .def(nb::init<const std::string&, std::vector<int>, int, int, const std::string&,
-                    const std::string&, const std::string&, bool, bool, int, nb::object>(),
+                    const std::string&, const std::string&, bool, bool, int, nb::object,
+                    nb::object>(),
            "name"_a, "shape"_a, "classes"_a, "tile"_a, "hash"_a, "precision"_a, "record"_a,
-           "labels"_a, "allow_batch_dependence"_a, "threads"_a, "callable"_a)
+           "labels"_a, "allow_batch_dependence"_a, "threads"_a, "callable"_a,
+           "gradient"_a.none() = nb::none())
       .def_prop_ro("tile", &CallableModel::tile);
   m.def("forward", &forward, "model"_a, "images"_a);
 }

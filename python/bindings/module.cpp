@@ -38,5 +38,7 @@ NB_MODULE(_core, m) {
   smoothcert::python::bind_statistics(m);
   smoothcert::python::bind_models(m);
   smoothcert::python::bind_certify(m);
+  smoothcert::python::bind_attacks(m);
+  smoothcert::python::bind_training(m);
   smoothcert::python::bind_store(m);
 }

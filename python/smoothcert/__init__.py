@@ -5,15 +5,19 @@
 >>> results.radius, results.prediction, results.acr
 """
 
+from ._attack import Attacks, attack, disprove
 from ._certify import Estimate, Predictions, certify, estimate, predict
 from ._core import arithmetic
 from ._core import version as __version__
 from ._errors import Error, Interrupted, UsageError
 from ._results import Results
 from ._smooth import Smooth
-from ._tools import Network, Store, certificate, clopper_pearson_lower, merge, noise, radius
+from ._tools import Network, Store, certificate, clopper_pearson_lower, from_torch, merge, noise, radius
+from ._train import Comparison, compare, train
 
 __all__ = [
+    "Attacks",
+    "Comparison",
     "Error",
     "Estimate",
     "Interrupted",
@@ -25,12 +29,17 @@ __all__ = [
     "UsageError",
     "__version__",
     "arithmetic",
+    "attack",
     "certificate",
     "certify",
     "clopper_pearson_lower",
+    "compare",
+    "disprove",
     "estimate",
+    "from_torch",
     "merge",
     "noise",
     "predict",
     "radius",
+    "train",
 ]

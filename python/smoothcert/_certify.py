@@ -79,14 +79,16 @@ class _Prepared:
         mode: str | None,
         clamp: bool | None,
         quiet: bool,
+        gradients: bool = False,
     ):
+        self.gradients = True
         if is_ours(model):
             if batch is not None or autocast or allow_batch_dependence or channels_last:
                 raise UsageError(
                     "batch, autocast, channels_last and allow_batch_dependence are for models "
                     "outside smoothcert; a network of ours needs none of them"
                 )
-            network = network_of(model)
+            network = network_of(model, quiet)
             self.model = _core.NativeModel(network, device or "auto", threads)
             self.classes = network.classes
             if classes not in (None, self.classes):
@@ -118,7 +120,9 @@ class _Prepared:
             classes=classes,
             allow_batch_dependence=allow_batch_dependence,
             threads=threads,
+            gradients=gradients,
         )
+        self.gradients = spec.gradient is not None
         self.classes = spec.classes
         self.name = spec.name
         self.mode = "external"

@@ -71,11 +71,17 @@ def label_array(labels: Any, count: int) -> np.ndarray:
 
 
 def make_images(
-    images: Any, labels: Any, classes: int, *, name: str = "images", round: bool = False
+    images: Any,
+    labels: Any,
+    classes: int,
+    *,
+    name: str = "images",
+    round: bool = False,
+    split: str = "test",
 ) -> "_core.Images":
     pixels, rounded = pixel_array(images, round=round)
     if labels is None:
         labels = np.zeros(len(pixels), np.int64)
     return _core.make_images(
-        pixels, label_array(labels, len(pixels)), classes, name, rounded
+        pixels, label_array(labels, len(pixels)), classes, name, rounded, split
     )

@@ -28,6 +28,8 @@ class ExternalSpec:
     record: dict[str, Any] = field(default_factory=dict)
     classes: int | None = None
     labels: bool = False  #: answers are classes, not logits
+    #: float32 images, labels and the loss's name in; (∂loss/∂images, logits) out
+    gradient: Callable[[np.ndarray, np.ndarray, str], tuple[np.ndarray, np.ndarray]] | None = None
 
 
 def _is_torch_module(model: Any) -> bool:
@@ -44,8 +46,21 @@ def is_ours(model: Any) -> bool:
     return isinstance(model, (str, os.PathLike)) or isinstance(getattr(model, "core", None), _core.Network)
 
 
-def network_of(model: Any) -> "_core.Network":
-    return _core.Network.load(os.fspath(model)) if isinstance(model, (str, os.PathLike)) else model.core
+def load_network(
+    file: str | os.PathLike[str], network: str | os.PathLike[str] | None = None, data: str = ""
+) -> "tuple[_core.Network, list[str]]":
+    """A model file of ours, or a checkpoint of others, and what was decided about it."""
+    return _core.Network.load(os.fspath(file), "" if network is None else os.fspath(network), data)
+
+
+def network_of(model: Any, quiet: bool = True) -> "_core.Network":
+    if not isinstance(model, (str, os.PathLike)):
+        return model.core
+    network, notes = load_network(model)
+    if not quiet:
+        for note in notes:
+            print(f"smoothcert: {note}", file=sys.stderr)
+    return network
 
 
 def _sha256(text: str) -> str:
@@ -126,6 +141,18 @@ def torch_identity(module: Any) -> str:
     return digest.hexdigest()
 
 
+def require_eval(model: Any) -> None:
+    """Of modules of torch; other callables do not say."""
+    if not _is_torch_module(model):
+        return
+    training = [n or type(model).__name__ for n, m in model.named_modules() if m.training]
+    if training:
+        raise UsageError(
+            f"the model is in training mode ({training[0]}); call model.eval() first: batch "
+            "statistics and dropout would make a sample's answer depend on others"
+        )
+
+
 def torch_spec(
     module: Any,
     *,
@@ -137,12 +164,7 @@ def torch_spec(
 ) -> ExternalSpec:
     import torch
 
-    training = [n or type(module).__name__ for n, m in module.named_modules() if m.training]
-    if training:
-        raise UsageError(
-            f"the model is in training mode ({training[0]}); call model.eval() first: batch "
-            "statistics and dropout would make a sample's answer depend on others"
-        )
+    require_eval(module)
     tensors = list(module.parameters()) + list(module.buffers())
     floats = [t for t in tensors if t.is_floating_point()]
     places = {str(t.device) for t in tensors}
@@ -177,6 +199,22 @@ def torch_spec(
         with on, scope:
             return module(x)
 
+    def gradient(images: np.ndarray, labels: np.ndarray, loss: str) -> tuple[np.ndarray, np.ndarray]:
+        x = torch.from_numpy(images).to(device=where, dtype=dtype).requires_grad_(True)
+        y = torch.from_numpy(labels).to(where)
+        with torch.enable_grad():
+            out = module(x)
+            logits = (out.logits if hasattr(out, "logits") else out).float()
+            if loss == "cross_entropy":
+                total = torch.nn.functional.cross_entropy(logits, y, reduction="sum")
+            else:  # margin: the largest other logit − the true one
+                others = logits.scatter(1, y[:, None], float("-inf")).max(1).values
+                total = (others - logits.gather(1, y[:, None])[:, 0]).sum()
+            (slope,) = torch.autograd.grad(total, x)
+        return tuple(  # type: ignore[return-value]
+            np.ascontiguousarray(v.detach().float().cpu().numpy()) for v in (slope, logits)
+        )
+
     record = {
         "framework": "torch",
         "version": torch.__version__,
@@ -202,6 +240,7 @@ def torch_spec(
         identity=_sha256(model_id) if model_id else torch_identity(module),
         precision=precision,
         record=record,
+        gradient=gradient,
     )
 
 
@@ -333,6 +372,7 @@ def external_model(
     classes: int | None,
     allow_batch_dependence: bool = False,
     threads: int = 0,
+    gradients: bool = False,
 ) -> "_core.CallableModel":
     tile = default_tile(shape) if tile is None else int(tile)
     if tile < 1:
@@ -365,4 +405,5 @@ def external_model(
         allow_batch_dependence=allow_batch_dependence,
         threads=threads,
         callable=numpy_answers(spec, tile),
+        gradient=spec.gradient if gradients else None,
     )

@@ -44,3 +44,31 @@ def _line(what: str) -> tuple[Progress, Callable[[], None]]:
             sys.stderr.write("\n")
 
     return show, end
+
+
+def parts_of(
+    progress: Any, what: str, words: Callable[..., tuple[float, str]]
+) -> tuple[Optional[Callable[..., None]], Callable[[], None]]:
+    """The same for work that is no sampling: ``words`` makes a share in [0, 1] and a text of what the
+    callback gets."""
+    if not progress:
+        return None, lambda: None
+    if callable(progress):
+        return progress, lambda: None
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        def line(*told: Any) -> None:
+            share, text = words(*told)
+            sys.stderr.write(f"\r{what}: {100 * share:.0f} %, {text} ")
+            sys.stderr.flush()
+
+        return line, lambda: (sys.stderr.write("\n"), None)[1]
+    bar = tqdm(total=1.0, desc=what, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}")
+
+    def show(*told: Any) -> None:
+        share, text = words(*told)
+        bar.set_postfix_str(text, refresh=False)
+        bar.update(max(0.0, share - bar.n))
+
+    return show, bar.close

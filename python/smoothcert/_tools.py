@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from . import _core
 from ._errors import UsageError
 from ._images import pixel_array
+from ._models import load_network
 from ._results import Results
 
 
@@ -166,16 +168,44 @@ def merge(
 
 
 class Network:
-    """A network of smoothcert's own: loaded from its file, or initialised by name."""
+    """A network of smoothcert's own: loaded from its file, initialised by name, made of a module of
+    torch (``from_torch``) or trained (``train``).
 
-    def __init__(self, core: "_core.Network", *, device: str = "auto", threads: int = 0):
+    notes
+        What was decided in reading a checkpoint, line by line.
+    history
+        After ``train``: ``step_loss``, ``step_accuracy``, ``epoch_seconds``.
+    """
+
+    def __init__(
+        self,
+        core: "_core.Network",
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        notes: Sequence[str] = (),
+        history: dict[str, np.ndarray] | None = None,
+    ):
         self._core = core
         self._device, self._threads = device, threads
         self._model: Any = None
+        self.notes = list(notes)
+        self.history = history
 
     @staticmethod
-    def load(file: str | os.PathLike[str], **keywords: Any) -> "Network":
-        return Network(_core.Network.load(os.fspath(file)), **keywords)
+    def load(
+        file: str | os.PathLike[str],
+        *,
+        network: str | os.PathLike[str] | None = None,
+        data: str = "",
+        device: str = "auto",
+        threads: int = 0,
+    ) -> "Network":
+        """A model file of smoothcert, or with ``network`` (a built-in name or a JSON description) a
+        PyTorch checkpoint or plain safetensors file. ``data`` ("cifar10") says which normalisation
+        is meant where the checkpoint has one and does not say."""
+        core, notes = load_network(file, network, data)
+        return Network(core, device=device, threads=threads, notes=notes)
 
     @staticmethod
     def initialise(name: str, seed: int = 0, **keywords: Any) -> "Network":
@@ -216,8 +246,45 @@ class Network:
     def hash(self) -> str:
         return self._core.hash
 
+    @property
+    def description(self) -> str:
+        """The layers, as JSON (docs/network-format.md)."""
+        return self._core.description
+
     def tensors(self) -> dict[str, np.ndarray]:
         return self._core.tensors()
 
     def __repr__(self) -> str:
         return f"<smoothcert.Network {self.name}, {self.shape}, {self.classes} classes>"
+
+
+def from_torch(
+    module: Any,
+    example: Any,
+    *,
+    name: str | None = None,
+    clamp: bool | None = None,
+    device: str = "auto",
+    threads: int = 0,
+) -> Network:
+    """A module of torch (1.13 or newer, float32, in evaluation mode) as a network of ours, which is
+    certified in exact arithmetic ("sound as executed"), on any device, without Python.
+
+    example
+        An image or a batch (C×H×W or N×C×H×W, numpy or torch), or just the shape (C, H, W). The
+        module is run on it once and every layer is looked up; then logits of other inputs are
+        compared (within 1e-3 of the largest).
+    clamp
+        Whether noisy pixels were clamped in training, to be kept in the file; not known without it.
+
+    Raises UsageError naming the first layer that has no counterpart here; ``sc.certify(module, …)``
+    works all the same.
+    """
+    if "torch" not in sys.modules:
+        raise UsageError(f"from_torch: {type(module).__name__} is no nn.Module")
+    try:
+        from ._from_torch import network_from_torch
+    except ImportError as error:
+        raise UsageError(f"from_torch needs torch 1.13 or newer ({error})") from error
+    core = network_from_torch(module, example, name=name, clamp=clamp)
+    return Network(core, device=device, threads=threads)

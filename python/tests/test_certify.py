@@ -303,3 +303,30 @@ def test_smooth_is_the_fields_class(linear, images, labels):
     assert smooth.predict(images[0] / 255, 100, 0.01, batch_size=64) in (-1, 0, 1, 2)
     again = sc.Smooth(linear, CLASSES, 0.25).certify(images[0] / 255, 20, 400, 0.01, batch_size=64)
     assert again == (prediction, radius)
+    with pytest.raises(sc.UsageError, match="3 logits"):
+        sc.Smooth(linear, 4, 0.25).certify(images[0] / 255, 20, 400, 0.01, batch_size=64)
+
+
+def test_the_number_of_a_call_is_the_images_index(linear, images, labels, quick):
+    """Call i of Smooth on image i is certify() of all of them, count by count and with any seed."""
+    for seed in (0, 7, (1 << 40) + 3):
+        whole = sc.certify(linear, images, labels, seed=seed, **quick)
+        smooth = sc.Smooth(linear, CLASSES, 0.25, seed=seed)
+        for i in range(len(images)):
+            prediction, radius = smooth.certify(images[i], 20, 400, 0.01, batch_size=64)
+            assert (prediction, radius) == (whole.prediction[i], whole.radius[i])
+    answers = sc.predict(linear, images, sigma=0.25, n=400, alpha=0.01, seed=7, batch=64, quiet=True)
+    smooth = sc.Smooth(linear, CLASSES, 0.25, seed=7)
+    assert [smooth.predict(x, 400, 0.01, 64) for x in images] == list(answers.prediction)
+    # The same image once more is another index, with noise of its own.
+    smooth = sc.Smooth(linear, CLASSES, 0.25)
+    radii = [{smooth.certify(x, 20, 400, 0.01, 64)[1] for _ in range(3)} for x in images]
+    assert max(len(r) for r in radii) > 1
+
+
+def test_smooth_prepares_a_model_once(linear, images):
+    smooth = sc.Smooth(linear, CLASSES, 0.25)
+    smooth.certify(images[0], 64, 256, 0.01, batch_size=64)
+    before = linear.calls
+    smooth.certify(images[1], 64, 256, 0.01, batch_size=64)
+    assert linear.calls - before == 5  # the samples' batches, and no check

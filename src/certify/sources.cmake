@@ -5,6 +5,7 @@ smoothcert_sources(SMOOTHCERT_CERTIFY_SOURCES
   certify.cpp
   class_bounds.cpp
   disproof.cpp
+  disproof_campaign.cpp
   disprove.cpp
   l1_certificates.cpp
   logit_check.cpp

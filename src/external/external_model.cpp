@@ -151,9 +151,28 @@ void ExternalModel::download(Network&) const { cannot("weights to download"); }
 void ExternalModel::upload(const OptimizerState&) { cannot("optimiser"); }
 void ExternalModel::download(OptimizerState&) const { cannot("optimiser"); }
 EpochReport ExternalModel::train_epoch(const EpochRequest&) { cannot("training"); }
-void ExternalModel::input_gradient(std::span<const float>, std::span<const Label>, LossKind,
-                                   std::span<float>, std::span<float>) {
-  cannot("gradients");
+void ExternalModel::input_gradient(std::span<const float> images, std::span<const Label> labels,
+                                   LossKind loss, std::span<float> gradient,
+                                   std::span<float> logits) {
+  if (!settings_.gradient) cannot("gradients");
+  const std::size_t size = spec_.input.size(), tile = static_cast<std::size_t>(settings_.tile);
+  const auto classes = static_cast<std::size_t>(spec_.classes);
+  if (images.size() != labels.size() * size || gradient.size() != images.size() ||
+      (!logits.empty() && logits.size() != labels.size() * classes))
+    throw UsageError("external model: images, labels and gradients differ in number");
+  std::vector<float> unasked;
+  for (std::size_t first = 0; first < labels.size(); first += tile) {
+    const std::size_t rows = std::min(tile, labels.size() - first);
+    std::span<float> out;
+    if (logits.empty()) {
+      unasked.resize(rows * classes);
+      out = unasked;
+    } else {
+      out = logits.subspan(first * classes, rows * classes);
+    }
+    settings_.gradient(images.subspan(first * size, rows * size), labels.subspan(first, rows), loss,
+                       gradient.subspan(first * size, rows * size), out);
+  }
 }
 
 }  // namespace smoothcert

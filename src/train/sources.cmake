@@ -3,6 +3,7 @@ smoothcert_sources(SMOOTHCERT_TRAIN_SOURCES
   epoch_order.cpp
   epoch_request.cpp
   optimizer_step.cpp
+  recipe_changes.cpp
   recipe_json.cpp
   recipes.cpp
   step_program.cpp
