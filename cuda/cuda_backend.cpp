@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "cuda/layers/library_engine.hpp"
 #include "cuda/runtime/context.hpp"
 #include "cuda/train/gpu_trainer.hpp"
 #include "cuda/votes/exact_pass.hpp"
+#include "cuda/votes/self_test.hpp"
 #include "cuda/votes/vote_device.hpp"
 #include "cuda/votes/vote_paths.hpp"
 #include "smoothcert/backend.hpp"
@@ -102,6 +104,9 @@ class CudaModel final : public BackendModel {
     const VotePath path = choose_vote_path(plans(), settings);
     if (!kept_fits(settings)) {
       kept_.clear();  // first, since the new ones want its memory
+      // Once a model and path: a run that has votes has passed.
+      if (tested_.emplace(path.probe, path.probe_fused).second)
+        for (const int device : devices_) self_test(device, path, settings);
       std::vector<std::unique_ptr<VoteDevice>> devices;
       for (std::size_t i = 0; i < devices_.size(); ++i) devices.push_back(path.make(i));
       kept_ = keep(std::move(devices));
@@ -155,6 +160,7 @@ class CudaModel final : public BackendModel {
   mutable DevicePlans plans_;
   KeptVoteDevices kept_;
   VoteSettings kept_settings_;
+  std::set<std::pair<std::string, bool>> tested_;  ///< probes that self_test() has seen right
   OptimizerState optimizer_;
   std::unique_ptr<GpuTrainer> trainer_;
   bool trained_ = false;

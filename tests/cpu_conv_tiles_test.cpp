@@ -33,7 +33,7 @@ class ConvTilesOnIsa : public testing::TestWithParam<Isa> {
     SCOPED_TRACE(std::to_string(input.channels) + "x" + std::to_string(input.height) + "x" +
                  std::to_string(input.width) + " " + layers);
     const InferencePlan plan =
-        make_inference_plan(formula_network(case_network({"tile", input, layers, 0, false})));
+        make_inference_plan(formula_network(case_network({"tile", input, layers, 0})));
     std::vector<float> images;
     for (int i = 0; i < 2; ++i) {
       const auto image = formula_image(input, i);

@@ -52,7 +52,7 @@ InferencePlan wide_plan(int channels, int height, int width, int padding) {
       conv("b", "input") +
       R"(,{"op":"relu"},{"op":"batchnorm","name":"n"},{"op":"add","inputs":["n","m"]},{"op":"relu"}])";
   return make_inference_plan(
-      formula_network(case_network({"wide", {channels, height, width}, layers, 0, false})));
+      formula_network(case_network({"wide", {channels, height, width}, layers, 0})));
 }
 
 TEST(CpuWinograd, IsCloseToTheReferenceAndTheSameOnEveryInstructionSet) {
@@ -137,8 +137,7 @@ Network trained_network() {
            {"op":"conv2d","name":"c3","out_channels":16,"kernel":3,"padding":1},
            {"op":"batchnorm","name":"n3"},{"op":"add","inputs":["n3","r1"]},{"op":"relu"},
            {"op":"maxpool","kernel":2}])",
-       0,
-       true});
+       0});
   spec.classes = 10;
   spec.layers.back().out_channels = 10;
   infer_shapes(spec);

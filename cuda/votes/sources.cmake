@@ -3,6 +3,7 @@ smoothcert_sources(SMOOTHCERT_CUDA_HOST_SOURCES
   feature_vote_device.cpp
   fused_vote_device.cpp
   library_vote_device.cpp
+  self_test.cpp
   vote_device.cpp
   vote_paths.cpp)
 # Launch kernels, so that the emulator compiles them too (tests/simt/emulated_*.cpp).

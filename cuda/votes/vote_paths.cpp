@@ -36,7 +36,7 @@ std::optional<VotePath> fused_path(Request& request) {
                   [shared, plans = request.plans, settings = request.settings](std::size_t i) {
                     return make_fused_vote_device(plans[i]->device, *shared, settings);
                   },
-                  [shared] { return shared->kernel; }};
+                  [shared] { return shared->kernel; }, shared->half ? "convnn" : ""};
 }
 
 std::optional<VotePath> feature_path(Request& request) {
@@ -56,7 +56,8 @@ std::optional<VotePath> feature_path(Request& request) {
                   },
                   [device = request.plans.front()->device, whole = request.why_not.front()] {
                     return describe_feature_votes(device) + " (not fused whole: " + whole + ")";
-                  }};
+                  },
+                  "lenet"};
 }
 
 std::optional<VotePath> library_path(Request& request) {
@@ -67,11 +68,14 @@ std::optional<VotePath> library_path(Request& request) {
     reasons =
         " (not fused: " + request.why_not.at(0) + "; features: " + request.why_not.at(1) + ")";
   return VotePath{
-      tile, tile,
+      tile,
+      tile,
       [plans = request.plans, settings = request.settings](std::size_t i) {
         return make_library_vote_device(plans[i], settings);
       },
-      [plan = request.plans.front(), reasons] { return describe_library_votes(*plan) + reasons; }};
+      [plan = request.plans.front(), reasons] { return describe_library_votes(*plan) + reasons; },
+      "convnn",
+      false};
 }
 
 std::optional<VotePath> exact_path(Request& request) {

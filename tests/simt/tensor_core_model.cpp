@@ -1,28 +1,35 @@
 // What mma.sync and wgmma compute, element by element.
 #include "tensor_core_model.hpp"
 
+#include <array>
 #include <cstring>
+#include <vector>
 
 #include "util/half.hpp"
 
 namespace simt {
 namespace {
 
+bool flushed = false;
+
 /// Every half as a double; a table, since the emulated products look up billions.
-const double* half_table() {
-  static const auto table = [] {
-    std::vector<double> values(65536);
+const double* half_table(bool flush = false) {
+  static const auto tables = [] {
+    std::array<std::vector<double>, 2> values;
+    for (std::vector<double>& table : values) table.resize(65536);
     for (std::uint32_t bits = 0; bits < 65536; ++bits) {
-      values[bits] = smoothcert::half_to_float(static_cast<std::uint16_t>(bits));
+      values[0][bits] = smoothcert::half_to_float(static_cast<std::uint16_t>(bits));
+      const bool subnormal = (bits & 0x7C00u) == 0;
+      values[1][bits] = subnormal ? 0 : values[0][bits];
     }
     return values;
   }();
-  return table.data();
+  return tables[flush ? 1 : 0].data();
 }
 
 /// Σ_k A[row, k]·B[k, column], rows g and g + 8, columns 2t and 2t + 1 of this lane, onto `sum`.
 void accumulate(const LaneWords& lanes, unsigned lane, double (&sum)[2][2]) {
-  const double* half = half_table();
+  const double* half = half_table(flushed);
   const unsigned g = lane / 4, t = lane % 4;
   double a[2][16], b[2][16];
   for (unsigned u = 0; u < 4; ++u) {  // the lanes 4·row + u hold columns 2u, 2u+1, 2u+8, 2u+9
@@ -44,6 +51,8 @@ void accumulate(const LaneWords& lanes, unsigned lane, double (&sum)[2][2]) {
 }
 
 }  // namespace
+
+void flush_subnormals(bool flush) { flushed = flush; }
 
 std::uint16_t to_half(double value) { return smoothcert::double_to_half(value); }
 double from_half(std::uint16_t bits) { return half_table()[bits]; }

@@ -11,6 +11,10 @@ namespace simt {
 std::uint16_t to_half(double value);
 double from_half(std::uint16_t bits);
 
+/// From now on halves below the normal range are 0 as operands of products, which PTX allows; for
+/// the test that notices it.
+void flush_subnormals(bool flush);
+
 /// `f` on both halves of three packed words.
 template <class F>
 std::uint32_t map_halves(std::uint32_t a, std::uint32_t b, std::uint32_t c, F f) {

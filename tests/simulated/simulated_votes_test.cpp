@@ -1,6 +1,7 @@
 // Votes do not depend on when a GPU does its work, nor on how many GPUs share it.
 #include "simulated_support.hpp"
 #include "smoothcert/error.hpp"
+#include "tensor_core_model.hpp"
 
 namespace smoothcert {
 namespace {
@@ -98,6 +99,30 @@ TEST_F(SimulatedGpus, AreWhatInfoListsAndAutoChooses) {
   std::string note;
   EXPECT_EQ(make_backend("auto", 1, &note)->name(), "cuda");
   EXPECT_THAT(note, testing::HasSubstr("2 GPUs"));
+}
+
+// The pixels of the fused kernels are halves below the normal range: a GPU that takes those for 0
+// would count the votes of a black image.
+TEST_P(SimulatedVotes, AGpuThatFlushesSubnormalHalvesIsNoticed) {
+  const Path& path = GetParam();
+  const Workload workload(path);
+  simulated::set_machine(machine_of(path, 1, Order::at_last));
+  const bool fused_halves =
+      path.mode == Mode::fast && path.kernel.find("fused") != std::string::npos;
+  simt::flush_subnormals(true);
+  std::string error;
+  try {
+    workload.count();
+  } catch (const Error& thrown) {
+    error = thrown.what();
+  }
+  simt::flush_subnormals(false);
+  if (fused_halves)
+    EXPECT_THAT(error, testing::AllOf(testing::HasSubstr("the self-test of GPU 0 failed"),
+                                      testing::HasSubstr("0 of 64 samples"),
+                                      testing::HasSubstr("--mode exact")));
+  else
+    EXPECT_EQ(error, "");
 }
 
 // A display's GPU beside two that compute neither fails a run nor mixes its kernel's counts with
