@@ -212,6 +212,9 @@ int run(int argc, char** argv) {
 
   // The whole: jobs as `certify` hands them out, for about the time asked for; and a third of that
   // on one thread, for what the threads gain. Of a slow network one image in whole lane groups.
+  const VoteSettings settings{noise, mode};
+  VoteProgram kept;
+  kept.of(plan, settings);
   const auto count = [&](ThreadPool& pool, double seconds) {
     const auto wanted = static_cast<std::uint64_t>(seconds * pool.threads() / times.seconds);
     const auto lanes = static_cast<std::uint64_t>(kernels.lanes * pool.threads());
@@ -221,7 +224,7 @@ int run(int argc, char** argv) {
     for (std::uint32_t image = 0; image < images; ++image)
       jobs.push_back({image, pixels.data(), Purpose::estimate, 0, each});
     const auto start = Clock::now();
-    start_votes(plan, pool, {noise, mode}, std::move(jobs), nullptr)->wait();
+    start_votes(pool, kept.of(plan, settings), settings, std::move(jobs), nullptr)->wait();
     return static_cast<double>(images * each) / seconds_since(start);
   };
   ThreadPool all(options.threads), one(1);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "certify/vote_window.hpp"
 #include "smoothcert/device/philox.hpp"
@@ -57,7 +58,7 @@ std::vector<double> rates_of(const ThroughputSettings& settings, const Throughpu
     if (seconds >= settings.seconds / 10) break;
     units = done * 4;
   }
-  units = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rate * settings.seconds));
+  units = std::max(first_units, static_cast<std::uint64_t>(rate * settings.seconds));
   std::vector<double> rates;
   const auto enough = [&] {
     const int done = static_cast<int>(rates.size());
@@ -113,7 +114,9 @@ Throughput measure_votes(BackendModel& model, const VoteSettings& votes,
     count_window(model, votes, jobs, {}, stop);  // checks that no vote is lost
     return each * images;
   };
-  return {model.describe_votes(votes), rates_of(settings, progress, stop, kSamples, count)};
+  // Fewer would leave processors idle, each of which takes up to 16 at once, and look slow.
+  const auto least = std::max<std::uint64_t>(kSamples, 16 * std::thread::hardware_concurrency());
+  return {model.describe_votes(votes), rates_of(settings, progress, stop, least, count)};
 }
 
 Throughput measure_attack(BackendModel& model, const AttackSpec& attack,

@@ -24,7 +24,7 @@ class CpuModel final : public BackendModel {
   void upload(const Network& net) override {
     validate(net, "network");
     net_.tensors = net.tensors;
-    plan_ = make_inference_plan(net_);
+    make_plan();
   }
   void download(Network& net) const override { net.tensors = net_.tensors; }
   void upload(const OptimizerState& state) override { optimizer_ = state; }
@@ -33,7 +33,7 @@ class CpuModel final : public BackendModel {
   EpochReport train_epoch(const EpochRequest& request) override {
     require_gradients(net_.spec, "training");
     EpochReport report = cpu::train_epoch(net_, optimizer_, *pool_, request);
-    plan_ = make_inference_plan(net_);
+    make_plan();
     return report;
   }
 
@@ -48,7 +48,9 @@ class CpuModel final : public BackendModel {
 
   std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
                                        std::function<void(const VoteResult&)> on_result) override {
-    return cpu::start_votes(plan_, *pool_, settings, std::move(jobs), std::move(on_result));
+    require_drawable(settings.noise, "votes");  // before the program asks for its largest input
+    return cpu::start_votes(*pool_, program_.of(plan_, settings), settings, std::move(jobs),
+                            std::move(on_result));
   }
 
   std::string describe_votes(const VoteSettings& settings) const override {
@@ -56,8 +58,14 @@ class CpuModel final : public BackendModel {
   }
 
  private:
+  void make_plan() {
+    program_.forget();
+    plan_ = make_inference_plan(net_);
+  }
+
   Network net_;
   InferencePlan plan_;
+  cpu::VoteProgram program_;
   std::shared_ptr<ThreadPool> pool_;
   OptimizerState optimizer_;
 };

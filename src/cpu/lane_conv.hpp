@@ -337,10 +337,12 @@ template <int Out>
 SMOOTHCERT_HD void block_row(const ConvStep& s, const Block& b, const float* in, int y, int begin,
                              int end, Inside rows, Inside inside) {
   const bool dense = s.in_x == kLanes;
+#if defined(__AVX2__)  // without, these many tiles take a minute to compile and save nothing
   if (s.kernel == 3 && dense && !s.pool && s.padding <= 1 && end - begin >= kWide) {
     if (s.stride == 1) return row3<Out, 1>(s, b, in, y, begin, end);
     if (s.stride == 2) return row3<Out, 2>(s, b, in, y, begin, end);
   }
+#endif
   if (y < rows.begin || y >= rows.end) inside = {end, end};
   const int first = inside.begin < begin ? begin : inside.begin < end ? inside.begin : end;
   const int last = inside.end < first ? first : inside.end < end ? inside.end : end;

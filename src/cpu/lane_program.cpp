@@ -320,12 +320,15 @@ void LaneProgram::pack_winograd(LaneStep& lane, const PlanStep& step, const floa
     for (std::size_t o = 0; o < size; ++o)
       for (std::size_t c = 0; c < inputs; ++c) {
         const float* g = params + step.weight + ((first + o) * inputs + c) * 9;
+        double rows[6][3] = {};
+        for (std::size_t y = 0; y < 6; ++y)
+          for (std::size_t kx = 0; kx < 3; ++kx)
+            for (std::size_t ky = 0; ky < 3; ++ky)
+              rows[y][kx] += kG[y][ky] * double{g[ky * 3 + kx]};
         for (std::size_t y = 0; y < 6; ++y)
           for (std::size_t x = 0; x < 6; ++x) {
             double sum = 0;
-            for (std::size_t ky = 0; ky < 3; ++ky)
-              for (std::size_t kx = 0; kx < 3; ++kx)
-                sum += kG[y][ky] * kG[x][kx] * double{g[ky * 3 + kx]};
+            for (std::size_t kx = 0; kx < 3; ++kx) sum += kG[x][kx] * rows[y][kx];
             const std::size_t at =
                 lane.tiles.by_tile
                     ? place[x] * 6 * plane + (first * inputs + c * size) * 6 + y * size + o

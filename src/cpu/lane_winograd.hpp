@@ -48,12 +48,15 @@ SMOOTHCERT_HD void transform_output(const At& at, Lanes& first, Lanes& second) {
   }
 }
 
-/// Where a tile's 6×6 inputs are; rows outside [top, bottom) are zero.
+/// Where a tile's 6×6 inputs are; those outside [top, bottom) × [left, right) are zero.
 struct InputTile {
   const float* corner;
   std::size_t row;
-  int top, bottom;
+  int top, bottom, left, right;
 };
+
+/// The columns as a template knows them; kAny: as the tile says.
+constexpr int kAny = -1;
 
 /// Where one pair of columns of a tile's points goes: vectors `row` apart down a column, `channel`
 /// apart from one channel to the next.
@@ -75,8 +78,12 @@ __attribute__((noinline)) void winograd_inputs(int channels, std::size_t in_c, I
       if (y < tile.top || y >= tile.bottom) continue;
       const float* row = tile.corner + static_cast<std::size_t>(y) * tile.row;
       transform_input<Pair>(
-          [&](int x) { return x >= Left && x < Right ? load(row + x * kLanes) : Lanes{}; }, h[0][y],
-          h[1][y]);
+          [&](int x) {
+            const int left = Left == kAny ? tile.left : Left;
+            const int right = Right == kAny ? tile.right : Right;
+            return x >= left && x < right ? load(row + x * kLanes) : Lanes{};
+          },
+          h[0][y], h[1][y]);
     }
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
@@ -112,7 +119,12 @@ void winograd_pair(const WinogradStep& w, const float* in, int tile, InputColumn
   const InputTile inputs{in +
                              static_cast<std::ptrdiff_t>(y0) * static_cast<std::ptrdiff_t>(s.in_y) +
                              static_cast<std::ptrdiff_t>(x0) * kLanes,
-                         s.in_y, y0 < 0 ? -y0 : 0, end(s.in_height, y0)};
+                         s.in_y,
+                         y0 < 0 ? -y0 : 0,
+                         end(s.in_height, y0),
+                         x0 < 0 ? -x0 : 0,
+                         end(s.in_width, x0)};
+#if defined(__AVX2__)
   using Inputs = void (*)(int, std::size_t, InputTile, InputColumns);
   // The padding is one column at most, and a tile's first output reads two inside it.
   static constexpr Inputs kInputs[2][kPoints - 1] = {
@@ -120,7 +132,10 @@ void winograd_pair(const WinogradStep& w, const float* in, int tile, InputColumn
        winograd_inputs<Pair, 0, 5>, winograd_inputs<Pair, 0, 6>},
       {winograd_inputs<Pair, 1, 2>, winograd_inputs<Pair, 1, 3>, winograd_inputs<Pair, 1, 4>,
        winograd_inputs<Pair, 1, 5>, winograd_inputs<Pair, 1, 6>}};
-  kInputs[x0 < 0 ? 1 : 0][end(s.in_width, x0) - 2](s.in_channels, s.in_c, inputs, to);
+  kInputs[inputs.left][inputs.right - 2](s.in_channels, s.in_c, inputs, to);
+#else
+  winograd_inputs<Pair, kAny, kAny>(s.in_channels, s.in_c, inputs, to);
+#endif
 }
 
 /// M[o][tile][point] = Σ over the channels of U[c][o] · V[c][tile], for one point.

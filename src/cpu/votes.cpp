@@ -28,10 +28,12 @@ void check(const VoteSettings& settings, const std::vector<VoteJob>& jobs) {
 
 class CpuVoteRun final : public VoteRun {
  public:
-  CpuVoteRun(const InferencePlan& plan, ThreadPool& pool, const VoteSettings& settings,
-             std::vector<VoteJob> jobs, std::function<void(const VoteResult&)> on_result)
+  CpuVoteRun(ThreadPool& pool, std::shared_ptr<const LaneProgram> program,
+             const VoteSettings& settings, std::vector<VoteJob> jobs,
+             std::function<void(const VoteResult&)> on_result)
       : noise_(settings.noise),
-        program_(plan, active_lane_kernels(), largest_input(noise_), settings.mode),
+        shared_program_(std::move(program)),
+        program_(*shared_program_),
         pool_(pool),
         jobs_(std::move(jobs)),
         on_result_(std::move(on_result)),
@@ -163,7 +165,8 @@ class CpuVoteRun final : public VoteRun {
   }
 
   const NoiseSpec noise_;
-  const LaneProgram program_;
+  const std::shared_ptr<const LaneProgram> shared_program_;
+  const LaneProgram& program_;
   ThreadPool& pool_;
   const std::vector<VoteJob> jobs_;
   const std::function<void(const VoteResult&)> on_result_;
@@ -180,11 +183,34 @@ class CpuVoteRun final : public VoteRun {
 
 }  // namespace
 
+std::shared_ptr<const LaneProgram> VoteProgram::of(const InferencePlan& plan,
+                                                   const VoteSettings& settings) {
+  const LaneKernels& kernels = active_lane_kernels();
+  const double largest = largest_input(settings.noise);
+  if (!program_ || &program_->kernels() != &kernels || mode_ != settings.mode ||
+      largest_input_ != largest) {
+    program_.reset();  // two of a large network would take twice the memory
+    program_ = std::make_shared<const LaneProgram>(plan, kernels, largest, settings.mode);
+    mode_ = settings.mode;
+    largest_input_ = largest;
+  }
+  return program_;
+}
+
+std::unique_ptr<VoteRun> start_votes(ThreadPool& pool, std::shared_ptr<const LaneProgram> program,
+                                     const VoteSettings& settings, std::vector<VoteJob> jobs,
+                                     std::function<void(const VoteResult&)> on_result) {
+  check(settings, jobs);
+  return std::make_unique<CpuVoteRun>(pool, std::move(program), settings, std::move(jobs),
+                                      std::move(on_result));
+}
+
 std::unique_ptr<VoteRun> start_votes(const InferencePlan& plan, ThreadPool& pool,
                                      const VoteSettings& settings, std::vector<VoteJob> jobs,
                                      std::function<void(const VoteResult&)> on_result) {
   check(settings, jobs);
-  return std::make_unique<CpuVoteRun>(plan, pool, settings, std::move(jobs), std::move(on_result));
+  return start_votes(pool, VoteProgram().of(plan, settings), settings, std::move(jobs),
+                     std::move(on_result));
 }
 
 std::string describe_votes(const InferencePlan& plan, Mode mode) {

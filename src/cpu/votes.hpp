@@ -12,7 +12,26 @@
 
 namespace smoothcert::cpu {
 
+class LaneProgram;
+
+/// The program of a plan as last used, since packing the weights of a large network takes as long
+/// as many samples. Forgets it where settings or instruction set change. Not thread-safe.
+class VoteProgram {
+ public:
+  std::shared_ptr<const LaneProgram> of(const InferencePlan& plan, const VoteSettings& settings);
+  void forget() { program_.reset(); }  ///< the plan is another one
+
+ private:
+  std::shared_ptr<const LaneProgram> program_;
+  Mode mode_ = Mode::exact;
+  double largest_input_ = 0;
+};
+
 /// Copies nothing: plan and pool must outlive the run. The pool is busy until the run has ended.
+std::unique_ptr<VoteRun> start_votes(ThreadPool& pool, std::shared_ptr<const LaneProgram> program,
+                                     const VoteSettings& settings, std::vector<VoteJob> jobs,
+                                     std::function<void(const VoteResult&)> on_result);
+/// With a program of its own.
 std::unique_ptr<VoteRun> start_votes(const InferencePlan& plan, ThreadPool& pool,
                                      const VoteSettings& settings, std::vector<VoteJob> jobs,
                                      std::function<void(const VoteResult&)> on_result);
