@@ -76,7 +76,7 @@ nb::dict report_dict(const AttackReport& r) {
 
 nb::dict attack(Model& model, const Images& images, const std::vector<std::uint32_t>& indices,
                 const nb::list& attacks, bool examples, const nb::object& on_progress) {
-  const Model::Use use(model);
+  Model::Use use(model);
   std::vector<AttackSpec> specs;
   for (const nb::handle keywords : attacks)
     specs.push_back(attack_from(nb::cast<nb::dict>(keywords)));
@@ -84,7 +84,7 @@ nb::dict attack(Model& model, const Images& images, const std::vector<std::uint3
   std::vector<std::vector<float>> adversarial(specs.size());
   const std::size_t size = images.data.shape.size();
   double right = 0;
-  wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
+  use.wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
     BackendModel& backend = model.backend();
     const std::size_t total = indices.size() * (specs.size() + 1);
     std::size_t done = 0;
@@ -133,7 +133,7 @@ nb::dict attack(Model& model, const Images& images, const std::vector<std::uint3
 
 nb::dict disprove(Model& model, const Images& images, const std::string& store_file,
                   const nb::dict& k, std::uint64_t most, const nb::object& on_progress) {
-  const Model::Use use(model);
+  Model::Use use(model);
   DisproofSettings settings;
   settings.alpha = nb::cast<double>(k["alpha"]);
   settings.samples = nb::cast<std::uint64_t>(k["samples"]);
@@ -142,7 +142,7 @@ nb::dict disprove(Model& model, const Images& images, const std::string& store_f
   settings.bisections = nb::cast<std::uint64_t>(k["bisections"]);
   std::vector<DisprovedRun> runs;
   std::vector<std::string> lines;
-  wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
+  use.wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
     // Looked at before it is opened for writing, which would make a store of an empty file.
     if (ResultsStore::open(store_file, ResultsStore::Access::read_only)->runs().empty())
       throw Error(store_file + ": holds no run to disprove");

@@ -35,13 +35,13 @@ nb::dict certify_images(Model& model, const Images& images, const std::string& n
                         const std::vector<std::uint32_t>& all_indices, const nb::dict& keywords,
                         const std::optional<std::string>& store_file,
                         const nb::object& on_progress, std::uint32_t first_image) {
-  const Model::Use use(model);
+  Model::Use use(model);
   const CertifySettings settings = settings_from(keywords);
   if (store_file && first_image != 0)
     throw UsageError("images that are numbered otherwise cannot be stored");
   const auto backend = renumbered(model.backend(), first_image);
   CertificationResult result;
-  wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
+  use.wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
     CertifyCallbacks callbacks;
     callbacks.on_progress = told_by(tell);
     if (store_file) {
@@ -82,11 +82,11 @@ nb::dict certify_images(Model& model, const Images& images, const std::string& n
 nb::dict predict_images(Model& model, const Images& images,
                         const std::vector<std::uint32_t>& indices, const nb::dict& keywords,
                         const nb::object& on_progress, std::uint32_t first_image) {
-  const Model::Use use(model);
+  Model::Use use(model);
   const CertifySettings settings = settings_from(keywords);
   const auto backend = renumbered(model.backend(), first_image);
   std::vector<Prediction> predictions;
-  wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
+  use.wait_for(on_progress, [&](const std::stop_token& stop, const Tell& tell) {
     predict(
         *backend, images.data, indices, settings,
         [&](const Prediction& p) { predictions.push_back(p); }, told_by(tell), stop);
@@ -115,12 +115,12 @@ nb::dict predict_images(Model& model, const Images& images,
 
 /// Seconds of a tile's noise and forward pass: what estimates are made of.
 nb::dict pace(Model& model, const Images& images, std::uint32_t index, const nb::dict& keywords) {
-  const Model::Use use(model);
+  Model::Use use(model);
   const CertifySettings settings = settings_from(keywords);
   auto* external = dynamic_cast<ExternalModel*>(&model.backend());
   if (external == nullptr) throw UsageError("estimate: the model is not external");
   RowFindings found;
-  wait_for(nb::none(), [&](const std::stop_token&, const Tell&) {
+  use.wait_for(nb::none(), [&](const std::stop_token&, const Tell&) {
     found =
         external->check_rows(vote_settings(settings, images.data.shape), images.data.image(index));
   });

@@ -10,6 +10,7 @@
 #include "smoothcert/dataset.hpp"
 #include "smoothcert/external_model.hpp"
 #include "smoothcert/network.hpp"
+#include "waiting.hpp"
 
 namespace smoothcert::python {
 
@@ -29,12 +30,20 @@ class Model {
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
 
+    /// wait_for(), with the model's forward passes on the thread that waits.
+    void wait_for(const nanobind::object& on_progress, const Work& work);
+
    private:
     Model& model_;
   };
 
+ protected:
+  /// Where forward passes of the caller's belong: none where no other thread is at work.
+  [[nodiscard]] CallerThread* caller() const { return caller_; }
+
  private:
   bool in_use_ = false;
+  CallerThread* caller_ = nullptr;
 };
 
 /// Images as the library takes them. Held by Python, so that runs need no copy.

@@ -4,6 +4,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
@@ -21,6 +22,18 @@ Model::Use::Use(Model& model) : model_(model) {
   model_.in_use_ = true;  // under the GIL
 }
 Model::Use::~Use() { model_.in_use_ = false; }
+
+void Model::Use::wait_for(const nb::object& on_progress, const Work& work) {
+  CallerThread caller;
+  model_.caller_ = &caller;
+  try {
+    python::wait_for(caller, on_progress, work);
+  } catch (...) {
+    model_.caller_ = nullptr;
+    throw;
+  }
+  model_.caller_ = nullptr;
+}
 
 namespace {
 
@@ -43,7 +56,8 @@ class NativeModel final : public Model {
 };
 
 /// A Python callable as a forward pass: takes a float32 tile, gives a contiguous float32 array
-/// tile × classes, or int64 labels. The GIL is held inside the call only.
+/// tile × classes, or int64 labels. The GIL is held inside the call only,
+/// which is made on the thread that waits for the run.
 class CallableModel final : public Model {
  public:
   CallableModel(const std::string& name, std::vector<int> shape, int classes, int tile,
@@ -68,17 +82,17 @@ class CallableModel final : public Model {
     if (!gradient_.is_none())
       settings.gradient = [this](std::span<const float> images, std::span<const Label> classes_of,
                                  LossKind loss, std::span<float> gradient, std::span<float> logits) {
-        differentiate(images, classes_of, loss, gradient, logits);
+        on_caller([&] { differentiate(images, classes_of, loss, gradient, logits); });
       };
     if (labels)
       model_ = std::make_unique<ExternalModel>(
           settings, LabelsCallback([this](std::span<float> images, std::span<std::int64_t> out) {
-            answer<std::int64_t, 1>(images, out);
+            on_caller([&] { answer<std::int64_t, 1>(images, out); });
           }));
     else
       model_ = std::make_unique<ExternalModel>(
           settings, LogitsCallback([this](std::span<float> images, std::span<float> out) {
-            answer<float, 2>(images, out);
+            on_caller([&] { answer<float, 2>(images, out); });
           }));
   }
   BackendModel& backend() override { return *model_; }
@@ -102,9 +116,18 @@ class CallableModel final : public Model {
   }
 
  private:
+  /// With the GIL, on the caller's thread.
+  void on_caller(const std::function<void()>& task) const {
+    if (caller() != nullptr) {
+      caller()->run(task);
+      return;
+    }
+    const nb::gil_scoped_acquire acquire;
+    task();
+  }
+
   template <class T, int Dimensions>
   void answer(std::span<float> images, std::span<T> out) {
-    const nb::gil_scoped_acquire acquire;
     const ImageShape& s = net_.spec.input;
     // Whoever keeps the array keeps the tile; were it this object, that would be a cycle.
     using Buffer = std::shared_ptr<std::vector<float>>;
@@ -125,7 +148,6 @@ class CallableModel final : public Model {
   /// `gradient_(images, labels, loss)` gives (gradient, logits), float32 and contiguous.
   void differentiate(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                      std::span<float> gradient, std::span<float> logits) {
-    const nb::gil_scoped_acquire acquire;
     const ImageShape& s = net_.spec.input;
     const auto extent = [](int value) { return static_cast<std::size_t>(value); };
     const nb::object batch =

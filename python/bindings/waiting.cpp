@@ -1,10 +1,7 @@
-// Ctrl-C and progress while the library works on another thread.
+// Ctrl-C, progress and the caller's forward passes while the library works on another thread.
 #include "waiting.hpp"
 
 #include <chrono>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -12,11 +9,33 @@ namespace smoothcert::python {
 
 namespace nb = nanobind;
 
-void wait_for(const nb::object& on_progress,
-              const std::function<void(const std::stop_token& stop, const Tell& tell)>& work) {
+void CallerThread::run(const std::function<void()>& task) {
+  std::unique_lock lock(mutex_);
+  task_ = &task;
+  wake_.notify_one();
+  served_.wait(lock, [&] { return task_ == nullptr; });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void CallerThread::serve() {
+  mutex_.unlock();
+  std::exception_ptr failure;
+  try {
+    const nb::gil_scoped_acquire acquire;
+    (*task_)();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  mutex_.lock();
+  failure_ = failure;
+  task_ = nullptr;
+  served_.notify_one();
+}
+
+void wait_for(CallerThread& caller, const nb::object& on_progress, const Work& work) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kLook = std::chrono::milliseconds(200);
   std::stop_source stop;
-  std::mutex mutex;
-  std::condition_variable ended;
   bool done = false;
   Told latest;
   std::exception_ptr failure, raised;
@@ -25,19 +44,24 @@ void wait_for(const nb::object& on_progress,
     std::thread worker([&] {
       try {
         work(stop.get_token(), [&](Told told) {
-          const std::lock_guard lock(mutex);
+          const std::lock_guard lock(caller.mutex_);
           latest = std::move(told);
         });
       } catch (...) {
         failure = std::current_exception();
       }
-      const std::lock_guard lock(mutex);
+      const std::lock_guard lock(caller.mutex_);
       done = true;
-      ended.notify_all();
+      caller.wake_.notify_one();
     });
-    std::unique_lock lock(mutex);
+    std::unique_lock lock(caller.mutex_);
+    auto next_look = Clock::now() + kLook;
     for (bool last = false; !last;) {
-      last = ended.wait_for(lock, std::chrono::milliseconds(200), [&] { return done; });
+      caller.wake_.wait_until(lock, next_look, [&] { return done || caller.task_ != nullptr; });
+      if (caller.task_ != nullptr) caller.serve();
+      last = done;
+      if (!last && Clock::now() < next_look) continue;
+      next_look = Clock::now() + kLook;
       const Told told = std::exchange(latest, nullptr);
       lock.unlock();
       try {
@@ -55,6 +79,11 @@ void wait_for(const nb::object& on_progress,
   }
   if (raised) std::rethrow_exception(raised);
   if (failure) std::rethrow_exception(failure);
+}
+
+void wait_for(const nb::object& on_progress, const Work& work) {
+  CallerThread caller;
+  wait_for(caller, on_progress, work);
 }
 
 }  // namespace smoothcert::python

@@ -132,6 +132,15 @@ def torch_identity(module: Any) -> str:
         digest.update(text.encode() + b"\0")
 
     add(f"{type(module).__module__}.{type(module).__qualname__}")
+    if isinstance(module, torch.jit.ScriptModule):
+        add(module.original_name)
+    tensors = list(module.named_parameters()) + list(module.named_buffers())
+    if not tensors:
+        raise UsageError(
+            f"{type(module).__name__} shows no parameters and no buffers (a frozen module of torch.jit keeps "
+            "them inside), so that nothing says which model it is: give model_id='...', a text that names the "
+            "model and its weights"
+        )
     for kind, tensors in (("p", module.named_parameters()), ("b", module.named_buffers())):
         for name, tensor in sorted(tensors, key=lambda item: item[0]):
             tensor = tensor.detach()
@@ -145,7 +154,10 @@ def require_eval(model: Any) -> None:
     """Of modules of torch; other callables do not say."""
     if not _is_torch_module(model):
         return
-    training = [n or type(model).__name__ for n, m in model.named_modules() if m.training]
+    # A frozen module of torch.jit has no such attribute: it is in evaluation mode for good.
+    training = [
+        n or type(model).__name__ for n, m in model.named_modules() if getattr(m, "training", False)
+    ]
     if training:
         raise UsageError(
             f"the model is in training mode ({training[0]}); call model.eval() first: batch "

@@ -61,6 +61,24 @@ def test_identity_is_weights_and_class():
     assert torch_identity(module().half()) != torch_identity(module())
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_modules_of_torch_jit(images):
+    """A frozen one has no training flag, and hides its weights: two of them must not be one model."""
+    net = module()
+    right = sc.certify(net, images, np.zeros(3, int), **QUICK)
+    scripted = torch.jit.script(net)
+    traced = torch.jit.trace(net, torch.zeros(1, 1, 8, 8))
+    for other in (scripted, traced):
+        r = sc.certify(other, images, np.zeros(3, int), **QUICK)
+        assert np.abs(r.counts.astype(int) - right.counts.astype(int)).max() <= 2
+    frozen = torch.jit.freeze(traced)
+    with pytest.raises(sc.UsageError, match="model_id"):
+        sc.certify(frozen, images, np.zeros(3, int), **QUICK)
+    r = sc.certify(frozen, images, np.zeros(3, int), model_id="net", **QUICK)
+    assert np.abs(r.counts.astype(int) - right.counts.astype(int)).max() <= 2
+    assert len(sc.predict(frozen, images, sigma=0.25, n=50, quiet=True)) == 3
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_dtypes(images, dtype):
     r = sc.certify(module().to(dtype), images, np.zeros(3, int), **QUICK)
