@@ -80,7 +80,7 @@ TEST_F(CliHelp, InfoForPeopleAndScripts) {
                                          HasSubstr("--mode exact: ")));
   const json dense = json::parse(ok("info densenet-40 --json"));
   EXPECT_EQ(dense.at("parameters"), 211978);
-  EXPECT_THAT(dense.at("without_gradient").dump(), HasSubstr("concat has no gradient here yet"));
+  EXPECT_EQ(dense.at("without_gradient").size(), 0u);
   EXPECT_EQ(json::parse(ok("data --json")).at("data").at(0), "mnist");
 }
 

@@ -121,7 +121,7 @@ class BenchCommand : public testing::Test {
 };
 
 TEST_F(BenchCommand, JsonHasEveryPathOnce) {
-  const auto [code, text] = bench("convnn --device cpu --seconds 0.01 --repeats 2 --json --quiet");
+  const auto [code, text] = bench("convnn --device cpu --seconds 0.01 --repeats 2 --spread 1000 --json --quiet");
   ASSERT_EQ(code, 0) << text;
   const auto json = nlohmann::json::parse(text);
   EXPECT_EQ(json["network"], "convnn");
@@ -138,6 +138,16 @@ TEST_F(BenchCommand, JsonHasEveryPathOnce) {
                                          "certify gaussian exact,fast", "attack  ", "attack  "));
 }
 
+// What makes a median doubtful is said beside it, not in it.
+TEST_F(BenchCommand, UnsteadyRatesAreNamed) {
+  const auto [code, text] =
+      bench("mlp --device cpu --seconds 0.001 --repeats 4 --most 4 --spread 1e-9 --noise lattice "
+            "--attack none");
+  ASSERT_EQ(code, 0) << text;
+  EXPECT_THAT(text, testing::HasSubstr("4 measurements of this are "));
+  EXPECT_THAT(text, testing::HasSubstr("% apart between the quartiles"));
+}
+
 TEST_F(BenchCommand, TableNamesNetworkDeviceAndPath) {
   const auto [code, text] =
       bench("mlp --device cpu --seconds 0.01 --repeats 1 --noise lattice --attack none");
@@ -149,7 +159,7 @@ TEST_F(BenchCommand, TableNamesNetworkDeviceAndPath) {
 
 TEST_F(BenchCommand, RefusesInOneLine) {
   for (const std::string bad : {"convn", "--noise latice", "--mode quick", "--attack l3",
-                                "--sigma 0", "--seconds 0", "--repeats 0"}) {
+                                "--sigma 0", "--seconds 0", "--repeats 0", "--spread 0", "--most 1"}) {
     const auto [code, text] = bench(bad + " --device cpu --quiet");
     EXPECT_EQ(code, 2) << bad << ": " << text;
     EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;

@@ -73,8 +73,10 @@ TEST(LibraryPass, TheTileDependsOnTheNetworkAlone) {
   EXPECT_EQ(library_tile(layout), 8192u);
   layout.total = 100'000;
   EXPECT_EQ(library_tile(layout), 1024u);
+  layout.total = 3'000'000;  // about ResNet-50's
+  EXPECT_EQ(library_tile(layout), 32u);
   layout.total = 100'000'000;
-  EXPECT_EQ(library_tile(layout), 256u);
+  EXPECT_EQ(library_tile(layout), 16u);
 }
 
 }  // namespace
