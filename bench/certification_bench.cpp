@@ -213,7 +213,7 @@ int run(int argc, char** argv) {
   // The whole: jobs as `certify` hands them out, for about the time asked for; and a third of that
   // on one thread, for what the threads gain. Of a slow network one image in whole lane groups.
   const VoteSettings settings{noise, mode};
-  VoteProgram kept;
+  VoteCache kept;
   kept.of(plan, settings);
   const auto count = [&](ThreadPool& pool, double seconds) {
     const auto wanted = static_cast<std::uint64_t>(seconds * pool.threads() / times.seconds);

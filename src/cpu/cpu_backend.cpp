@@ -49,7 +49,7 @@ class CpuModel final : public BackendModel {
   std::unique_ptr<VoteRun> count_votes(const VoteSettings& settings, std::vector<VoteJob> jobs,
                                        std::function<void(const VoteResult&)> on_result) override {
     require_drawable(settings.noise, "votes");  // before the program asks for its largest input
-    return cpu::start_votes(*pool_, program_.of(plan_, settings), settings, std::move(jobs),
+    return cpu::start_votes(*pool_, votes_.of(plan_, settings), settings, std::move(jobs),
                             std::move(on_result));
   }
 
@@ -59,13 +59,13 @@ class CpuModel final : public BackendModel {
 
  private:
   void make_plan() {
-    program_.forget();
+    votes_.forget();
     plan_ = make_inference_plan(net_);
   }
 
   Network net_;
   InferencePlan plan_;
-  cpu::VoteProgram program_;
+  cpu::VoteCache votes_;
   std::shared_ptr<ThreadPool> pool_;
   OptimizerState optimizer_;
 };

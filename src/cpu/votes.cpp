@@ -28,16 +28,17 @@ void check(const VoteSettings& settings, const std::vector<VoteJob>& jobs) {
 
 class CpuVoteRun final : public VoteRun {
  public:
-  CpuVoteRun(ThreadPool& pool, std::shared_ptr<const LaneProgram> program,
+  CpuVoteRun(ThreadPool& pool, std::shared_ptr<PreparedVotes> prepared,
              const VoteSettings& settings, std::vector<VoteJob> jobs,
              std::function<void(const VoteResult&)> on_result)
       : noise_(settings.noise),
-        shared_program_(std::move(program)),
-        program_(*shared_program_),
+        prepared_(std::move(prepared)),
+        program_(prepared_->program),
         pool_(pool),
         jobs_(std::move(jobs)),
-        on_result_(std::move(on_result)),
-        arenas_(static_cast<std::size_t>(pool.threads())) {
+        on_result_(std::move(on_result)) {
+    const auto threads = static_cast<std::size_t>(pool.threads());
+    if (prepared_->arenas.size() < threads) prepared_->arenas.resize(threads);
     // Blocks of about 2^28 multiply-adds (some 10 ms) are what threads take: small enough to share
     // one image among all cores, large enough to be handed out for nothing. Whole batches where
     // there is room for one, else whole lane groups.
@@ -107,7 +108,7 @@ class CpuVoteRun final : public VoteRun {
     const std::uint64_t last = std::min(job.last, first + block_);
     VoteResult part{index, zeros(), 0};
 
-    auto& arena = arenas_[static_cast<std::size_t>(worker)];
+    auto& arena = prepared_->arenas[static_cast<std::size_t>(worker)];
     if (!arena) arena = std::make_unique<LaneArena>(program_);
     const auto batch = static_cast<std::uint64_t>(program_.batch());
     for (std::uint64_t at = first; at < last; at += batch) {
@@ -165,12 +166,11 @@ class CpuVoteRun final : public VoteRun {
   }
 
   const NoiseSpec noise_;
-  const std::shared_ptr<const LaneProgram> shared_program_;
+  const std::shared_ptr<PreparedVotes> prepared_;
   const LaneProgram& program_;
   ThreadPool& pool_;
   const std::vector<VoteJob> jobs_;
   const std::function<void(const VoteResult&)> on_result_;
-  std::vector<std::unique_ptr<LaneArena>> arenas_;
   std::uint64_t block_ = 0;
   std::vector<std::uint64_t> block_end_;  ///< blocks of this and all earlier jobs
   std::vector<OpenJob> open_;
@@ -183,25 +183,25 @@ class CpuVoteRun final : public VoteRun {
 
 }  // namespace
 
-std::shared_ptr<const LaneProgram> VoteProgram::of(const InferencePlan& plan,
-                                                   const VoteSettings& settings) {
+std::shared_ptr<PreparedVotes> VoteCache::of(const InferencePlan& plan,
+                                             const VoteSettings& settings) {
   const LaneKernels& kernels = active_lane_kernels();
   const double largest = largest_input(settings.noise);
-  if (!program_ || &program_->kernels() != &kernels || mode_ != settings.mode ||
+  if (!prepared_ || &prepared_->program.kernels() != &kernels || mode_ != settings.mode ||
       largest_input_ != largest) {
-    program_.reset();  // two of a large network would take twice the memory
-    program_ = std::make_shared<const LaneProgram>(plan, kernels, largest, settings.mode);
+    prepared_.reset();  // two of a large network would take twice the memory
+    prepared_.reset(new PreparedVotes{LaneProgram(plan, kernels, largest, settings.mode), {}});
     mode_ = settings.mode;
     largest_input_ = largest;
   }
-  return program_;
+  return prepared_;
 }
 
-std::unique_ptr<VoteRun> start_votes(ThreadPool& pool, std::shared_ptr<const LaneProgram> program,
+std::unique_ptr<VoteRun> start_votes(ThreadPool& pool, std::shared_ptr<PreparedVotes> prepared,
                                      const VoteSettings& settings, std::vector<VoteJob> jobs,
                                      std::function<void(const VoteResult&)> on_result) {
   check(settings, jobs);
-  return std::make_unique<CpuVoteRun>(pool, std::move(program), settings, std::move(jobs),
+  return std::make_unique<CpuVoteRun>(pool, std::move(prepared), settings, std::move(jobs),
                                       std::move(on_result));
 }
 
@@ -209,7 +209,7 @@ std::unique_ptr<VoteRun> start_votes(const InferencePlan& plan, ThreadPool& pool
                                      const VoteSettings& settings, std::vector<VoteJob> jobs,
                                      std::function<void(const VoteResult&)> on_result) {
   check(settings, jobs);
-  return start_votes(pool, VoteProgram().of(plan, settings), settings, std::move(jobs),
+  return start_votes(pool, VoteCache().of(plan, settings), settings, std::move(jobs),
                      std::move(on_result));
 }
 

@@ -6,29 +6,36 @@
 #include <string>
 #include <vector>
 
+#include "cpu/lane_program.hpp"
 #include "cpu/thread_pool.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/inference_plan.hpp"
 
 namespace smoothcert::cpu {
 
-class LaneProgram;
+/// A program and its threads' activations: packing the weights of a large network and touching its
+/// memory for the first time take as long as many samples.
+struct PreparedVotes {
+  LaneProgram program;
+  std::vector<std::unique_ptr<LaneArena>> arenas;  ///< by worker, made when first needed
+};
 
-/// The program of a plan as last used, since packing the weights of a large network takes as long
-/// as many samples. Forgets it where settings or instruction set change. Not thread-safe.
-class VoteProgram {
+/// What the votes of a plan were last counted with, for the next ones. Made anew where mode, input
+/// range or instruction set change. Not thread-safe.
+class VoteCache {
  public:
-  std::shared_ptr<const LaneProgram> of(const InferencePlan& plan, const VoteSettings& settings);
-  void forget() { program_.reset(); }  ///< the plan is another one
+  std::shared_ptr<PreparedVotes> of(const InferencePlan& plan, const VoteSettings& settings);
+  void forget() { prepared_.reset(); }  ///< the plan is another one
 
  private:
-  std::shared_ptr<const LaneProgram> program_;
+  std::shared_ptr<PreparedVotes> prepared_;
   Mode mode_ = Mode::exact;
   double largest_input_ = 0;
 };
 
-/// Copies nothing: plan and pool must outlive the run. The pool is busy until the run has ended.
-std::unique_ptr<VoteRun> start_votes(ThreadPool& pool, std::shared_ptr<const LaneProgram> program,
+/// Copies nothing: plan and pool must outlive the run. The pool is busy until the run has ended,
+/// and so is `prepared`.
+std::unique_ptr<VoteRun> start_votes(ThreadPool& pool, std::shared_ptr<PreparedVotes> prepared,
                                      const VoteSettings& settings, std::vector<VoteJob> jobs,
                                      std::function<void(const VoteResult&)> on_result);
 /// With a program of its own.
