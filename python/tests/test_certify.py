@@ -353,6 +353,7 @@ def test_arts_estimator_interface(linear, images, labels, quick):
 def test_art_itself(linear, images):
     """Where ART can be imported: its own estimator around the same classifier says much the same."""
     smoothing = pytest.importorskip("art.estimators.certification.randomized_smoothing")
+    pytest.importorskip("statsmodels")  # ART's bounds need it
     torch = pytest.importorskip("torch")
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, CLASSES, bias=False)).eval()
     net[1].weight.data = torch.from_numpy(linear.w)
