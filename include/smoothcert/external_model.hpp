@@ -19,8 +19,8 @@ class ThreadPool;
 /// Called with one whole tile: `images` is tile × CHW floats (units of [0,1] pixels, beyond them
 /// where noise is not clamped), to be answered row by row. The images may be overwritten; they lie
 /// in one buffer (ExternalModel::tile_buffer()) and are another tile's after the call. Calls come
-/// one at a time, from a thread of the run. What a callback throws ends the run and is rethrown to
-/// its caller.
+/// one at a time, from a thread of the run or from where `run_on` puts them. What a callback throws
+/// ends the run and is rethrown to its caller.
 using LogitsCallback = std::function<void(std::span<float> images, std::span<float> logits)>;
 /// The same for models that name a class, 0 … classes − 1, and have no logits.
 using LabelsCallback = std::function<void(std::span<float> images, std::span<std::int64_t> labels)>;
@@ -41,6 +41,9 @@ struct ExternalModelSettings {
   bool allow_batch_dependence = false;
   int threads = 0;            ///< for the noise; 0: all the process may use
   GradientCallback gradient;  ///< may be empty: attacks then refuse the model
+  /// Runs a task, some tenths of a second of noise and forward passes, on a thread of the caller's
+  /// choice and returns when it is done; rethrows what it throws. Empty: on the thread that asks.
+  std::function<void(const std::function<void()>& task)> run_on;
 };
 
 /// What the check of rows found.
@@ -100,6 +103,8 @@ class ExternalModel final : public BackendModel, public ExternalForward {
                       std::span<float> gradient, std::span<float> logits) override;
 
  private:
+  void on(const std::function<void()>& task) const;
+
   ExternalModelSettings settings_;
   NetworkSpec spec_;
   std::variant<LogitsCallback, LabelsCallback> forward_;

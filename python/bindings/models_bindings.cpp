@@ -79,20 +79,26 @@ class CallableModel final : public Model {
     settings.identity = {hash, precision, record};
     settings.allow_batch_dependence = allow_batch_dependence;
     settings.threads = threads;
+    settings.run_on = [this](const std::function<void()>& task) {
+      if (caller() != nullptr)
+        caller()->run(task);
+      else
+        task();
+    };
     if (!gradient_.is_none())
       settings.gradient = [this](std::span<const float> images, std::span<const Label> classes_of,
                                  LossKind loss, std::span<float> gradient, std::span<float> logits) {
-        on_caller([&] { differentiate(images, classes_of, loss, gradient, logits); });
+        differentiate(images, classes_of, loss, gradient, logits);
       };
     if (labels)
       model_ = std::make_unique<ExternalModel>(
           settings, LabelsCallback([this](std::span<float> images, std::span<std::int64_t> out) {
-            on_caller([&] { answer<std::int64_t, 1>(images, out); });
+            answer<std::int64_t, 1>(images, out);
           }));
     else
       model_ = std::make_unique<ExternalModel>(
           settings, LogitsCallback([this](std::span<float> images, std::span<float> out) {
-            on_caller([&] { answer<float, 2>(images, out); });
+            answer<float, 2>(images, out);
           }));
   }
   BackendModel& backend() override { return *model_; }
@@ -116,18 +122,9 @@ class CallableModel final : public Model {
   }
 
  private:
-  /// With the GIL, on the caller's thread.
-  void on_caller(const std::function<void()>& task) const {
-    if (caller() != nullptr) {
-      caller()->run(task);
-      return;
-    }
-    const nb::gil_scoped_acquire acquire;
-    task();
-  }
-
   template <class T, int Dimensions>
   void answer(std::span<float> images, std::span<T> out) {
+    const nb::gil_scoped_acquire acquire;
     const ImageShape& s = net_.spec.input;
     // Whoever keeps the array keeps the tile; were it this object, that would be a cycle.
     using Buffer = std::shared_ptr<std::vector<float>>;
@@ -148,6 +145,7 @@ class CallableModel final : public Model {
   /// `gradient_(images, labels, loss)` gives (gradient, logits), float32 and contiguous.
   void differentiate(std::span<const float> images, std::span<const Label> labels, LossKind loss,
                      std::span<float> gradient, std::span<float> logits) {
+    const nb::gil_scoped_acquire acquire;
     const ImageShape& s = net_.spec.input;
     const auto extent = [](int value) { return static_cast<std::size_t>(value); };
     const nb::object batch =

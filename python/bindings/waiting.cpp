@@ -21,7 +21,6 @@ void CallerThread::serve() {
   mutex_.unlock();
   std::exception_ptr failure;
   try {
-    const nb::gil_scoped_acquire acquire;
     (*task_)();
   } catch (...) {
     failure = std::current_exception();

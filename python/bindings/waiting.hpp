@@ -22,8 +22,8 @@ using Work = std::function<void(const std::stop_token& stop, const Tell& tell)>;
 /// would start without them.
 class CallerThread {
  public:
-  /// From a thread of the work: runs `task` on the caller's thread, with the GIL, and returns when
-  /// it is done. Rethrows what it throws. One task at a time.
+  /// From a thread of the work: runs `task` on the caller's thread, without the GIL, and returns
+  /// when it is done. Rethrows what it throws. One task at a time.
   void run(const std::function<void()>& task);
 
  private:

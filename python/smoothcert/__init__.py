@@ -5,6 +5,7 @@
 >>> results.radius, results.prediction, results.acr
 """
 
+from ._art import ArtSmoothing
 from ._attack import Attacks, attack, disprove
 from ._certify import Estimate, Predictions, certify, estimate, predict
 from ._core import arithmetic
@@ -16,6 +17,7 @@ from ._tools import Network, Store, certificate, clopper_pearson_lower, from_tor
 from ._train import Comparison, compare, train
 
 __all__ = [
+    "ArtSmoothing",
     "Attacks",
     "Comparison",
     "Error",

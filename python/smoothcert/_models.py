@@ -105,8 +105,15 @@ def numpy_answers(spec: ExternalSpec, tile: int) -> Callable[[np.ndarray], np.nd
     kind = np.int64 if labels else np.float32
     shape = (tile,) if labels else (tile, classes)
 
+    torch = sys.modules.get("torch")
+
     def answer(images: np.ndarray) -> np.ndarray:
-        out = _answers(call(images), tile)
+        out = call(images)
+        if torch is not None and type(out) is torch.Tensor and out.shape == shape:
+            # What comes every time, without the questions that others are asked.
+            if out.dtype is torch.float32 and out.device.type == "cpu" and out.is_contiguous() and not labels:
+                return out.detach().numpy()
+        out = _answers(out, tile)
         if out.shape != shape:
             raise Error(
                 f"the model answered with shape {out.shape}, before it was {shape}; "
@@ -193,6 +200,23 @@ def torch_spec(
         autocast = torch.bfloat16 if where.type == "cpu" else torch.float16
     device_name = torch.cuda.get_device_name(where) if where.type == "cuda" else platform.machine()
 
+    def ambient() -> bool:
+        """Whether the caller's code has autocast on."""
+        if where.type not in ("cpu", "cuda"):
+            return False
+        if by_device:
+            return torch.is_autocast_enabled(where.type)
+        return torch.is_autocast_cpu_enabled() if where.type == "cpu" else torch.is_autocast_enabled()
+
+    try:  # torch 2.4
+        torch.is_autocast_enabled("cpu")
+        by_device = True
+    except TypeError:
+        by_device = False
+
+    def on() -> Any:
+        return torch.cuda.device(where) if where.type == "cuda" else contextlib.nullcontext()
+
     @torch.inference_mode()
     def call(images: np.ndarray) -> Any:
         x = torch.from_numpy(images)
@@ -200,15 +224,13 @@ def torch_spec(
             x = x.to(device=where, dtype=dtype)
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        scope = (
-            torch.autocast(where.type, dtype=autocast)
-            if autocast
-            else torch.autocast(where.type, enabled=False)
-            if where.type in ("cpu", "cuda")
-            else contextlib.nullcontext()
-        )
-        on = torch.cuda.device(where) if where.type == "cuda" else contextlib.nullcontext()
-        with on, scope:
+        if autocast:
+            with on(), torch.autocast(where.type, dtype=autocast):
+                return module(x)
+        if ambient():
+            with on(), torch.autocast(where.type, enabled=False):  # the caller's own is not recorded
+                return module(x)
+        with on():
             return module(x)
 
     def gradient(images: np.ndarray, labels: np.ndarray, loss: str) -> tuple[np.ndarray, np.ndarray]:

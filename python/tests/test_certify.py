@@ -330,3 +330,40 @@ def test_smooth_prepares_a_model_once(linear, images):
     before = linear.calls
     smooth.certify(images[1], 64, 256, 0.01, batch_size=64)
     assert linear.calls - before == 5  # the samples' batches, and no check
+
+
+def test_arts_estimator_interface(linear, images, labels, quick):
+    x = images.astype(np.float32) / 255
+    whole = sc.certify(linear, images, labels, **quick)
+    art = sc.ArtSmoothing(linear, input_shape=SHAPE, nb_classes=CLASSES, scale=0.25, sample_size=20, alpha=0.01)
+    prediction, radius = art.certify(x, n=400, batch_size=64)
+    assert (prediction == whole.prediction).all() and (radius == whole.radius).all()
+    one_hot = art.predict(x, batch_size=64)
+    assert one_hot.shape == (6, CLASSES) and set(one_hot.sum(axis=1)) <= {0.0, 1.0}
+    sure = (one_hot.sum(axis=1) > 0) & (prediction >= 0)
+    assert sure.any() and (one_hot.argmax(axis=1) == prediction)[sure].all()
+    with pytest.raises(sc.UsageError, match="N×1×4×4"):
+        art.certify(x[:, :, :3], n=100)
+    with pytest.raises(sc.UsageError, match="is_abstain"):
+        art.predict(x, is_abstain=False)
+    with pytest.raises(sc.UsageError, match="sc.train"):
+        art.fit(x, labels)
+
+
+def test_art_itself(linear, images):
+    """Where ART can be imported: its own estimator around the same classifier says much the same."""
+    smoothing = pytest.importorskip("art.estimators.certification.randomized_smoothing")
+    pytest.importorskip("statsmodels")  # ART's bounds need it
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, CLASSES, bias=False)).eval()
+    net[1].weight.data = torch.from_numpy(linear.w)
+    settings = dict(input_shape=SHAPE, nb_classes=CLASSES, scale=0.25, sample_size=100, alpha=0.01)
+    theirs = smoothing.PyTorchRandomizedSmoothing(
+        model=net, loss=torch.nn.CrossEntropyLoss(), device_type="cpu", **settings
+    )
+    ours = sc.ArtSmoothing(net, **settings)
+    x = images.astype(np.float32) / 255
+    a, b = theirs.certify(x, n=4000, batch_size=500), ours.certify(x, n=4000, batch_size=500)
+    both = (a[0] >= 0) & (b[0] >= 0)
+    assert both.any() and (a[0] == b[0])[both].all()
+    assert np.abs(a[1] - b[1])[both].max() < 0.1

@@ -88,6 +88,22 @@ def test_other_dtypes(images, dtype):
     assert r.key != right.key
 
 
+def test_the_callers_autocast_and_thread_are_not_the_runs(images):
+    """What is recorded is what runs; and it runs on the caller's own thread."""
+    import threading
+
+    net = module()
+    seen = set()
+    net.register_forward_hook(lambda *a: seen.add((threading.get_ident(), a[2].dtype)))
+    right = sc.certify(net, images, np.zeros(3, int), **QUICK)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        r = sc.certify(net, images, np.zeros(3, int), **QUICK)
+    assert (r.counts == right.counts).all()
+    assert seen == {(threading.get_ident(), torch.float32)}
+    low = sc.certify(net, images, np.zeros(3, int), autocast=True, **QUICK)
+    assert low.key != right.key and torch.bfloat16 in {dtype for _, dtype in seen}
+
+
 def test_no_gradients_are_kept(images):
     seen = []
     net = module()

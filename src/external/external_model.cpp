@@ -66,13 +66,22 @@ ExternalModel::ExternalModel(ExternalModelSettings settings,
 
 ExternalModel::~ExternalModel() = default;
 
+void ExternalModel::on(const std::function<void()>& task) const {
+  if (settings_.run_on)
+    settings_.run_on(task);
+  else
+    task();
+}
+
 const RowFindings& ExternalModel::check_rows(const VoteSettings& settings,
                                              std::span<const std::uint8_t> pixels) {
   if (checked_) return findings_;
   if (pixels.size() != spec_.input.size())
     throw UsageError("external model: an image of " + std::to_string(pixels.size()) +
                      " pixels, it takes " + std::to_string(spec_.input.size()));
-  findings_ = external::check_rows(forward_, settings_, settings.noise, pixels, *pool_, *tile_);
+  on([&] {
+    findings_ = external::check_rows(forward_, settings_, settings.noise, pixels, *pool_, *tile_);
+  });
   if (findings_.batch_dependent && !settings_.allow_batch_dependence)
     throw Error(
         "external model: a sample's answer changes with the samples it shares a batch with, so "
@@ -113,7 +122,7 @@ void ExternalModel::forward(std::span<const float> images, std::span<float> logi
     for (std::size_t row = 0; row < tile; ++row)  // the last one fills a short batch up
       std::copy_n(images.data() + (first + std::min(row, rows - 1)) * pixels, pixels,
                   tile_->data() + row * pixels);
-    answers.run(*tile_);
+    on([&] { answers.run(*tile_); });
     for (std::size_t row = 0; row < rows; ++row) {
       float* out = logits.data() + (first + row) * classes;
       if (answers.labels().empty()) {
@@ -139,7 +148,7 @@ std::unique_ptr<VoteRun> ExternalModel::count_votes(
                         ? external::Placement::aligned
                         : external::Placement::packed;
   return external::start_run(forward_, shape, settings.noise, *pool_, *tile_, std::move(jobs),
-                             std::move(on_result));
+                             std::move(on_result), settings_.run_on);
 }
 
 std::string ExternalModel::describe_votes(const VoteSettings&) const {
@@ -170,8 +179,10 @@ void ExternalModel::input_gradient(std::span<const float> images, std::span<cons
     } else {
       out = logits.subspan(first * classes, rows * classes);
     }
-    settings_.gradient(images.subspan(first * size, rows * size), labels.subspan(first, rows), loss,
-                       gradient.subspan(first * size, rows * size), out);
+    on([&] {
+      settings_.gradient(images.subspan(first * size, rows * size), labels.subspan(first, rows),
+                         loss, gradient.subspan(first * size, rows * size), out);
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 #include "external/external_run.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <thread>
 #include <utility>
@@ -15,7 +16,7 @@ class ExternalRun final : public VoteRun {
  public:
   ExternalRun(const Forward& forward, const RunShape& shape, NoiseSpec noise, ThreadPool& pool,
               std::span<float> images, std::vector<VoteJob> jobs,
-              std::function<void(const VoteResult&)> on_result)
+              std::function<void(const VoteResult&)> on_result, RunOn run_on)
       : shape_(shape),
         noise_(std::move(noise)),
         pool_(pool),
@@ -23,6 +24,7 @@ class ExternalRun final : public VoteRun {
         on_result_(std::move(on_result)),
         answers_(forward, shape.tile, shape.classes),
         images_(images),
+        run_on_(std::move(run_on)),
         thread_([this] { run(); }) {}
 
   ~ExternalRun() override {
@@ -43,15 +45,31 @@ class ExternalRun final : public VoteRun {
       for (std::size_t i = 0; i < jobs_.size(); ++i)
         if (jobs_[i].first == jobs_[i].last) on_result_(zeros(i));
       TilePlacer placer(jobs_, shape_.tile, shape_.placement);
-      Tile tile;
-      while (!stop_.load(std::memory_order_relaxed) && placer.next(tile)) {
-        draw(tile);
-        answers_.run(images_);
-        for (const CountedRows& rows : tile.counted) count(rows);
+      bool more = true;
+      const std::function<void()> turn = [&] { more = take_turn(placer); };
+      while (more) {
+        if (run_on_)
+          run_on_(turn);
+        else
+          turn();
       }
     } catch (...) {
       error_ = std::current_exception();
     }
+  }
+
+  /// Tiles for a while: noise, forward pass and votes of all of them on one thread, so that no tile
+  /// waits for another thread to wake up. False where none are left.
+  bool take_turn(TilePlacer& placer) {
+    using Clock = std::chrono::steady_clock;
+    const auto end = Clock::now() + std::chrono::milliseconds(100);
+    do {
+      if (stop_.load(std::memory_order_relaxed) || !placer.next(tile_)) return false;
+      draw(tile_);
+      answers_.run(images_);
+      for (const CountedRows& rows : tile_.counted) count(rows);
+    } while (Clock::now() < end);
+    return true;
   }
 
   VoteResult zeros(std::size_t job) const {
@@ -91,6 +109,8 @@ class ExternalRun final : public VoteRun {
   const std::function<void(const VoteResult&)> on_result_;
   TileAnswers answers_;
   std::span<float> images_;
+  const RunOn run_on_;
+  Tile tile_;
   std::vector<cpu::NoisyRows> rows_;
   std::vector<std::unique_ptr<VoteResult>> open_;  ///< by job; set while some of it is counted
   std::atomic<bool> stop_{false};
@@ -104,9 +124,9 @@ class ExternalRun final : public VoteRun {
 std::unique_ptr<VoteRun> start_run(const Forward& forward, const RunShape& shape,
                                    const NoiseSpec& noise, ThreadPool& pool,
                                    std::span<float> images, std::vector<VoteJob> jobs,
-                                   std::function<void(const VoteResult&)> on_result) {
+                                   std::function<void(const VoteResult&)> on_result, RunOn run_on) {
   return std::make_unique<ExternalRun>(forward, shape, noise, pool, images, std::move(jobs),
-                                       std::move(on_result));
+                                       std::move(on_result), std::move(run_on));
 }
 
 }  // namespace smoothcert::external
