@@ -73,6 +73,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp
+  onnx_test.cpp
   pilot_test.cpp
   places_support.cpp
   predict_summary_test.cpp
