@@ -18,6 +18,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   cli_field_test.cpp
   cli_help_test.cpp
   cli_l1_test.cpp
+  cli_literature_test.cpp
   cli_mpi_test.cpp
   cli_report_test.cpp
   cli_support.cpp
