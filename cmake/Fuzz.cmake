@@ -30,6 +30,7 @@ target_include_directories(smoothcert_fuzzed
   PUBLIC include src ${CMAKE_CURRENT_BINARY_DIR}/include tests tests/fuzz)
 target_compile_options(smoothcert_fuzzed PRIVATE -O1 -g1 ${_instrument})
 target_link_libraries(smoothcert_fuzzed PUBLIC ${_libraries})
+smoothcert_use_onnx(smoothcert_fuzzed)
 
 add_executable(fuzz_write_seeds EXCLUDE_FROM_ALL tests/fuzz/write_seeds.cpp
   tests/checkpoint_support.cpp tests/data_support.cpp tests/store_support.cpp tests/places_support.cpp)

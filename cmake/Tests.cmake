@@ -142,6 +142,12 @@ if(Python3_FOUND)
 endif()
 add_test(NAME formatted COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/tools/check-format)
 set_tests_properties(formatted PROPERTIES LABELS "cpu" SKIP_RETURN_CODE 77)
+# tools/imagenet-to-npy against torchvision's own pipeline, where that is installed.
+if(Python3_FOUND)
+  add_test(NAME imagenet_to_npy COMMAND ${Python3_EXECUTABLE}
+    ${CMAKE_CURRENT_SOURCE_DIR}/tests/imagenet_to_npy_test.py)
+  set_tests_properties(imagenet_to_npy PROPERTIES LABELS "cpu" SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()
 # The README's figures are those of the newest results.
 if(Python3_FOUND)
   add_test(NAME readme_figures COMMAND ${Python3_EXECUTABLE}

@@ -121,4 +121,44 @@ std::string pickled_state_dict(const Network& network, const std::string& prefix
   return pickled_dict(items);
 }
 
+std::vector<std::uint8_t> legacy_checkpoint_bytes(const std::string& pickle,
+                                                  const std::vector<std::string>& storages) {
+  std::string file = pickled("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19");
+  file += pickled(pickled_int(1001));
+  file += pickled(pickled_dict({{"protocol_version", pickled_int(1001)},
+                                {"little_endian", "\x88"},
+                                {"type_sizes", pickled_dict({{"int", pickled_int(4)}})}}));
+  file += pickle;
+  std::string keys = "](";
+  for (std::size_t i = 0; i < storages.size(); ++i) keys += pickled_text(std::to_string(i));
+  file += pickled(keys + "e");
+  for (const std::string& storage : storages)
+    file += little(storage.size() / sizeof(float), 8) + storage;
+  return {file.begin(), file.end()};
+}
+
+std::string pickled_cifar_batch(int images, const std::string& labels_key, int label) {
+  using namespace std::string_literals;
+  const auto text = [](const std::string& s) {
+    return std::string("U") + static_cast<char>(s.size()) + s;
+  };
+  const auto count = [](std::size_t n) {
+    std::string bytes = "T";
+    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(n >> shift);
+    return bytes;
+  };
+  std::string pixels;
+  for (int i = 0; i < images; ++i) pixels += std::string(3072, static_cast<char>(i + 1));
+  const std::string dtype = pickled_global("numpy", "dtype") + "(" + text("u1") + "K\0"s +
+                            "K\1tR(K\3" + text("|") + "NNNJ\377\377\377\377J\377\377\377\377K\0tb"s;
+  const std::string data = pickled_global("numpy.core.multiarray", "_reconstruct") + "(" +
+                           pickled_global("numpy", "ndarray") + "(K\0t"s + text("b") + "tR(K\1" +
+                           pickled_tuple({images, 3072}) + dtype + "\x89" + count(pixels.size()) +
+                           pixels + "tb";
+  std::string labels = "](";
+  for (int i = 0; i < images; ++i) labels += pickled_int(label);
+  return "\x80\x02}(" + text("batch_label") + text("a batch") + text("data") + data +
+         text(labels_key) + labels + "e" + text("filenames") + "](" + text("a.png") + "eu.";
+}
+
 }  // namespace smoothcert::test

@@ -45,6 +45,12 @@ std::string pickled_tensor(const TensorSpec& tensor);
 /// A .pt file of this pickle and storages named "0", "1", ….
 std::vector<std::uint8_t> checkpoint_bytes(const std::string& pickle,
                                            const std::vector<std::string>& storages);
+/// The same in PyTorch's format of before 1.6; float32 storages alone.
+std::vector<std::uint8_t> legacy_checkpoint_bytes(const std::string& pickle,
+                                                  const std::vector<std::string>& storages);
+/// A batch of CIFAR's Python version, as Python 2 pickled it: protocol 2, byte strings. Image i is
+/// of grey level i + 1, all have the same label.
+std::string pickled_cifar_batch(int images, const std::string& labels_key, int label);
 std::string floats(const std::vector<float>& values);
 /// The state dict of `network`, its names after `prefix`, pickled; `storages` gets its values.
 std::string pickled_state_dict(const Network& network, const std::string& prefix,

@@ -9,6 +9,8 @@
 #include "cpu/training.hpp"
 #include "cpu_engine_support.hpp"
 #include "layer_cases.hpp"
+#include "smoothcert/attack.hpp"
+#include "smoothcert/backend.hpp"
 #include "smoothcert/device/normal.hpp"
 #include "training_reference_support.hpp"
 
@@ -194,6 +196,34 @@ TEST_P(TrainingOnIsa, ShortLastBatchIsWhatItWouldBeAlone) {
 
 INSTANTIATE_TEST_SUITE_P(Isa, TrainingOnIsa, testing::Values(Isa::baseline, Isa::avx2, Isa::avx512),
                          [](const auto& test) { return isa_name(test.param); });
+
+/// Concatenations and mean poolings, 39 convolutions.
+TEST(Training, DenseNetLearnsWhatAnAttackUnlearns) {
+  NetworkSpec spec = builtin_network("densenet-40");
+  spec.input.height = spec.input.width = 8;
+  Network net = initialise(std::move(spec), 3);
+  const Dataset data = random_dataset(net.spec, 16, 5);
+  const auto model = make_backend("cpu", 2, nullptr)->load(net);
+  TrainRecipe recipe;
+  recipe.batch_size = 16;
+  recipe.optimizer.kind = OptimizerSpec::Kind::sgd;
+  recipe.optimizer.learning_rate = 0.1;
+  const auto order = first_indices(16);
+  std::vector<float> losses;
+  for (int epoch = 0; epoch < 70; ++epoch) {
+    if (epoch == 30) recipe.optimizer.learning_rate = 0;  // the running statistics catch up
+    losses.push_back(model->train_epoch(request_of(data, recipe, order)).step_loss.at(0));
+  }
+  EXPECT_LT(losses.back(), 0.5f * losses.front());
+  const double clean = clean_accuracy(*model, data, order);
+  EXPECT_GT(clean, 0.5);
+  AttackSpec attack = attack_from_name("pgd-linf");
+  attack.epsilon = 0.1;
+  attack.steps = 5;
+  const AttackReport report = attack_accuracy(*model, attack, data, order);
+  EXPECT_EQ(report.zero_gradient, 0u);
+  EXPECT_LT(static_cast<double>(report.correct_worst), 0.5 * clean * 16);
+}
 
 }  // namespace
 }  // namespace smoothcert::cpu

@@ -114,12 +114,13 @@ TEST(Layers, LogitsOfEveryCaseArePyTorchs) {
   }
 }
 
-/// ImageNet's networks at 64 × 64, which has every layer of theirs and a tenth of the work.
+/// ImageNet's networks at 64 × 64, which has every layer of theirs and a tenth of the work, and at
+/// their own 224 × 224.
 TEST(Layers, LogitsOfTheLiteraturesNetworksArePyTorchs) {
   const json all = golden("networks.json");
   for (const auto& [name, want] : all.items()) {
     SCOPED_TRACE(name);
-    NetworkSpec spec = builtin_network(name);
+    NetworkSpec spec = builtin_network(want.value("network", name));
     EXPECT_EQ(trainable_parameters(spec), want.at("parameters").get<std::uint64_t>());
     spec.input.height = spec.input.width = want.at("size").get<int>();
     const InferencePlan plan = make_inference_plan(formula_network(spec));

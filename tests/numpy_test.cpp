@@ -200,30 +200,6 @@ TEST(NumpySet, FoldersAndSingleFiles) {
               HasSubstr("expected arrays x_train and y_train"));
 }
 
-/// A batch of CIFAR's Python version, as Python 2 pickled it: protocol 2, byte strings.
-std::string cifar_batch(int images, const std::string& labels_key, int label) {
-  const auto text = [](const std::string& s) {
-    return std::string("U") + static_cast<char>(s.size()) + s;
-  };
-  const auto count = [](std::size_t n) {
-    std::string bytes = "T";
-    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(n >> shift);
-    return bytes;
-  };
-  std::string pixels;
-  for (int i = 0; i < images; ++i) pixels += std::string(3072, static_cast<char>(i + 1));
-  const std::string dtype = test::pickled_global("numpy", "dtype") + "(" + text("u1") + "K\0"s +
-                            "K\1tR(K\3" + text("|") + "NNNJ\377\377\377\377J\377\377\377\377K\0tb"s;
-  const std::string data = test::pickled_global("numpy.core.multiarray", "_reconstruct") + "(" +
-                           test::pickled_global("numpy", "ndarray") + "(K\0t"s + text("b") +
-                           "tR(K\1" + test::pickled_tuple({images, 3072}) + dtype + "\x89" +
-                           count(pixels.size()) + pixels + "tb";
-  std::string labels = "](";
-  for (int i = 0; i < images; ++i) labels += test::pickled_int(label);
-  return "\x80\x02}(" + text("batch_label") + text("a batch") + text("data") + data +
-         text(labels_key) + labels + "e" + text("filenames") + "](" + text("a.png") + "eu.";
-}
-
 // What torchvision leaves on every disk.
 TEST(Cifar, ReadsThePythonVersions) {
   const test::TemporaryFolder folder;
@@ -232,10 +208,10 @@ TEST(Cifar, ReadsThePythonVersions) {
   std::filesystem::create_directories(hundred);
   for (int i = 1; i <= 5; ++i)
     test::write_bytes(ten / ("data_batch_" + std::to_string(i)),
-                      bytes_of(cifar_batch(2, "labels", i)));
-  test::write_bytes(ten / "test_batch", bytes_of(cifar_batch(3, "labels", 9)));
-  test::write_bytes(hundred / "train", bytes_of(cifar_batch(2, "fine_labels", 99)));
-  test::write_bytes(hundred / "test", bytes_of(cifar_batch(1, "fine_labels", 98)));
+                      bytes_of(test::pickled_cifar_batch(2, "labels", i)));
+  test::write_bytes(ten / "test_batch", bytes_of(test::pickled_cifar_batch(3, "labels", 9)));
+  test::write_bytes(hundred / "train", bytes_of(test::pickled_cifar_batch(2, "fine_labels", 99)));
+  test::write_bytes(hundred / "test", bytes_of(test::pickled_cifar_batch(1, "fine_labels", 98)));
   DataRequest request;
   request.name = "cifar10";
   request.dir = folder.path();
@@ -248,14 +224,15 @@ TEST(Cifar, ReadsThePythonVersions) {
   request.name = ten.string();
   request.dir.clear();
   EXPECT_EQ(load_data(request).test.labels, (std::vector<Label>{9, 9, 9}));
-  const std::string whole = cifar_batch(1, "labels", 3);
+  const std::string whole = test::pickled_cifar_batch(1, "labels", 3);
   const auto error = [&](const std::string& batch) {
     LabelledImages images{3, 32, 32, 0, {}, "I", {}, "I"};
     return message_of<Error>([&] { append_cifar_python(images, bytes_of(batch), 10, "I"); });
   };
   EXPECT_EQ(error(whole), "");
-  EXPECT_THAT(error(cifar_batch(1, "fine_labels", 3)), HasSubstr("expected a dict"));
-  EXPECT_THAT(error(cifar_batch(1, "labels", 10)), HasSubstr("a label that is not 0 to 9"));
+  EXPECT_THAT(error(test::pickled_cifar_batch(1, "fine_labels", 3)), HasSubstr("expected a dict"));
+  EXPECT_THAT(error(test::pickled_cifar_batch(1, "labels", 10)),
+              HasSubstr("a label that is not 0 to 9"));
   EXPECT_THAT(error(test::pickled(test::pickled_dict(
                   {{"data", test::pickled_call("os", "system", "N")}, {"labels", "]"}}))),
               HasSubstr("expected a dict"));

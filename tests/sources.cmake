@@ -18,6 +18,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   cli_field_test.cpp
   cli_help_test.cpp
   cli_l1_test.cpp
+  cli_literature_test.cpp
   cli_mpi_test.cpp
   cli_report_test.cpp
   cli_support.cpp
@@ -73,6 +74,7 @@ smoothcert_sources(SMOOTHCERT_TEST_SOURCES
   normal_test.cpp
   numpy_test.cpp
   philox_test.cpp
+  onnx_test.cpp
   pilot_test.cpp
   places_support.cpp
   predict_summary_test.cpp

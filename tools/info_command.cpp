@@ -53,7 +53,7 @@ nlohmann::ordered_json vote_paths(Backend& backend) {
   return paths;
 }
 
-/// Layers through which training and attacks cannot go, each kind once.
+/// Layers through which training cannot go, each kind once.
 std::vector<std::string> without_gradient(const NetworkSpec& spec) {
   std::vector<std::string> missing;
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
@@ -146,8 +146,8 @@ class InfoCommand : public Command {
         fmt::format("{} parameters, {} multiply-adds a sample (taps in the padding counted)\n",
                     format_count(trainable_parameters(spec)), format_count(multiply_adds(spec)));
     if (!missing.empty())
-      text += fmt::format("certified and predicted with, not trained or attacked: {}\n",
-                          joined(missing));
+      text +=
+          fmt::format("certified, predicted with and attacked, not trained: {}\n", joined(missing));
     if (!hash.empty()) text += fmt::format("model {}\n", hash);
     for (const auto& [mode, path] : votes.items())
       text += fmt::format("--mode {}: {}\n", mode, path.get<std::string>());

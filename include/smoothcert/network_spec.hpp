@@ -131,10 +131,10 @@ struct NetworkSpec {
 /// Checks the graph and fills every Layer::out. Throws UsageError naming the layer.
 void infer_shapes(NetworkSpec& spec);
 
-/// Throws UsageError naming the first layer that `what` ("training", "attacks") cannot go through:
-/// one whose kind has no gradient here yet, or not with these fields.
+/// Throws UsageError naming the first layer that training (`what`, in messages) cannot go through:
+/// a dropout that would be drawn. Attacks go through every layer.
 void require_gradients(const NetworkSpec& spec, const std::string& what);
-/// What a layer lacks for that ("gelu has no gradient here yet"); "" where it lacks nothing.
+/// What a layer lacks for that ("dropout with p = 0.5 is not drawn …"); "" where it lacks nothing.
 std::string missing_gradient(const NetworkSpec& spec, std::size_t layer);
 
 /// Multiply-adds of one forward pass: of convolutions and linear layers, taps in the padding

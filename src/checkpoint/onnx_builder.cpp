@@ -29,7 +29,7 @@ ActivationShape onnx_shape(const OnnxNode& node, const std::vector<std::int64_t>
   return {extents[0], extents[1], extents[2]};
 }
 
-OnnxBuilder::OnnxBuilder(std::string name, ImageShape input) {
+OnnxBuilder::OnnxBuilder(std::string name, ImageShape input, std::size_t room) : room_(room) {
   net_.spec.name = std::move(name);
   net_.spec.input = input;
   net_.clamp = net_.clamp_recorded = false;
@@ -40,16 +40,22 @@ ActivationShape OnnxBuilder::shape_of(int layer) const {
   return layer < 0 ? net_.spec.input : net_.spec.layers[static_cast<std::size_t>(layer)].out;
 }
 
-OnnxActivation OnnxBuilder::add(const OnnxNode& node, Layer layer,
-                                const std::vector<OnnxActivation>& inputs) {
-  for (const OnnxActivation& x : inputs) layer.inputs.push_back(shaped(node, x));
+std::size_t OnnxBuilder::append(const OnnxNode& node, Layer layer) {
   net_.spec.layers.push_back(std::move(layer));
   const std::size_t index = net_.spec.layers.size() - 1;
+  if (index > 20000) node.fail("makes a network of more than 20,000 layers");
   try {
     infer_layer(net_.spec, index);
   } catch (const UsageError& e) {
     node.fail(e.what());
   }
+  return index;
+}
+
+OnnxActivation OnnxBuilder::add(const OnnxNode& node, Layer layer,
+                                const std::vector<OnnxActivation>& inputs) {
+  for (const OnnxActivation& x : inputs) layer.inputs.push_back(shaped(node, x));
+  const std::size_t index = append(node, std::move(layer));
   const ActivationShape& out = net_.spec.layers.back().out;
   OnnxActivation result;
   result.layer = static_cast<int>(index);
@@ -64,6 +70,8 @@ OnnxActivation OnnxBuilder::add(const OnnxNode& node, Layer layer,
   const std::string name = layer.name;
   const OnnxActivation result = add(node, std::move(layer), inputs);
   for (auto& [part, tensor] : tensors) {
+    if (tensor.data.size() > room_) node.fail("makes more parameters than such a file may");
+    room_ -= tensor.data.size();
     for (const float v : tensor.data)
       if (std::isnan(v)) node.fail("its " + part + " holds NaN");
     net_.tensors.emplace(name + "." + part, std::move(tensor));
@@ -97,13 +105,7 @@ int OnnxBuilder::shaped(const OnnxNode& node, const OnnxActivation& x) {
   layer.inputs = {x.layer};
   layer.kind = wanted.height == 1 && wanted.width == 1 ? LayerKind::flatten : LayerKind::reshape;
   layer.shape = wanted;
-  net_.spec.layers.push_back(std::move(layer));
-  try {
-    infer_layer(net_.spec, net_.spec.layers.size() - 1);
-  } catch (const UsageError& e) {
-    node.fail(e.what());
-  }
-  return static_cast<int>(net_.spec.layers.size()) - 1;
+  return static_cast<int>(append(node, std::move(layer)));
 }
 
 void OnnxBuilder::set_affine(Layer& layer, const Affine& affine) {

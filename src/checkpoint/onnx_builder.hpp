@@ -46,7 +46,9 @@ ActivationShape onnx_shape(const OnnxNode& node, const std::vector<std::int64_t>
 
 class OnnxBuilder {
  public:
-  OnnxBuilder(std::string name, ImageShape input);
+  /// `room`: how many parameters there may be, so that a small file does not become a large
+  /// network.
+  OnnxBuilder(std::string name, ImageShape input, std::size_t room);
 
   /// The layer with its inputs; infers its shape. Throws Error naming the node.
   OnnxActivation add(const OnnxNode& node, Layer layer, const std::vector<OnnxActivation>& inputs);
@@ -75,6 +77,8 @@ class OnnxBuilder {
   struct Affine {
     std::vector<double> scale, shift;  ///< per channel
   };
+  /// The number of the layer, its shape inferred.
+  std::size_t append(const OnnxNode& node, Layer layer);
   std::string unique_name(const Layer& layer, const std::string& weights);
   [[nodiscard]] ActivationShape shape_of(int layer) const;
   void set_affine(Layer& layer, const Affine& affine);
@@ -82,6 +86,7 @@ class OnnxBuilder {
   Network net_;
   std::map<int, Affine> affines_;  ///< of normalize layers that affine() made
   std::map<std::string, int> names_;
+  std::size_t room_;
 };
 
 }  // namespace smoothcert

@@ -19,6 +19,13 @@ std::size_t elements(const OnnxNode& node, const Shape& shape) {
   return onnx_elements(shape, "node '" + node.proto().name() + "' (" + node.op() + ")");
 }
 
+/// The elements of a result that may be larger than what it is made of.
+std::size_t grown(const OnnxNode& node, const Shape& shape) {
+  const std::size_t count = elements(node, shape);
+  if (count > (std::size_t{1} << 24)) node.fail("its constant result is too large");
+  return count;
+}
+
 const OnnxTensor& need(const OnnxNode& node, const Inputs& in, std::size_t i) {
   if (i >= in.size() || in[i] == nullptr) node.fail("an input is missing");
   return *in[i];
@@ -89,7 +96,7 @@ OnnxTensor constant(const OnnxNode& node, OnnxFolder& folder) {
 OnnxTensor constant_of_shape(const OnnxNode& node, const Inputs& in, OnnxFolder& folder) {
   OnnxTensor out;
   out.shape = whole_numbers(node, need(node, in, 0));
-  const std::size_t count = elements(node, out.shape);
+  const std::size_t count = grown(node, out.shape);
   OnnxTensor value;
   value.floats = {0};
   if (const auto* a = node.attribute("value"))
@@ -113,7 +120,7 @@ OnnxTensor gather(const OnnxNode& node, const Inputs& in) {
   const std::size_t rank = indices.shape.size();
   std::vector<std::size_t> from;
   const std::vector<std::int64_t> which = whole_numbers(node, indices);
-  for_each_index(shape, elements(node, shape), [&](const Shape& at) {
+  for_each_index(shape, grown(node, shape), [&](const Shape& at) {
     const auto first = at.begin() + static_cast<std::ptrdiff_t>(axis);
     const Shape inner(first, first + static_cast<std::ptrdiff_t>(rank));
     std::int64_t i = which[place(indices.shape, inner)];
@@ -318,7 +325,7 @@ OnnxTensor arithmetic(const OnnxNode& node, const Inputs& in) {
     out.shape.push_back(sa[axis] == 1 ? sb[axis] : sa[axis]);
   }
   const std::string& op = node.op();
-  for_each_index(out.shape, elements(node, out.shape), [&](const Shape& at) {
+  for_each_index(out.shape, grown(node, out.shape), [&](const Shape& at) {
     const std::size_t i = place(sa, at), j = place(sb, at);
     if (out.whole) {
       out.ints.push_back(combined(node, a.ints[i], b.ints[j]));

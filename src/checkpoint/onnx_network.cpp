@@ -86,7 +86,9 @@ class Importer {
       if (!reads_.contains(tensor.name())) continue;
       values_[tensor.name()] =
           read_onnx_tensor(tensor, folder_, where_ + ": tensor '" + printable(tensor.name()) + "'");
+      parameters_ += std::get<OnnxTensor>(values_[tensor.name()]).size();
     }
+    room_ = (std::size_t{1} << 25) + 4 * parameters_;
   }
 
   /// The only input that is no weight.
@@ -123,7 +125,7 @@ class Importer {
     values_[image->name()] = x;
     std::string name = printable(std::filesystem::path(where_).stem().string());
     try {
-      return {name.empty() ? "onnx" : name, shape};
+      return {name.empty() ? "onnx" : name, shape, (std::size_t{1} << 26) + 4 * parameters_};
     } catch (const UsageError& e) {
       throw Error(where_ + ": " + e.what());
     }
@@ -212,7 +214,8 @@ class Importer {
   std::set<const onnx::NodeProto*> needed_;
   std::map<std::string, int> reads_;
   std::map<std::string, OnnxValue> values_;
-  std::size_t room_ = std::size_t{1} << 29;  ///< elements that constants may take
+  std::size_t parameters_ = 0;
+  std::size_t room_ = 0;  ///< elements that folded constants may take
 };
 
 }  // namespace

@@ -48,7 +48,7 @@ OnnxActivation onnx_select(const OnnxContext& context, const OnnxActivation& x,
                            const std::vector<std::int64_t>& channels) {
   const ActivationShape shape = onnx_shape(context.node, x.dims);
   const auto from = static_cast<std::size_t>(shape.channels);
-  if (channels.empty() || channels.size() * from > (std::size_t{1} << 26))
+  if (channels.empty() || channels.size() * from > (std::size_t{1} << 24))
     context.node.fail("selects no channels, or too many");
   Tensor weight{{static_cast<std::int64_t>(channels.size()), shape.channels, 1, 1},
                 std::vector<float>(channels.size() * from)};
@@ -81,7 +81,7 @@ OnnxActivation onnx_crop(const OnnxContext& context, const OnnxActivation& x, co
   };
   const Axis y = axis(rows, shape.height), x_axis = axis(columns, shape.width);
   if (rows.count < 1 || columns.count < 1 || y.kernel > 4096 || x_axis.kernel > 4096 ||
-      shape.channels * y.kernel * x_axis.kernel > (std::int64_t{1} << 26))
+      shape.channels * y.kernel * x_axis.kernel > (std::int64_t{1} << 24))
     context.node.fail("cuts away everything, or pads too far");
   const auto window = static_cast<std::size_t>(y.kernel * x_axis.kernel);
   Tensor weight{{shape.channels, 1, y.kernel, x_axis.kernel},
@@ -153,6 +153,17 @@ OnnxActivation clip(const OnnxContext& context) {
   const double infinity = std::numeric_limits<double>::infinity();
   return clip(context, onnx_activation(context, 0), bound(1, -infinity), bound(2, infinity),
               context.alone[0]);
+}
+
+/// Min or Max of a value and a number.
+OnnxActivation bounded(const OnnxContext& context) {
+  if (context.in.size() != 2) context.node.fail("needs two inputs");
+  const std::size_t x = std::holds_alternative<OnnxActivation>(*context.in[0]) ? 0 : 1;
+  const double bound = onnx_number(context, onnx_constant(context, 1 - x));
+  const double infinity = std::numeric_limits<double>::infinity();
+  const bool above = context.node.op() == "Min";
+  return clip(context, onnx_activation(context, x), above ? -infinity : bound,
+              above ? bound : infinity, context.alone[x]);
 }
 
 OnnxActivation hard_sigmoid(const OnnxContext& context) {
@@ -233,6 +244,7 @@ bool apply_onnx_activation(const OnnxContext& context, std::vector<OnnxValue>& o
   if (op == "Swish" && node.number("alpha", 1) == 1) return give(plain(context, LayerKind::silu));
   if (op == "PRelu") return give(prelu(context));
   if (op == "Clip") return give(clip(context));
+  if (op == "Min" || op == "Max") return give(bounded(context));
   if (op == "HardSigmoid") return give(hard_sigmoid(context));
   if (op == "Softmax") return give(softmax(context));
   if (op == "Erf") return give(erf(context));

@@ -121,7 +121,8 @@ OnnxActivation pool(const OnnxContext& context, LayerKind kind) {
   layer.kind = kind;
   set_windows(context, layer, axes);
   layer.ceil_mode = node.integer("ceil_mode", 0) != 0;
-  layer.count_include_pad = node.integer("count_include_pad", 0) != 0;
+  if (kind == LayerKind::avgpool)
+    layer.count_include_pad = node.integer("count_include_pad", 0) != 0;
   if (kind == LayerKind::avgpool && (axes.y.dilation != 1 || axes.x.dilation != 1))
     node.fail("an average over dilated windows is not supported");
   return context.builder.add(node, layer, {x});

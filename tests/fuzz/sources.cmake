@@ -5,6 +5,7 @@ smoothcert_sources(SMOOTHCERT_FUZZ_SOURCES
   idx_fuzz.cpp
   network_spec_fuzz.cpp
   npy_fuzz.cpp
+  onnx_fuzz.cpp
   safetensors_fuzz.cpp
   store_fuzz.cpp
   sweep_fuzz.cpp

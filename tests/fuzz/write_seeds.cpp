@@ -90,6 +90,12 @@ void results(const fs::path& tsv, const fs::path& store) {
 }
 
 /// What PyTorch wrote, and the pickles in it on their own.
+void onnx_models(const fs::path& folder) {
+  const fs::path golden = test::source_folder() / "tests" / "golden" / "onnx";
+  for (const auto& file : fs::directory_iterator(golden))
+    fs::copy_file(file, folder / file.path().filename(), fs::copy_options::overwrite_existing);
+}
+
 void checkpoints(const fs::path& folder) {
   const fs::path golden = test::source_folder() / "tests" / "golden" / "checkpoints";
   for (const auto& file : fs::directory_iterator(golden)) {
@@ -143,6 +149,7 @@ int main(int count, char** arguments) {
   votes(folder_of(root, "votes"));
   results(folder_of(root, "tsv"), folder_of(root, "store"));
   checkpoints(folder_of(root, "checkpoint"));
+  onnx_models(folder_of(root, "onnx"));
   numpy(folder_of(root, "npy"));
   cifar(folder_of(root, "cifar"));
   return 0;

@@ -90,7 +90,7 @@ TEST_F(GpuSmall, CountsOfEveryLayerCaseInBothModes) {
 void expect_near(const std::vector<float>& got, const std::vector<float>& want,
                  const std::string& what) {
   ASSERT_EQ(got.size(), want.size());
-  float largest = 1e-3f;
+  float largest = 0.05f;  // a bias before BatchNorm has no gradient but for rounding
   for (const float v : want) largest = std::max(largest, std::fabs(v));
   for (std::size_t i = 0; i < want.size(); ++i)
     ASSERT_NEAR(got[i], want[i], 2e-5f * largest) << what << " " << i;

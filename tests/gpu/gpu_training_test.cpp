@@ -11,6 +11,7 @@
 #include "cuda/train/cuda_queue.hpp"
 #include "cuda/train/trainer.hpp"
 #include "gpu_support.hpp"
+#include "smoothcert/attack.hpp"
 
 namespace smoothcert {
 namespace {
@@ -124,6 +125,37 @@ TEST_F(GpuTraining, InputGradientsAreCloseToTheCpus) {
       EXPECT_THAT(logits_b, testing::Pointwise(testing::FloatNear(1e-4f), logits_a)) << name;
     }
   }
+}
+
+/// Concatenations and mean poolings, 39 convolutions: on small images, as emulation is slow.
+TEST_F(GpuTraining, DenseNetTrainsAndIsAttackedAsOnTheCpu) {
+  NetworkSpec spec = builtin_network("densenet-40");
+  spec.input.height = spec.input.width = gpu_test::kEmulated ? 4 : 16;
+  Network net = initialise(std::move(spec), 3);
+  const Dataset data = random_data(net.spec, 3, 5);
+  TrainRecipe recipe = builtin_recipe("normal");
+  recipe.batch_size = 3;
+  recipe.optimizer.eps = 1e-3;
+  const auto on_gpu = one_epoch(*cuda, net, recipe, data);
+  const auto on_cpu = one_epoch(*cpu, net, recipe, data);
+  ASSERT_EQ(on_gpu.report.step_loss.size(), 1u);
+  EXPECT_NEAR(on_gpu.report.step_loss[0], on_cpu.report.step_loss[0], 1e-4);
+  for (const char* name : {"classifier.weight", "features.conv0.weight"})
+    for (std::size_t i = 0; i < net.tensors.at(name).data.size(); i += 7)
+      EXPECT_NEAR(on_gpu.net.tensors.at(name).data[i], on_cpu.net.tensors.at(name).data[i], 2e-4)
+          << name << " " << i;
+  const auto x = floats_of(data);
+  const std::vector<std::uint32_t> ids{0, 1, 2};
+  AttackSpec attack = attack_from_name("l2");
+  attack.epsilon = 0.5;
+  std::vector<float> moved[2];
+  Backend* const backends[] = {cuda.get(), cpu.get()};
+  for (std::size_t i = 0; i < 2; ++i) {
+    moved[i].resize(x.size());
+    attack_batch(*backends[i]->load(net), attack, x, data.labels, ids, moved[i]);
+  }
+  EXPECT_NE(moved[1], x);
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(moved[0][i], moved[1][i], 1e-3) << i;
 }
 
 TEST_F(GpuTraining, EnginesAgree) {
