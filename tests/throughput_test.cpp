@@ -121,7 +121,8 @@ class BenchCommand : public testing::Test {
 };
 
 TEST_F(BenchCommand, JsonHasEveryPathOnce) {
-  const auto [code, text] = bench("convnn --device cpu --seconds 0.01 --repeats 2 --spread 1000 --json --quiet");
+  const auto [code, text] =
+      bench("convnn --device cpu --seconds 0.01 --repeats 2 --spread 1000 --json --quiet");
   ASSERT_EQ(code, 0) << text;
   const auto json = nlohmann::json::parse(text);
   EXPECT_EQ(json["network"], "convnn");
@@ -140,9 +141,9 @@ TEST_F(BenchCommand, JsonHasEveryPathOnce) {
 
 // What makes a median doubtful is said beside it, not in it.
 TEST_F(BenchCommand, UnsteadyRatesAreNamed) {
-  const auto [code, text] =
-      bench("mlp --device cpu --seconds 0.001 --repeats 4 --most 4 --spread 1e-9 --noise lattice "
-            "--attack none");
+  const auto [code, text] = bench(
+      "mlp --device cpu --seconds 0.001 --repeats 4 --most 4 --spread 1e-9 --noise lattice "
+      "--attack none");
   ASSERT_EQ(code, 0) << text;
   EXPECT_THAT(text, testing::HasSubstr("4 measurements of this are "));
   EXPECT_THAT(text, testing::HasSubstr("% apart between the quartiles"));
@@ -158,8 +159,9 @@ TEST_F(BenchCommand, TableNamesNetworkDeviceAndPath) {
 }
 
 TEST_F(BenchCommand, RefusesInOneLine) {
-  for (const std::string bad : {"convn", "--noise latice", "--mode quick", "--attack l3",
-                                "--sigma 0", "--seconds 0", "--repeats 0", "--spread 0", "--most 1"}) {
+  for (const std::string bad :
+       {"convn", "--noise latice", "--mode quick", "--attack l3", "--sigma 0", "--seconds 0",
+        "--repeats 0", "--spread 0", "--most 1"}) {
     const auto [code, text] = bench(bad + " --device cpu --quiet");
     EXPECT_EQ(code, 2) << bad << ": " << text;
     EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
