@@ -152,6 +152,11 @@ TEST(VoteScheduler, OutOfMemoryHalvesTheBatchAndSaysSo) {
                                  HasSubstr("halved to 64 samples")));
 }
 
+TEST(VoteScheduler, NoDeviceIsAnErrorAndNoWait) {
+  auto scheduler = std::make_unique<VoteScheduler>(some_jobs(), 3, [](const VoteResult&) {});
+  EXPECT_THROW(start_vote_run(std::move(scheduler), {}, 16, 1, {}), Error);
+}
+
 // The next window of a run finds the device as the last one left it, halved batch included.
 TEST(VoteScheduler, AKeptDeviceIsPreparedOnce) {
   KeptVoteDevice kept{std::make_unique<FakeDevice>(3)};

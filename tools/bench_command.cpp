@@ -11,6 +11,7 @@
 #include "options.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/certificate.hpp"
+#include "smoothcert/checkpoint.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/network.hpp"
 #include "smoothcert/network_file.hpp"
@@ -125,7 +126,8 @@ class BenchCommand : public Command {
     if (!std::filesystem::exists(model_))
       throw UsageError(fmt::format("bench: no such file; as a built-in network: {}",
                                    unknown_name_message("network", model_, names)));
-    return load_network(model_);
+    std::vector<std::string> notes;
+    return load_model(model_, "", &notes);
   }
 
   ThroughputProgress progress(Context& context, std::string activity) const {

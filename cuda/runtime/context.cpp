@@ -23,10 +23,13 @@ bool cuda_usable(std::string* why) {
   } else if (status != cudaSuccess) {
     reason = std::string("CUDA: ") + cudaGetErrorString(status);
   } else {
-    const DeviceChoice choice = choose_devices(count);
-    if (choice.devices.empty())
-      reason = count == 1 ? "the GPU is older than compute capability 8.0"
-                          : "no GPU of compute capability 8.0 or newer";
+    try {
+      if (choose_devices(count).devices.empty())
+        reason = count == 1 ? "the GPU is older than compute capability 8.0"
+                            : "no GPU of compute capability 8.0 or newer";
+    } catch (const Error& error) {
+      reason = error.what();
+    }
   }
   cudaGetLastError();
   if (reason.empty()) return true;
@@ -39,7 +42,7 @@ DeviceChoice choose_devices(int count) {
   std::map<std::pair<int, int>, int> multiprocessors;  // by compute capability
   for (int d = 0; d < count; ++d) {
     cudaDeviceProp& p = properties[static_cast<std::size_t>(d)];
-    if (cudaGetDeviceProperties(&p, d) != cudaSuccess) p.major = 0;
+    SMOOTHCERT_CUDA(cudaGetDeviceProperties(&p, d));
     if (p.major >= 8) multiprocessors[{p.major, p.minor}] += p.multiProcessorCount;
   }
   const auto most =

@@ -141,7 +141,7 @@ bool cuda_usable(std::string* why);
 
 /// Which of a machine's GPUs work together. They take one path through the kernels and count alike,
 /// so all are of one compute capability, 8.0 or newer: the one with the most multiprocessors in
-/// sum.
+/// sum. Throws Error where a GPU cannot be asked.
 struct DeviceChoice {
   std::vector<int> devices;           ///< empty where none can be used
   std::vector<std::string> left_out;  ///< "device 1 (Some GPU, compute 8.6: unlike the others)"

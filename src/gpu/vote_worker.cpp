@@ -113,6 +113,7 @@ std::unique_ptr<VoteRun> start_vote_run(std::unique_ptr<VoteScheduler> scheduler
                                         KeptVoteDevices devices, std::uint32_t samples,
                                         std::uint32_t least,
                                         std::function<void(const std::string&)> note) {
+  if (devices.empty()) throw Error("votes: there is no device to count them");
   return std::make_unique<DeviceVoteRun>(std::move(scheduler), std::move(devices), samples, least,
                                          std::move(note));
 }
