@@ -44,6 +44,9 @@ add_custom_target(fuzz_all DEPENDS fuzz_write_seeds)
 foreach(_source ${SMOOTHCERT_FUZZ_SOURCES})
   get_filename_component(_name ${_source} NAME_WE)
   string(REGEX REPLACE "_fuzz$" "" _name ${_name})
+  if(_name STREQUAL "onnx" AND NOT SMOOTHCERT_HAVE_ONNX)
+    continue()
+  endif()
   add_executable(fuzz_${_name} EXCLUDE_FROM_ALL ${_source} tests/fuzz/memory_file.cpp
     tests/checkpoint_support.cpp
     $<$<NOT:$<BOOL:${SMOOTHCERT_LIBFUZZER}>>:${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/replay_driver.cpp>)

@@ -2,6 +2,7 @@
 #include "checkpoint/onnx_network.hpp"
 #include "fuzz.hpp"
 #include "network/bytes.hpp"
+#include "smoothcert/network_file.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace smoothcert;
