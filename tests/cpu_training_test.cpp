@@ -198,7 +198,7 @@ INSTANTIATE_TEST_SUITE_P(Isa, TrainingOnIsa, testing::Values(Isa::baseline, Isa:
                          [](const auto& test) { return isa_name(test.param); });
 
 /// Concatenations and mean poolings, 39 convolutions.
-TEST(Training, DenseNetLearnsWhatAnAttackUnlearns) {
+TEST(TrainingOfDenseNet, LearnsWhatAnAttackUnlearns) {
   NetworkSpec spec = builtin_network("densenet-40");
   spec.input.height = spec.input.width = 8;
   Network net = initialise(std::move(spec), 3);
