@@ -133,9 +133,10 @@ class SimulatedTrainingFaults : public SimulatedTest,
 TEST_P(SimulatedTrainingFaults, AFailedEpochLeavesTheModelAsItWasAndASecondTryGoesThrough) {
   const auto run = [&](const Machine& machine, Network& after, std::string& error) {
     simulated::set_machine(machine);
-    const auto backend = make_cuda_backend(nullptr);
+    std::unique_ptr<Backend> backend;
+    error = failure_of([&] { backend = make_cuda_backend(nullptr); });
     if (!backend) {  // lost before it was found
-      error = "no backend";
+      if (error.empty()) error = "no backend";
       return;
     }
     const auto model = backend->load(start);
