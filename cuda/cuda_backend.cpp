@@ -101,9 +101,9 @@ class CudaModel final : public BackendModel {
         throw UsageError("votes: samples " + std::to_string(job.first) + " to " +
                          std::to_string(job.last) + " are not a range " +
                          samples_text(settings.noise));
+    if (!kept_fits(settings)) kept_.clear();  // first, since the new ones want its memory
     const VotePath path = choose_vote_path(plans(), settings);
-    if (!kept_fits(settings)) {
-      kept_.clear();  // first, since the new ones want its memory
+    if (kept_.empty()) {
       // Once a model and path: a run that has votes has passed.
       if (tested_.emplace(path.probe, path.probe_fused).second)
         for (const int device : devices_) self_test(device, path, settings);
