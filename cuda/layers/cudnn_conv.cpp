@@ -136,10 +136,11 @@ struct Trial {
 template <class Direction, class Perf, class Size, class Room, class Run>
 void choose(Direction& d, std::vector<Perf> found, MathPrecision precision, Size size, Room room,
             Run run) {
-  for (d.chosen = true;;) {
+  d.direct = false;
+  for (;;) {  // nothing is chosen where memory runs out on the way
     const auto index = pick(found, precision);
     if (!index) {
-      d.direct = true;
+      d.direct = d.chosen = true;
       d.workspace = nullptr;
       d.bytes = 0;
       return;
@@ -152,7 +153,10 @@ void choose(Direction& d, std::vector<Perf> found, MathPrecision precision, Size
       d.workspace = room(d.bytes);
       status = run();
     }
-    if (status == CUDNN_STATUS_SUCCESS) return;
+    if (status == CUDNN_STATUS_SUCCESS) {
+      d.chosen = true;
+      return;
+    }
     if (!refused(status)) check_cudnn(status, "the trial of an algorithm", __FILE__, __LINE__);
     found[*index].status = status;
   }
