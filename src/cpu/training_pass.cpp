@@ -127,10 +127,10 @@ void TrainingPass::run(const std::vector<Op>& ops, const Batch& batch, int first
 }
 
 void TrainingPass::run_one(const Op& op, const Batch& batch, int group, Scratch& scratch) {
+  if (op.kind == Op::Kind::step) return run_step(op.step, batch, group);  // of no node
   const TrainNode& node = graph_.node(op.node);
   switch (op.kind) {
     case Op::Kind::step:
-      run_step(op.step, batch, group);
       break;
     case Op::Kind::forward:
       forward(node, group);
