@@ -105,7 +105,7 @@ class CudaModel final : public BackendModel {
     const VotePath path = choose_vote_path(plans(), settings);
     if (kept_.empty()) {
       // Once a model and path: a run that has votes has passed.
-      if (tested_.emplace(path.probe, path.probe_fused).second)
+      if (tested_.insert(path.probe).second)
         for (const int device : devices_) self_test(device, path, settings);
       std::vector<std::unique_ptr<VoteDevice>> devices;
       for (std::size_t i = 0; i < devices_.size(); ++i) devices.push_back(path.make(i));
@@ -160,7 +160,7 @@ class CudaModel final : public BackendModel {
   mutable DevicePlans plans_;
   KeptVoteDevices kept_;
   VoteSettings kept_settings_;
-  std::set<std::pair<std::string, bool>> tested_;  ///< probes that self_test() has seen right
+  std::set<std::string> tested_;  ///< probes that self_test() has seen right
   OptimizerState optimizer_;
   std::unique_ptr<GpuTrainer> trainer_;
   bool trained_ = false;

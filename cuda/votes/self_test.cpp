@@ -46,10 +46,8 @@ Network brightness_network(const std::string& architecture) {
 void self_test(int device, const VotePath& path, const VoteSettings& settings) {
   if (path.probe.empty()) return;
   const Network net = brightness_network(path.probe);
-  VoteSettings probe = settings;
-  probe.fused = path.probe_fused;
   const DevicePlans plans{make_device_plan(device, make_inference_plan(net))};
-  const VotePath same = choose_vote_path(plans, probe);
+  const VotePath same = choose_vote_path(plans, settings);
   const std::vector<std::uint8_t> bright(net.spec.input.size(), 255);
   constexpr std::uint64_t kSamples = 64;  // a tile of the widest kernel
   VoteResult votes;

@@ -68,14 +68,11 @@ std::optional<VotePath> library_path(Request& request) {
     reasons =
         " (not fused: " + request.why_not.at(0) + "; features: " + request.why_not.at(1) + ")";
   return VotePath{
-      tile,
-      tile,
+      tile, tile,
       [plans = request.plans, settings = request.settings](std::size_t i) {
         return make_library_vote_device(plans[i], settings);
       },
-      [plan = request.plans.front(), reasons] { return describe_library_votes(*plan) + reasons; },
-      "convnn",
-      false};
+      [plan = request.plans.front(), reasons] { return describe_library_votes(*plan) + reasons; }};
 }
 
 std::optional<VotePath> exact_path(Request& request) {

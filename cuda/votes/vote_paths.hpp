@@ -23,9 +23,8 @@ struct VotePath {
       0;  ///< where the device has less memory than hoped for: no fewer than these
   std::function<std::unique_ptr<VoteDevice>(std::size_t)> make;  ///< for the i-th device
   std::function<std::string()> describe;                         ///< for the record
-  /// Network and fusing with which self_test() takes this path; none where nothing is in doubt.
+  /// Network with which self_test() takes this path; none where pixels are no small halves.
   std::string probe = {};
-  bool probe_fused = true;
 };
 
 /// The first path that fits; the last one, exact mode's direct kernels or fast mode's libraries,
