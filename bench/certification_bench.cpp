@@ -20,7 +20,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/lane_program.hpp"
+#include "cpu/lane_arena.hpp"
 #include "cpu/votes.hpp"
 #include "smoothcert/error.hpp"
 #include "smoothcert/inference_plan.hpp"

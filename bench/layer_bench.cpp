@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/lane_program.hpp"
+#include "cpu/lane_arena.hpp"
 #include "layer_cases.hpp"
 #include "smoothcert/inference_plan.hpp"
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "cpu/lane_program.hpp"
+#include "cpu/lane_arena.hpp"
 #include "cpu_engine_support.hpp"
 #include "data/digits.hpp"
 #include "layer_cases.hpp"

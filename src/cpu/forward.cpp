@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "cpu/lane_program.hpp"
+#include "cpu/lane_arena.hpp"
 #include "smoothcert/error.hpp"
 
 namespace smoothcert::cpu {

@@ -5,7 +5,9 @@ smoothcert_sources(SMOOTHCERT_CPU_SOURCES
   isa.cpp
   lane_kernels.cpp
   lane_noise_step.cpp
+  lane_arena.cpp
   lane_program.cpp
+  plan_bound.cpp
   noisy_rows.cpp
   reference_forward.cpp
   team.cpp

@@ -8,8 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "cpu/lane_arena.hpp"
 #include "cpu/lane_noise_step.hpp"
-#include "cpu/lane_program.hpp"
 #include "smoothcert/error.hpp"
 
 namespace smoothcert::cpu {

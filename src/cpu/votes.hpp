@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/lane_program.hpp"
+#include "cpu/lane_arena.hpp"
 #include "cpu/thread_pool.hpp"
 #include "smoothcert/backend.hpp"
 #include "smoothcert/inference_plan.hpp"
