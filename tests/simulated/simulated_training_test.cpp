@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "cuda/train/trainer.hpp"
+#include "queue.hpp"
 #include "simulated_support.hpp"
 #include "smoothcert/train.hpp"
 
@@ -207,6 +208,7 @@ TEST_F(SimulatedTraining, RefusedAlgorithmsHaveSuccessors) {
     for (float& v : x) v /= 255;
     model->input_gradient(x, data.labels, LossKind::cross_entropy, result, logits);
     EXPECT_THAT(simulated::complaints(), testing::IsEmpty());
+    EXPECT_EQ(simulated::refused_so_far().empty(), refused == 0);
     return result;
   };
   const auto all = gradient(0);
